@@ -1,0 +1,57 @@
+// Package pgsql is the guard: it takes one statement text of a subject, finds out with PostgreSQL's own grammar what it
+// touches, and returns either text that is safe to send or a refusal that says why. It is the only user of the parser.
+//
+// The rules are those of the enforcement document (ENF-nn); tests are named after them.
+package pgsql
+
+// Name is a schema-qualified name, unquoted.
+type Name struct{ Schema, Name string }
+
+// World is everything the guard knows about one profile on one store. It is immutable once built and safe for concurrent use.
+type World struct {
+	Store      string
+	Database   string // the database's name on the server; three-part names may use it or Store
+	Profile    string // the profile's schema on the server
+	Generation uint64 // changes with every policy or catalog change that could change a decision
+	Major      int    // server major version
+
+	Schemas   []string           // the logical search path: the store's application schemas, the first holds plain names
+	Relations map[Name]*Relation // admitted relations by the application's own name
+	Known     map[Name]Hidden    // relations that exist and are not admitted, so that a refusal can say which dataset to ask for
+	Types     map[Name]Name      // application types that may be named -> where they are
+	Masked    bool               // the profile masks or filters something: errors and notices are rebuilt
+	Own       bool               // the profile is of level own: DDL passes through the wall only
+	Temp      bool               // temporary tables are granted
+	Extension map[string]string  // extension -> schema, for those whose types protected columns use
+}
+
+// Relation is an admitted relation.
+type Relation struct {
+	Name    Name   // the application's own name
+	Target  Name   // what is sent instead: the profile's view, or the base itself when open
+	Kind    byte   // pg_class.relkind of the base: r p v m f S
+	Open    bool   // shown whole (ENF-93)
+	Rule    string // rules that admit it, comma separated, for reasons
+	Dataset string
+	Columns []Column            // attnum order
+	Primary []string            // columns of the primary key, empty if none
+	Unique  map[string][]string // unique constraint -> columns, primary key included
+
+	Select, Insert, Delete, Update, Lock bool
+}
+
+// Column is a column as the profile shows it.
+type Column struct {
+	Name   string
+	Type   string
+	Label  string
+	Mask   string // "" when raw in every row
+	Insert bool
+	Update bool
+}
+
+// Hidden describes a relation that exists and is not admitted.
+type Hidden struct {
+	Kind    byte
+	Dataset string // "" when no dataset holds it
+}

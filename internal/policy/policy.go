@@ -1,0 +1,204 @@
+// Package policy is the centre of Postern: the language in which a site says who may see which rows and columns, and the
+// pure functions that answer questions about it. It has no clock, does no I/O and knows no SQL: times are passed in, row
+// filters and mask expressions are kept as text and checked through the Syntax interface that an engine implements.
+//
+// Words are those of GLOSSARY.md: store, subject, label, dataset, rule, mask, profile, tier.
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Pos is a place in the policy file. Line and Column count from 1; the zero Pos means "nowhere in a file".
+type Pos struct {
+	File   string
+	Line   int
+	Column int // in runes
+}
+
+// Table names a table of a store the way the policy file does: store.schema.table.
+type Table struct{ Store, Schema, Name string }
+
+// Column names a column of a table: store.schema.table.column.
+type Column struct {
+	Table
+	Column string
+}
+
+// Level is what a rule lets a subject do. Levels are ordered: Read < Write < Own.
+type Level int
+
+// The levels of design.md §4.
+const (
+	Read Level = iota + 1
+	Write
+	Own
+)
+
+// Outside says what happens to tables that no dataset contains.
+type Outside string
+
+// The values of baseline.outside_datasets.
+const (
+	OutsideBlock Outside = "block"
+	OutsideRead  Outside = "read" // visible, with every labelled column hidden
+)
+
+// Policy is a whole, validated policy. It is immutable once built; every map is keyed by the name used in the file.
+type Policy struct {
+	Stores   map[string]*Store
+	Groups   map[string]*Group
+	Users    map[string]*User
+	Labels   map[Column]*Label
+	Masks    map[string]*MaskProfile
+	Datasets map[string]*Dataset
+	Rules    []*Rule // in file order: ties between masks go to the earlier rule (ENF-36)
+	Baseline Baseline
+	Network  []*NetworkRule // first match decides, like pg_hba.conf
+
+	// Digest is the SHA-256, in hex, of the policy's meaning: two files that differ in comments or key order have the same one.
+	Digest string
+}
+
+// Store is what the policy language needs to know of a store; how to reach it is config's business.
+type Store struct {
+	Name     string
+	Engine   string
+	Database string   // the database's name on the server; clients use Name
+	Schemas  []string // the first keeps plain names in a profile's schema
+	Pos      Pos
+}
+
+// Group is a named set of users.
+type Group struct {
+	Name    string
+	Members []string
+	Pos     Pos
+}
+
+// User is a subject that the file itself defines.
+type User struct {
+	Name       string
+	SCRAM      string // a SCRAM-SHA-256 verifier; never a password
+	Attributes map[string]string
+	Role       string // identity role to use when the user's own name is not wanted on the server; empty: chosen by the engine
+	Adopt      bool   // take over an existing role of that name (ENF-90)
+	Pos        Pos
+}
+
+// Label says what a column holds.
+type Label struct {
+	Column Column
+	Class  string // such as contact.email
+	Pos    Pos
+}
+
+// MaskProfile maps columns, by label pattern or by name, to masks.
+type MaskProfile struct {
+	Name    string
+	Entries []MaskEntry // in file order
+	Pos     Pos
+}
+
+// MaskEntry is one line of a mask profile. Pattern is a label pattern ("id.*", "*"), the word "unlabelled", or a full
+// column name store.schema.table.column.
+type MaskEntry struct {
+	Pattern string
+	Mask    Mask
+	Pos     Pos
+}
+
+// Mask is a parsed mask: a name of the fixed set in masks.go and its arguments, already checked for number and kind.
+type Mask struct {
+	Name string
+	Args []string // text arguments without their quotes; numbers in decimal
+	Pos  Pos
+}
+
+// Dataset is a named set of tables with owners. Include and exclude are patterns over store.schema.table; the longest match wins.
+type Dataset struct {
+	Name    string
+	Owners  []string // "group:NAME" or a user's name
+	Include []TablePattern
+	Exclude []TablePattern
+	Pos     Pos
+}
+
+// TablePattern is a location: a store, store.schema or store.schema.table; "*" stands for any one name, and missing parts for all.
+type TablePattern struct {
+	Store, Schema, Table string // empty: everything below
+	Pos                  Pos
+}
+
+// Rule lets subjects reach a dataset.
+type Rule struct {
+	Name    string
+	To      []string // "group:NAME", a user's name
+	On      string   // dataset
+	Level   Level
+	Rows    map[Table]Filter
+	Masks   string // mask profile; empty: every column as "keep"
+	Write   map[Table]WriteRule
+	Until   time.Time // zero: no end. A bare date ends at 24:00 UTC of that day (ENF-91)
+	Require Require
+	Enabled bool
+	Pos     Pos
+}
+
+// Filter is a row filter: a boolean SQL expression that may use subject.NAME for the subject's attributes.
+type Filter struct {
+	SQL string
+	Pos Pos
+}
+
+// WriteRule says which columns and operations a write rule allows on one table (ENF-94).
+type WriteRule struct {
+	Update     []string // columns
+	Insert     bool     // every unmasked column
+	InsertOnly []string // or just these; implies Insert
+	Delete     bool
+	Pos        Pos
+}
+
+// Require holds conditions that restrict and are never widened by another rule.
+type Require struct {
+	Network []netip.Prefix
+	TLS     bool
+	Pos     Pos
+}
+
+// Baseline says what applies outside of datasets.
+type Baseline struct {
+	OutsideDatasets Outside
+	Pos             Pos
+}
+
+// NetworkRule is one line of gateway.network.
+type NetworkRule struct {
+	From []netip.Prefix // empty with Any or Local
+	Any  bool           // "all"
+	// Local matches Unix-socket connections.
+	Local bool
+	To    []string // subjects; empty: all
+	Auth  string   // scram | cert | peer | reject
+	TLS   string   // "", "require", "verify"
+	Pos   Pos
+}
+
+// Subject is who acts.
+type Subject struct {
+	Name       string
+	Groups     []string
+	Attributes map[string]string
+}
+
+// Syntax is what policy asks of a store's engine while validating: whether text is well formed, without a server.
+type Syntax interface {
+	// CheckFilter parses a row filter. The error's text says what is wrong; offset is the byte offset in the text, or -1.
+	CheckFilter(sql string) (offset int, err error)
+	// CheckMaskExpression parses the text of an expression("…") mask, in which the word value stands for the column.
+	CheckMaskExpression(sql string) (offset int, err error)
+	// CheckVerifier checks a stored password verifier.
+	CheckVerifier(verifier string) error
+}
