@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// later lists the verbs of the contract that this version does not have. They are shown in the help, so that scripts and
+// people learn the final words, and exit 2.
+var later = [...]struct{ use, short string }{
+	{"scan", "check how exposed a server is"},
+	{"hba", "say which pg_hba.conf line decides a connection"},
+	{"discover", "find the columns that hold sensitive data"},
+	{"who-can", "list who can reach a table or column, and by which path"},
+	{"login", "sign in and get short-lived credentials"},
+	{"run", "run a client with a connection made for you"},
+	{"connect", "print connection settings for clients"},
+	{"request", "ask for access to a dataset"},
+	{"approve", "approve a request"},
+	{"deny", "refuse a request"},
+	{"revoke", "end a grant now"},
+	{"grants", "list requests and grants"},
+	{"review", "confirm or drop what is held"},
+	{"certs", "make and inspect certificates"},
+	{"token", "manage personal access tokens"},
+}
+
+func notYet(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short + " (not in this version)", DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return failed("see postern --help for what it has", fmt.Errorf("%s is not in this version of postern", cmd.CommandPath()))
+		},
+	}
+}

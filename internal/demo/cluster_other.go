@@ -1,0 +1,7 @@
+//go:build !linux
+
+package demo
+
+import "syscall"
+
+func setDeathSignal(*syscall.SysProcAttr) {}
