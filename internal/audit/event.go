@@ -23,8 +23,10 @@ const (
 	Decision      Kind = "statement.decision"
 	Completion    Kind = "statement.completion"
 	CancelRequest Kind = "session.cancel"
-	Alarm         Kind = "alarm" // tripwire, changed pin, protocol violation by the server
-	Recovery      Kind = "trail.recovery"
+	Alarm         Kind = "alarm"            // tripwire, changed pin, protocol violation by the server
+	Header        Kind = "trail.header"     // written by the trail: opens a file
+	Checkpoint    Kind = "trail.checkpoint" // written by the trail: signs everything before it
+	Recovery      Kind = "trail.recovery"   // written by the trail: says what a crash, a full disk or somebody did to it
 )
 
 // Event is one record of the trail. Seq, Time, Instance and the chain are filled in by the trail. No field may hold a
@@ -47,7 +49,7 @@ type Event struct {
 	Rules    []string `json:"rules,omitempty"`
 	Policy   string   `json:"policy,omitempty"` // digest of the policy in force
 	Address  string   `json:"address,omitempty"`
-	TLS      string   `json:"tls,omitempty"` // "TLS 1.3", "" when plain
+	TLS      string   `json:"tls,omitempty"`    // "TLS 1.3", "" when plain
 	Method   string   `json:"method,omitempty"` // how the subject proved who they are
 	App      string   `json:"application,omitempty"`
 	Listener string   `json:"listener,omitempty"`
