@@ -105,6 +105,7 @@ type MaskProfile struct {
 // column name store.schema.table.column.
 type MaskEntry struct {
 	Pattern string
+	Column  *Column // set when Pattern is a column's name
 	Mask    Mask
 	Pos     Pos
 }
@@ -143,13 +144,15 @@ type Rule struct {
 	Until   time.Time // zero: no end. A bare date ends at 24:00 UTC of that day (ENF-91)
 	Require Require
 	Enabled bool
+	Order   int // place in Policy.Rules, from 0
 	Pos     Pos
 }
 
 // Filter is a row filter: a boolean SQL expression that may use subject.NAME for the subject's attributes.
 type Filter struct {
-	SQL string
-	Pos Pos
+	SQL        string
+	Attributes []string // names used as subject.NAME, sorted, "name" left out: every subject has one
+	Pos        Pos
 }
 
 // WriteRule says which columns and operations a write rule allows on one table (ENF-94).
@@ -163,8 +166,9 @@ type WriteRule struct {
 
 // Require holds conditions that restrict and are never widened by another rule.
 type Require struct {
-	Network []netip.Prefix
-	TLS     bool
+	Network []netip.Prefix // with Local: the only places to come from; both empty: anywhere
+	Local   bool           // Unix sockets are among the allowed places
+	TLS     bool           // a Unix socket counts as protected: it does not leave the machine
 	Pos     Pos
 }
 
@@ -175,16 +179,39 @@ type Baseline struct {
 }
 
 // NetworkRule is one line of gateway.network.
+//
+// From and To say whom the line is about; Auth and TLS are what it then demands. A connection that matches and does not
+// meet the demand is refused: it does not fall through to a later line.
 type NetworkRule struct {
-	From []netip.Prefix // empty with Any or Local
-	Any  bool           // "all"
-	// Local matches Unix-socket connections.
-	Local bool
-	To    []string // subjects; empty: all
-	Auth  string   // scram | cert | peer | reject
-	TLS   string   // "", "require", "verify"
+	From  []netip.Prefix
+	Any   bool     // "all": every address and every Unix socket
+	Local bool     // "local": Unix sockets
+	To    []string // "group:NAME" or a user's name; empty: everybody
+	Auth  Auth
+	TLS   TLSDemand
 	Pos   Pos
 }
+
+// Auth is how a client has to prove who it is.
+type Auth string
+
+// The ways to prove who one is.
+const (
+	AuthSCRAM  Auth = "scram"
+	AuthCert   Auth = "cert"
+	AuthPeer   Auth = "peer"
+	AuthReject Auth = "reject"
+)
+
+// TLSDemand is what a network rule asks of the transport.
+type TLSDemand string
+
+// The demands of a network rule. A Unix socket meets TLSRequire: it does not leave the machine.
+const (
+	TLSAny     TLSDemand = ""
+	TLSRequire TLSDemand = "require"
+	TLSVerify  TLSDemand = "verify" // TLS with a client certificate that was verified
+)
 
 // Subject is who acts.
 type Subject struct {
@@ -197,6 +224,9 @@ type Subject struct {
 type Syntax interface {
 	// CheckFilter parses a row filter. The error's text says what is wrong; offset is the byte offset in the text, or -1.
 	CheckFilter(sql string) (offset int, err error)
+	// FilterAttributes lists the names that a row filter uses as subject.NAME, each once, in any order. It is only called
+	// with text that CheckFilter accepts.
+	FilterAttributes(sql string) []string
 	// CheckMaskExpression parses the text of an expression("…") mask, in which the word value stands for the column.
 	CheckMaskExpression(sql string) (offset int, err error)
 	// CheckVerifier checks a stored password verifier.

@@ -1,0 +1,144 @@
+// Package config reads the policy file: postern.yaml, or a folder of files merged by key. It yields the policy itself and
+// the facts that the policy language does not need: how a store is reached, where the gateway listens, where keys, state
+// and the trail are. Decoding is strict, every mistake is reported at once with its place, and nothing is read but the
+// files themselves: secrets are named in them and fetched only by Source.Read.
+//
+// It imports policy for the language and secret for what it must not show; YAML is its own business.
+package config
+
+import (
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Problem and Problems are the mistakes of a policy file; Load's error is a Problems whenever the file could be read.
+type (
+	Problem  = policy.Problem
+	Problems = policy.Problems
+)
+
+// Config is a whole, validated policy file. It is immutable once loaded. Every path in it is absolute or, where the
+// file was named by a relative path, relative to the working directory: it can be opened as it stands.
+type Config struct {
+	Path     string   // as given to Load
+	Files    []string // every file that was read, sorted; a watcher looks at these and at Folder
+	Folder   string   // what paths in the file are relative to
+	Policy   *policy.Policy
+	State    State
+	Keys     Keys
+	Stores   map[string]*Store
+	Gateway  Gateway
+	Audit    Audit
+	Warnings Problems // what is allowed and probably not meant
+}
+
+// State says where Postern remembers.
+type State struct {
+	SQLite string // path of the database file
+	Pos    policy.Pos
+}
+
+// Keys are Postern's own secrets.
+type Keys struct {
+	Root  Source // identity passwords and pseudonyms derive from it
+	Audit Source // signs the trail's checkpoints
+}
+
+// Store is a database and how to reach it.
+type Store struct {
+	Name        string
+	Engine      string // postgres
+	Address     Address
+	Database    string
+	Schemas     []string
+	TLS         StoreTLS
+	Provisioner Account
+	Grantor     Account
+	Provision   Provision
+	Pos         policy.Pos
+}
+
+// Account is a login of Postern on a store. An empty User means that the file names none.
+type Account struct {
+	User     string
+	Password Source // may be unset: certificate or peer authentication
+	Pos      policy.Pos
+}
+
+// Provision says who may change the access part of the wall.
+type Provision string
+
+// The values of a store's provision.
+const (
+	ProvisionManual Provision = "manual"
+	ProvisionAuto   Provision = "auto"
+)
+
+// Address is a TCP endpoint or the folder of a Unix socket.
+type Address struct {
+	Host   string // empty for a socket
+	Socket string // folder of the socket, empty for TCP
+	Port   uint16
+}
+
+// TLSMode is how the gateway protects its connection to a store; the names are libpq's.
+type TLSMode string
+
+// The modes. There is no prefer and no allow: they send everything in clear when the other side says no.
+const (
+	TLSDisable    TLSMode = "disable"
+	TLSEncrypt    TLSMode = "require" // encrypted, the server's certificate is not checked
+	TLSVerifyCA   TLSMode = "verify-ca"
+	TLSVerifyFull TLSMode = "verify-full"
+)
+
+// StoreTLS is the transport to a store.
+type StoreTLS struct {
+	Mode TLSMode
+	CA   string // path; empty: the system's certificates
+	Cert string // path of the client certificate, or empty
+	Key  string // path of its key
+}
+
+// Gateway is where clients come in. The network rules are in Policy.Network.
+type Gateway struct {
+	Listeners []*Listener
+}
+
+// Listener is one address or socket.
+type Listener struct {
+	Engine  string
+	Address string      // host:port, empty for a socket
+	Socket  string      // folder of the socket
+	Port    uint16      // of the socket's name, .s.PGSQL.PORT
+	Mode    os.FileMode // of the socket
+	Group   string      // that owns the socket; empty: the process's
+	TLS     ListenerTLS
+	Pos     policy.Pos
+}
+
+// ListenerTLS is the transport that a listener offers. Without Cert there is none.
+type ListenerTLS struct {
+	Required   bool // plain connections are refused, cancel requests aside
+	Cert, Key  string
+	MinVersion uint16 // a crypto/tls version
+}
+
+// Audit is where the trail goes.
+type Audit struct {
+	Folder string
+	// Sync is how long a record may stay unsynced; 0 means that every record is synced before its effect.
+	Sync time.Duration
+}
+
+// Loopback says whether the address cannot be reached from another machine.
+func (a Address) Loopback() bool {
+	if a.Socket != "" || a.Host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(a.Host)
+	return err == nil && ip.IsLoopback()
+}
