@@ -1,0 +1,52 @@
+# Everything a person or CI does with this repository. `make` or `make help` lists it.
+
+GO          ?= go
+FUZZTIME    ?= 30s
+TESTFLAGS   ?=
+# A release has a tag; any other build says what main.go says.
+VERSION     ?= $(shell git describe --tags --exact-match 2>/dev/null)
+
+# The linters, pinned. They run by `go run`, so that none of their modules is in go.mod (docs/adr/0007).
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
+
+.PHONY: help demo test build lint bench fuzz race check clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: ## a private PostgreSQL with sample data, a policy, and the gateway in front of it
+	@build/prepare demo
+	@$(MAKE) --no-print-directory build
+	@bin/postern demo $(DEMOFLAGS)
+
+test: ## all tests, on PostgreSQL 13 to 18
+	@build/prepare test
+	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+build: ## bin/postern
+	$(GO) build -trimpath $(if $(VERSION),-ldflags '-X main.version=$(VERSION)') -o bin/postern ./cmd/postern
+
+lint: ## gofumpt, vet, staticcheck, errcheck
+	@out=$$($(GO) run $(GOFUMPT) -l cmd internal test); [ -z "$$out" ] || { echo "not formatted by gofumpt:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(ERRCHECK) -ignoretests -exclude .errcheck ./...
+
+race: ## the packages where goroutines meet, under the race detector, on one major
+	@build/prepare test
+	POSTERN_TEST_MAJORS=15 $(GO) test -race -timeout 20m $(TESTFLAGS) ./internal/gateway/... ./internal/engine/postgres/pgwire/... ./internal/audit/... ./internal/state/... ./internal/identity/... ./internal/daemon/...
+
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	@test/fuzz/run $(FUZZTIME)
+
+bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
+	@build/prepare bench
+	$(GO) run ./test/bench $(BENCHFLAGS)
+
+check: ## what CI runs, start to end
+	.ci/run
+
+clean: ## remove what was built
+	rm -rf bin
