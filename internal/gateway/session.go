@@ -1,0 +1,352 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Handler is the engine's end of a session.
+type Handler interface {
+	// End ends the session: what runs is cancelled and the client is told why. It does not wait, and may be called again.
+	End(e Ending)
+	// Drain asks the session to end at the next moment at which nothing is under way. It does not wait.
+	Drain()
+}
+
+// Session is somebody who is in, or about to be. It is safe for concurrent use.
+type Session struct {
+	g       *Gateway
+	a       *Admitted
+	id      string
+	claim   Claim
+	proof   identity.Proof
+	started time.Time
+	release func()
+
+	state atomic.Pointer[state]
+
+	deciding sync.Mutex // one decision at a time
+	mu       sync.Mutex // guards what follows
+	handler  Handler
+	ending   *Ending
+	wantsEnd bool // drain before there was a handler
+	accepted bool
+	closed   bool
+	stop     func() bool // the timer of the next decision
+	stopAge  func() bool
+}
+
+// state is what the last decision said. It is replaced as a whole.
+type state struct {
+	subject policy.Subject
+	profile *Profile
+	base    audit.Event // what every event of the session says
+}
+
+// ID joins all events of the session.
+func (s *Session) ID() string { return s.id }
+
+// Subject is who it is, with the groups and attributes of the last decision.
+func (s *Session) Subject() policy.Subject { return s.state.Load().subject }
+
+// Profile is what the session may do at this moment. It changes when the policy does.
+func (s *Session) Profile() *Profile { return s.state.Load().profile }
+
+// Limits are the gateway's limits.
+func (s *Session) Limits() Limits { return s.g.limits }
+
+// Clock is the gateway's clock.
+func (s *Session) Clock() Clock { return s.g.config.Clock }
+
+// Attach tells the registry whom to end. If the session has ended meanwhile, the handler is told at once.
+func (s *Session) Attach(h Handler) {
+	s.mu.Lock()
+	s.handler = h
+	ending, wantsEnd := s.ending, s.wantsEnd
+	s.mu.Unlock()
+	if ending != nil {
+		h.End(*ending)
+	} else if wantsEnd {
+		h.Drain()
+	}
+}
+
+// Accept is the last stage: the login is recorded. Only after it returned nil may the client be told that it is in.
+func (s *Session) Accept(ctx context.Context) error {
+	if _, err := s.Record(ctx, audit.Event{Kind: audit.LoginAccepted}); err != nil {
+		return &Refusal{Code: CodeAudit, Message: "the audit trail cannot be written, so nobody is let in"}
+	}
+	s.a.loggedIn()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil {
+		return &Refusal{Code: s.ending.Code, Message: s.ending.Message, Hint: s.ending.Hint}
+	}
+	s.accepted = true
+	return nil
+}
+
+// Refuse records that the login failed after all, for instance because the store did not answer, and returns the refusal.
+func (s *Session) Refuse(ctx context.Context, r *Refusal) *Refusal {
+	return s.a.refuse(ctx, s.claim, r)
+}
+
+// Record writes an event of the session; see audit.Recorder.
+func (s *Session) Record(ctx context.Context, e audit.Event) (string, error) {
+	s.fill(&e)
+	return s.g.config.Audit.Record(ctx, e)
+}
+
+// RecordSoon queues an event of the session; see audit.Recorder.
+func (s *Session) RecordSoon(e audit.Event) error {
+	s.fill(&e)
+	return s.g.config.Audit.RecordSoon(e)
+}
+
+func (s *Session) fill(e *audit.Event) {
+	b := &s.state.Load().base
+	e.Session, e.Subject, e.Groups, e.Role, e.Store = b.Session, b.Subject, b.Groups, b.Role, b.Store
+	e.Profile, e.Rules, e.Policy, e.Address, e.TLS = b.Profile, b.Rules, b.Policy, b.Address, b.TLS
+	e.Method, e.Listener = b.Method, b.Listener
+	if e.App == "" {
+		e.App = b.App
+	}
+}
+
+// End ends the session for a reason. The first one counts.
+func (s *Session) End(e Ending) {
+	s.mu.Lock()
+	if s.ending != nil || s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.ending = &e
+	h := s.handler
+	s.mu.Unlock()
+	if h != nil {
+		h.End(e)
+	}
+}
+
+// Ended returns why the session has to end, or nil.
+func (s *Session) Ended() *Ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
+func (s *Session) drain() {
+	s.mu.Lock()
+	s.wantsEnd = true
+	h := s.handler
+	s.mu.Unlock()
+	if h != nil {
+		h.Drain()
+	}
+}
+
+// Close takes the session out of the registry and writes its end to the trail, with what the engine says of it. It must be
+// called once the session is over, and may be called more than once.
+func (s *Session) Close(e audit.Event) {
+	s.mu.Lock()
+	first, accepted, ending := !s.closed, s.accepted, s.ending
+	s.closed = true
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	s.drop()
+	if !accepted {
+		return // LoginRefused said it
+	}
+	e.Kind = audit.SessionEnd
+	if ending != nil && e.Reason == "" {
+		e.Reason, e.Message = string(ending.Code), ending.Message
+	}
+	e.DurationUS = s.g.config.Clock.Now().Sub(s.started).Microseconds()
+	if err := s.RecordSoon(e); err != nil {
+		s.g.config.Log.Error("the end of a session could not be recorded", "session", s.id, "error", err)
+	}
+}
+
+// drop forgets the session.
+func (s *Session) drop() {
+	s.mu.Lock()
+	s.closed = true
+	for _, stop := range []func() bool{s.stop, s.stopAge} {
+		if stop != nil {
+			stop()
+		}
+	}
+	s.stop, s.stopAge = nil, nil
+	s.mu.Unlock()
+	s.g.registry.remove(s.id)
+	s.release()
+}
+
+// decide asks the policy and the profiles, and puts the answer in force.
+func (s *Session) decide() *Refusal {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	p := s.g.config.Policies.Current()
+	subject, known := p.Subject(s.claim.User)
+	if !known {
+		return &Refusal{Code: CodeRevoked, Message: "user \"" + s.claim.User + "\" is no longer in the policy"}
+	}
+	a := p.Decide(s.a.login(subject, s.claim))
+	if a.Refusal != nil {
+		return &Refusal{Code: a.Refusal.Code, Message: a.Refusal.Text}
+	}
+	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile)})
+	if err != nil {
+		return unavailable(err)
+	}
+	if old := s.state.Load(); old != nil && old.profile.Role != profile.Role {
+		return &Refusal{Code: CodeProfileChanged, Message: "your role on the server has changed", Hint: "connect again"}
+	}
+	s.state.Store(&state{subject: subject, profile: profile, base: s.event(p, subject, profile, ruleNames(a.Rules))})
+	s.wake(a.Until)
+	return nil
+}
+
+// unavailable turns the word of Profiles into a refusal. An error of an unknown kind refuses too, without its text.
+func unavailable(err error) *Refusal {
+	if u := (*Unavailable)(nil); errors.As(err, &u) {
+		return &Refusal{Code: u.Code, Message: u.Message, Hint: u.Hint}
+	}
+	return &Refusal{Code: CodeInternal, Message: "your profile cannot be used at the moment"}
+}
+
+// decideAgain decides a live session anew and ends it if the answer is no.
+func (s *Session) decideAgain() {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return
+	}
+	if r := s.decide(); r != nil {
+		s.End(Ending{Code: r.Code, Message: r.Message, Hint: r.Hint})
+	}
+}
+
+// wake makes the session be decided again when the next of its rules ends (PRO-107).
+func (s *Session) wake(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+	if !until.IsZero() && !s.closed {
+		s.stop = s.g.config.Clock.AfterFunc(max(until.Sub(s.g.config.Clock.Now()), 0), s.decideAgain)
+	}
+}
+
+// setAge ends the session when it has lived for long enough.
+func (s *Session) setAge(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.stopAge = s.g.config.Clock.AfterFunc(d, func() {
+		s.End(Ending{Code: CodeSessionAge, Message: "the session has lived as long as sessions may", Hint: "connect again"})
+	})
+}
+
+// event is what every event of the session says.
+func (s *Session) event(p *policy.Policy, subject policy.Subject, profile *Profile, rules []string) audit.Event {
+	return audit.Event{
+		Session: s.id, Subject: subject.Name, Groups: subject.Groups, Role: profile.Role, Store: s.claim.Store,
+		Profile: profile.Name, Rules: rules, Policy: p.Digest, Address: s.a.facts.Remote, TLS: s.claim.Transport.Version(),
+		Method: string(s.proof.Method()), App: s.claim.Application, Listener: s.a.facts.Listener,
+	}
+}
+
+func ruleNames(rules []*policy.Rule) []string {
+	out := make([]string, len(rules))
+	for i, r := range rules {
+		out[i] = r.Name
+	}
+	return out
+}
+
+// Info describes a session for people.
+type Info struct {
+	ID, User, Store, Role, Profile, Address, Application string
+	Started                                              time.Time
+	Accepted                                             bool
+}
+
+func (s *Session) info() Info {
+	i := Info{
+		ID: s.id, User: s.claim.User, Store: s.claim.Store, Address: s.a.facts.Remote, Application: s.claim.Application, Started: s.started,
+	}
+	if st := s.state.Load(); st != nil {
+		i.Role, i.Profile = st.profile.Role, st.profile.Name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i.Accepted = s.accepted
+	return i
+}
+
+// registry knows every session.
+type registry struct {
+	mu sync.Mutex
+	m  map[string]*Session
+}
+
+func (r *registry) init() { r.m = map[string]*Session{} }
+
+func (r *registry) add(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.m[s.id] = s
+}
+
+func (r *registry) remove(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.m, id)
+}
+
+func (r *registry) find(id string) *Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.m[id]
+}
+
+// all lists the sessions, oldest first.
+func (r *registry) all() []*Session {
+	r.mu.Lock()
+	out := make([]*Session, 0, len(r.m))
+	for _, s := range r.m {
+		out = append(out, s)
+	}
+	r.mu.Unlock()
+	slices.SortFunc(out, func(a, b *Session) int { return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.id, b.id)) })
+	return out
+}
+
+// newID makes a session id that nobody can guess.
+func (g *Gateway) newID() string {
+	var b [12]byte
+	if _, err := io.ReadFull(g.config.Random, b[:]); err != nil {
+		// Without randomness nothing else works either: SCRAM and cancel keys fail before anybody is let in.
+		g.config.Log.Error("no randomness", "error", err)
+	}
+	return hex.EncodeToString(b[:])
+}
