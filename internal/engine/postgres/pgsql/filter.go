@@ -2,6 +2,15 @@ package pgsql
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	pgquery "github.com/pganalyze/pg_query_go/v6"
+	"github.com/pganalyze/pg_query_go/v6/parser"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // FilterTable is what the filter compiler knows of one application table.
@@ -42,13 +51,207 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string { return e.Message }
 
+// filterPrefix makes a statement of an expression. The expression stands in no parentheses, so that text which closes one
+// and opens another does not parse, and whatever adds a clause is seen as that clause.
+const filterPrefix = "SELECT 1 FROM t WHERE "
+
 // CompileFilter compiles a row filter of table. Errors are *SyntaxError.
 func CompileFilter(sql string, table FilterTable, opts FilterOptions) (Filter, error) {
-	return Filter{}, errors.New("not compiled")
+	c := &filterCompiler{table: table, opts: opts, strict: true, reads: map[Name]map[string]bool{}}
+	return c.compile(sql)
 }
 
 // CompileMaskExpression compiles the text of an expression("…") mask: the word value is replaced by ref, which is SQL for
 // the column, such as a quoted name. Errors are *SyntaxError.
 func CompileMaskExpression(sql, ref string) (string, error) {
-	return "", errors.New("not compiled")
+	value, err := parseExpression(ref)
+	if err != nil {
+		return "", err
+	}
+	c := &filterCompiler{value: value}
+	node, err := parseExpression(sql)
+	if err != nil {
+		return "", err
+	}
+	if node, err = c.expr(node, filterPlace{}); err != nil {
+		return "", err
+	}
+	if !c.valueUsed {
+		return "", &SyntaxError{Offset: -1, Message: `the expression does not use the word value, which stands for the column; write constant("…") for a fixed text`}
+	}
+	return deparseExpression(node)
+}
+
+// filterCompiler carries one compilation.
+type filterCompiler struct {
+	table  FilterTable
+	opts   FilterOptions
+	strict bool // relations and columns must be known; false where there is no catalog
+
+	value     *pgquery.Node // set for mask expressions: what the word value stands for
+	valueUsed bool
+
+	scopes  []*filterScope
+	reads   map[Name]map[string]bool // relation -> columns; a "*" entry means all
+	columns map[string]bool
+	attrs   map[string]bool
+	guards  map[string]bool // attributes whose absence must be excluded explicitly
+	current bool
+}
+
+// compile is CompileFilter without its options.
+func (c *filterCompiler) compile(sql string) (Filter, error) {
+	node, err := parseExpression(sql)
+	if err != nil {
+		return Filter{}, err
+	}
+	c.columns, c.attrs, c.guards = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	if node, err = c.expr(node, filterPlace{positive: true, required: true}); err != nil {
+		return Filter{}, err
+	}
+	for _, key := range filterKeys(c.guards) {
+		node = andNode(node, attributeExists(key))
+	}
+	text, err := deparseExpression(node)
+	if err != nil {
+		return Filter{}, err
+	}
+	f := Filter{
+		SQL: text, Attributes: filterKeys(c.attrs), Columns: filterKeys(c.columns), CurrentUser: c.current,
+		ReadColumns: map[Name][]string{},
+	}
+	for name, cols := range c.reads {
+		f.Reads = append(f.Reads, name)
+		f.ReadColumns[name] = nil
+		if len(cols) > 0 && !cols["*"] {
+			f.ReadColumns[name] = filterKeys(cols)
+		}
+	}
+	slices.SortFunc(f.Reads, func(a, b Name) int {
+		return strings.Compare(a.Schema+"\x00"+a.Name, b.Schema+"\x00"+b.Name)
+	})
+	return f, nil
+}
+
+// parseExpression parses text that must be exactly one expression.
+func parseExpression(sql string) (*pgquery.Node, error) {
+	if strings.TrimSpace(sql) == "" {
+		return nil, &SyntaxError{Offset: 0, Message: "the expression is empty"}
+	}
+	if len(sql) > maxExpression {
+		return nil, &SyntaxError{Offset: maxExpression, Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpression)}
+	}
+	if i := strings.IndexByte(sql, 0); i >= 0 || !utf8.ValidString(sql) {
+		return nil, &SyntaxError{Offset: i, Message: "the expression holds bytes that are not UTF-8 text"}
+	}
+	text := filterPrefix + sql + "\n"
+	if err := CheckLimits(text); err != nil {
+		return nil, &SyntaxError{Offset: -1, Message: "the expression is too deep: " + err.Error()}
+	}
+	tree, err := pgquery.Parse(text)
+	if err != nil {
+		return nil, filterParseError(text, err)
+	}
+	if len(tree.Stmts) != 1 {
+		return nil, &SyntaxError{Offset: strings.IndexByte(sql, ';'), Message: "one boolean expression is wanted, without a semicolon"}
+	}
+	sel := tree.Stmts[0].Stmt.GetSelectStmt()
+	if sel == nil || sel.WhereClause == nil || !bareSelect(sel) {
+		return nil, &SyntaxError{Offset: -1, Message: "one boolean expression is wanted, without clauses that follow a WHERE"}
+	}
+	if tree.Stmts[0].StmtLen != 0 && strings.TrimSpace(text[tree.Stmts[0].StmtLen:]) != "" {
+		return nil, &SyntaxError{Offset: int(tree.Stmts[0].StmtLen) - len(filterPrefix), Message: "one boolean expression is wanted, without a semicolon"}
+	}
+	return sel.WhereClause, nil
+}
+
+// maxExpression bounds a filter or mask expression; ENF-80 allows a whole statement 256 kB.
+const maxExpression = 32 << 10
+
+// bareSelect reports whether nothing but the WHERE clause was added to the statement that filterPrefix begins.
+func bareSelect(sel *pgquery.SelectStmt) bool {
+	rest := proto.Clone(sel).(*pgquery.SelectStmt)
+	rest.TargetList, rest.FromClause, rest.WhereClause = nil, nil, nil
+	rest.LimitOption, rest.Op = 0, 0
+	return proto.Size(rest) == 0 && len(sel.TargetList) == 1 && len(sel.FromClause) == 1 &&
+		sel.FromClause[0].GetRangeVar().GetRelname() == "t" && sel.FromClause[0].GetRangeVar().GetAlias() == nil &&
+		sel.Op == pgquery.SetOperation_SETOP_NONE && sel.LimitOption == pgquery.LimitOption_LIMIT_OPTION_DEFAULT
+}
+
+// filterParseError turns the parser's error into one whose offset counts bytes of the expression.
+func filterParseError(text string, err error) error {
+	var pe *parser.Error
+	if !errors.As(err, &pe) {
+		return &SyntaxError{Offset: -1, Message: err.Error()}
+	}
+	offset := -1
+	if pe.Cursorpos > 0 {
+		offset = 0
+		for n := 1; n < pe.Cursorpos && offset < len(text); n++ { // Cursorpos counts characters
+			_, size := utf8.DecodeRuneInString(text[offset:])
+			offset += size
+		}
+		offset = max(0, min(offset, len(text)-1)-len(filterPrefix))
+	}
+	return &SyntaxError{Offset: offset, Message: pe.Message}
+}
+
+// deparseExpression writes an expression as text and proves that the text reads back as the same tree (ENF-84).
+func deparseExpression(node *pgquery.Node) (string, error) {
+	tree, err := pgquery.Parse(filterPrefix + "true")
+	if err != nil {
+		return "", &SyntaxError{Offset: -1, Message: err.Error()}
+	}
+	tree.Stmts[0].Stmt.GetSelectStmt().WhereClause = node
+	text, err := pgquery.Deparse(tree)
+	if err != nil {
+		return "", &SyntaxError{Offset: -1, Message: "write the expression back: " + err.Error()}
+	}
+	if err := CheckLimits(text); err != nil {
+		return "", &SyntaxError{Offset: -1, Message: "the expression is too deep: " + err.Error()}
+	}
+	again, err := pgquery.Parse(text)
+	if err != nil {
+		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
+	}
+	filterClear(tree.ProtoReflect())
+	filterClear(again.ProtoReflect())
+	tree.Stmts[0].StmtLen, again.Stmts[0].StmtLen = 0, 0
+	if !proto.Equal(tree, again) {
+		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
+	}
+	expr, ok := strings.CutPrefix(text, filterPrefix)
+	if !ok {
+		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
+	}
+	return expr, nil
+}
+
+// filterClear zeroes every field called location below m, so that trees can be compared.
+func filterClear(m protoreflect.Message) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Kind() == protoreflect.Int32Kind && (fd.Name() == "location" || fd.Name() == "stmt_location") && !fd.IsList():
+			m.Clear(fd)
+		case fd.Kind() == protoreflect.MessageKind && fd.IsList():
+			for i := range v.List().Len() {
+				filterClear(v.List().Get(i).Message())
+			}
+		case fd.Kind() == protoreflect.MessageKind:
+			filterClear(v.Message())
+		}
+		return true
+	})
+}
+
+func filterKeys(m map[string]bool) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }
