@@ -1,0 +1,248 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Query says which events to find. Empty fields do not restrict; those of one query must all hold.
+type Query struct {
+	Subject  string
+	Store    string
+	Kind     Kind
+	Verdict  string
+	Reason   string
+	Relation string // store.schema.table, or its end: "customers", "public.customers"
+	Label    string // touched; "contact.*" means all that begin so
+	Session  string
+	ID       string // the event with this ID and those that refer to it
+	Address  string // as it stands, or without the port
+	Text     string // somewhere in the line, whatever the case; as JSON writes it
+
+	Since, Until time.Time // from Since on, before Until
+	From, To     uint64    // record numbers, both included
+
+	Signed bool // the trail's own records too (headers, checkpoints, recoveries); a Kind that names them does as well
+	Limit  int  // at most so many; 0: no limit
+	Last   bool // the last Limit ones instead of the first, oldest first all the same
+}
+
+// Found is one event with the line it stands on, without the newline. Line is valid until the next one, unless Query.Last.
+type Found struct {
+	Record Record
+	File   string
+	Line   []byte
+}
+
+// LineError says that one line of a file could not be read; a search goes on behind it.
+type LineError struct {
+	File string
+	Line int
+	Err  error
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+
+// Unwrap returns what was wrong with the line.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// Search yields the events of a trail that match, oldest first, reading line by line. A line that is no record yields a
+// *LineError and the search goes on; any other error ends it. It checks each line's own hash, but not the chain: that is
+// Verify's work. An unfinished last line is passed over.
+func Search(ctx context.Context, folder string, q Query) iter.Seq2[Found, error] {
+	all := func(yield func(Found, error) bool) { search(ctx, folder, q, yield) }
+	if !q.Last || q.Limit <= 0 {
+		return all
+	}
+	return func(yield func(Found, error) bool) { lastOf(all, q.Limit, yield) }
+}
+
+// errStop ends a walk over files when the caller wants no more.
+var errStop = errors.New("stop")
+
+func search(ctx context.Context, folder string, q Query, yield func(Found, error) bool) {
+	names, err := listFiles(folder)
+	if err != nil {
+		yield(Found{}, err)
+		return
+	}
+	m := newMatcher(q)
+	left := q.Limit
+	for i, name := range names {
+		if q.From > 0 && i+1 < len(names) {
+			if next, _ := firstSeq(names[i+1]); next <= q.From {
+				continue
+			}
+		}
+		if first, _ := firstSeq(name); q.To > 0 && first > q.To {
+			return
+		}
+		err := eachLine(folder, name, func(l line) error {
+			if err := ctx.Err(); err != nil {
+				return err //nolint:wrapcheck // the caller's own
+			}
+			if !l.whole && i == len(names)-1 {
+				return nil
+			}
+			rec, ok, err := m.match(l.text)
+			switch {
+			case err != nil && !yield(Found{}, &LineError{File: name, Line: l.n, Err: err}):
+				return errStop
+			case err != nil || !ok:
+				return nil
+			}
+			if !yield(Found{Record: rec, File: name, Line: l.text}, nil) {
+				return errStop
+			}
+			if left--; left == 0 && !q.Last {
+				return errStop
+			}
+			return nil
+		})
+		if errors.Is(err, errStop) {
+			return
+		}
+		if err != nil {
+			yield(Found{}, err)
+			return
+		}
+	}
+}
+
+// lastOf keeps the last n of what seq yields.
+func lastOf(seq iter.Seq2[Found, error], n int, yield func(Found, error) bool) {
+	ring := make([]Found, 0, min(n, 1024))
+	at := 0
+	for f, err := range seq {
+		if err != nil {
+			if !yield(Found{}, err) {
+				return
+			}
+			continue
+		}
+		f.Line = slices.Clone(f.Line)
+		if len(ring) < n {
+			ring = append(ring, f)
+			continue
+		}
+		ring[at] = f
+		at = (at + 1) % n
+	}
+	for i := range ring {
+		if !yield(ring[(at+i)%len(ring)], nil) {
+			return
+		}
+	}
+}
+
+// matcher is a Query made ready: what can be told from the line's bytes is told before the line is decoded.
+type matcher struct {
+	q    Query
+	must []string // each stands in a line that matches, byte for byte
+	text string
+}
+
+func newMatcher(q Query) *matcher {
+	m := &matcher{q: q, text: strings.ToLower(q.Text)}
+	need := func(name, value string) {
+		if value != "" {
+			m.must = append(m.must, name+string(appendString(nil, value)))
+		}
+	}
+	need(`"subject":`, q.Subject)
+	need(`"store":`, q.Store)
+	need(`"kind":`, string(q.Kind))
+	need(`"verdict":`, q.Verdict)
+	need(`"reason":`, q.Reason)
+	need(`"session":`, q.Session)
+	need(``, q.ID)
+	return m
+}
+
+func (m *matcher) match(text []byte) (Record, bool, error) {
+	f, err := parseFrame(text)
+	if err != nil {
+		return Record{}, false, err
+	}
+	q := &m.q
+	switch {
+	case q.From > 0 && f.seq < q.From, q.To > 0 && f.seq > q.To:
+		return Record{}, false, nil
+	case !q.Since.IsZero() && f.time.Before(q.Since), !q.Until.IsZero() && !f.time.Before(q.Until):
+		return Record{}, false, nil
+	case f.sig != nil && !q.Signed && f.kind != q.Kind:
+		return Record{}, false, nil
+	}
+	for _, s := range m.must {
+		if !strings.Contains(string(text), s) { //nolint:gocritic // the compiler does not copy here
+			return Record{}, false, nil
+		}
+	}
+	if m.text != "" && !strings.Contains(strings.ToLower(string(text)), m.text) {
+		return Record{}, false, nil
+	}
+	r, err := ParseRecord(text)
+	if err != nil {
+		return Record{}, false, err
+	}
+	return r, m.matchRecord(&r), nil
+}
+
+func (m *matcher) matchRecord(r *Record) bool {
+	q := &m.q
+	for _, pair := range [][2]string{
+		{q.Subject, r.Subject}, {q.Store, r.Store}, {string(q.Kind), string(r.Kind)}, {q.Verdict, r.Verdict},
+		{q.Reason, r.Reason}, {q.Session, r.Session},
+	} {
+		if pair[0] != "" && pair[0] != pair[1] {
+			return false
+		}
+	}
+	if q.ID != "" && q.ID != r.ID && q.ID != r.Ref {
+		return false
+	}
+	if q.Address != "" && q.Address != r.Address && !strings.HasPrefix(r.Address, q.Address+":") && !strings.HasPrefix(r.Address, "["+q.Address+"]:") {
+		return false
+	}
+	return matchTouches(q, r.Touches)
+}
+
+// matchTouches wants one touch that has both the relation and the label.
+func matchTouches(q *Query, touches []Touch) bool {
+	if q.Relation == "" && q.Label == "" {
+		return true
+	}
+	return slices.ContainsFunc(touches, func(t Touch) bool {
+		if q.Relation != "" && t.Relation != q.Relation && !strings.HasSuffix(t.Relation, "."+q.Relation) {
+			return false
+		}
+		return q.Label == "" || slices.ContainsFunc(t.Labels, func(l string) bool {
+			if family, ok := strings.CutSuffix(q.Label, "*"); ok {
+				return strings.HasPrefix(l, family)
+			}
+			return l == q.Label
+		})
+	})
+}
+
+// Export writes the lines that match to w, byte for byte as they stand in the trail, and returns how many. VerifyExport can
+// check an export that restricts nothing but From and To and has Signed set: its records are consecutive.
+func Export(ctx context.Context, w io.Writer, folder string, q Query) (int, error) {
+	n := 0
+	for f, err := range Search(ctx, folder, q) {
+		if err != nil {
+			return n, fmt.Errorf("export: %w", err)
+		}
+		if _, err := w.Write(append(f.Line[:len(f.Line):len(f.Line)], '\n')); err != nil {
+			return n, fmt.Errorf("export: %w", err)
+		}
+		n++
+	}
+	return n, nil
+}
