@@ -172,6 +172,8 @@ type Function struct {
 
 // Type is an enum, domain, composite or range type outside pg_catalog.
 type Type struct {
+	OID       OID
+	Array     OID // of the type's array type
 	Name      Name
 	Kind      byte
 	Owner     string
