@@ -2,14 +2,20 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/postern-sec/postern/internal/policy"
 )
 
-// Load reads a policy file or a folder of them. The error is a Problems, with every mistake and its place, unless the file
-// itself could not be read. syntax checks row filters, mask expressions and password verifiers.
-func Load(path string, syntax policy.Syntax) (*Config, error) {
-	return nil, errors.New("not yet")
+// File is the text of one policy file.
+type File struct {
+	Name string // for messages
+	Text []byte
 }
 
 // Lookup says which policy file a command means: the flag when given, else POSTERN_CONFIG, else postern.yaml in the
@@ -22,4 +28,117 @@ func Lookup(flag string, getenv func(string) string) string {
 		return env
 	}
 	return "postern.yaml"
+}
+
+// Load reads a policy file or a folder of them. The error is a Problems, with every mistake and its place, unless the file
+// itself could not be read. syntax checks row filters, mask expressions and password verifiers.
+func Load(path string, syntax policy.Syntax) (*Config, error) {
+	names, folder, err := policyFiles(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy: %w", err)
+	}
+	var files []File
+	total := 0
+	for _, name := range names {
+		text, err := readFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the policy: %w", err)
+		}
+		if total += len(text); total > maxTotal {
+			return nil, Problems{{Pos: policy.Pos{File: name}, Kind: policy.KindLimit, Message: fmt.Sprintf("more than %d MiB of policy files", maxTotal>>20)}}
+		}
+		files = append(files, File{Name: name, Text: text})
+	}
+	c, err := Parse(folder, files, syntax)
+	if c != nil {
+		c.Path, c.Files = path, names
+	}
+	return c, err
+}
+
+// policyFiles lists the files that a path stands for, sorted, and the folder that paths in them are relative to.
+func policyFiles(path string) (names []string, folder string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if !info.IsDir() {
+		return []string{path}, filepath.Dir(path), nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			names = append(names, filepath.Join(path, e.Name()))
+		}
+	}
+	slices.Sort(names)
+	switch {
+	case len(names) == 0:
+		return nil, "", fmt.Errorf("folder %s holds no .yaml file", path)
+	case len(names) > maxFiles:
+		return nil, "", fmt.Errorf("folder %s holds %d policy files; at most %d are read", path, len(names), maxFiles)
+	}
+	return names, path, nil
+}
+
+// readFile reads a byte more than a policy file may have, so that Parse can tell.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name) //nolint:gosec // the operator names the policy file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// Parse is Load without the reading: it checks the texts of a policy whose paths are relative to folder. Nothing is opened.
+func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
+	if len(files) == 0 {
+		return nil, errors.New("parse the policy: no file")
+	}
+	var problems Problems
+	var tops []*node
+	left := maxNodes
+	for _, f := range files {
+		if len(f.Text) > maxFile {
+			problems = append(problems, Problem{
+				Pos: policy.Pos{File: f.Name}, Kind: policy.KindLimit,
+				Message: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20), Hint: "split it into a folder of files",
+			})
+			continue
+		}
+		p := parser{file: f.Name, left: &left, problems: &problems}
+		if top := p.parse(f.Text); top != nil {
+			tops = append(tops, top)
+		}
+	}
+	if len(tops) < len(files) {
+		return nil, problems.Sort() // a file that cannot be read would make everything it defines look missing
+	}
+	var doc document
+	decoder{problems: &problems}.value(merge(tops, &problems), &doc, field{}, tops[0].pos)
+	c := build(&doc, folder, syntax, &problems)
+	if len(problems) > 0 {
+		return nil, problems.Sort()
+	}
+	c.Path = folder
+	for _, f := range files {
+		c.Files = append(c.Files, f.Name)
+	}
+	return c, nil
+}
+
+// Secrets lists every secret source of the file, for checks of where secrets are kept.
+func (c *Config) Secrets() []Source {
+	all := []Source{c.Keys.Root, c.Keys.Audit}
+	for _, s := range c.Stores {
+		all = append(all, s.Provisioner.Password, s.Grantor.Password)
+	}
+	all = slices.DeleteFunc(all, Source.IsZero)
+	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Pos.String(), b.Pos.String()) })
+	return all
 }

@@ -98,12 +98,12 @@ func (s Source) run(ctx context.Context) ([]byte, error) {
 		}
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return out.kept, nil
 }
 
 // capped keeps the first bytes of a stream and lets the writer believe that all went well.
 type capped struct {
-	bytes.Buffer
+	kept []byte
 	left int
 }
 
@@ -112,7 +112,7 @@ func (c *capped) Write(b []byte) (int, error) {
 	n := len(b)
 	b = b[:min(n, c.left)]
 	c.left -= len(b)
-	c.Buffer.Write(b)
+	c.kept = append(c.kept, b...)
 	return n, nil
 }
 

@@ -31,11 +31,15 @@ func (p *Policy) Subjects() []Subject {
 
 // GroupsOf lists the groups that a user is in, directly or through another group, sorted.
 func (p *Policy) GroupsOf(user string) []string {
+	memberOf := p.memberOf
+	if memberOf == nil {
+		memberOf = p.indexMembers()
+	}
 	in := map[string]bool{}
 	var climb func(member string)
 	climb = func(member string) {
-		for name, g := range p.Groups {
-			if !in[name] && slices.Contains(g.Members, member) {
+		for _, name := range memberOf[member] {
+			if !in[name] {
 				in[name] = true
 				climb(GroupPrefix + name)
 			}
@@ -43,6 +47,16 @@ func (p *Policy) GroupsOf(user string) []string {
 	}
 	climb(user)
 	return slices.Sorted(maps.Keys(in))
+}
+
+func (p *Policy) indexMembers() map[string][]string {
+	index := map[string][]string{}
+	for name, g := range p.Groups {
+		for _, m := range g.Members {
+			index[m] = append(index[m], name)
+		}
+	}
+	return index
 }
 
 // Is says whether one of the names, each a user's or "group:NAME", stands for the subject.

@@ -59,6 +59,8 @@ type Policy struct {
 
 	// Digest is the SHA-256, in hex, of the policy's meaning: two files that differ in comments or key order have the same one.
 	Digest string
+
+	memberOf map[string][]string // member, as a group writes it -> groups that name it; nil: not indexed
 }
 
 // Store is what the policy language needs to know of a store; how to reach it is config's business.

@@ -1,0 +1,412 @@
+package config
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// builder checks a decoded document and makes a Config of it.
+type builder struct {
+	decoder
+	folder string
+	c      *Config
+}
+
+func build(doc *document, folder string, syntax policy.Syntax, problems *Problems) *Config {
+	b := &builder{decoder: decoder{problems: problems}, folder: folder, c: &Config{Folder: folder, Stores: map[string]*Store{}}}
+	b.state(doc.State)
+	b.c.Keys = Keys{Root: b.key(doc.Keys.Root, "secrets/root.key"), Audit: b.key(doc.Keys.Audit, "secrets/audit.key")}
+	b.stores(doc)
+	for _, l := range doc.Gateway.Listeners {
+		b.c.Gateway.Listeners = append(b.c.Gateway.Listeners, b.listener(l))
+	}
+	b.sameListeners()
+	b.audit(doc.Audit)
+
+	pd := &policy.Document{
+		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
+		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network,
+	}
+	for _, e := range doc.Stores.Entries {
+		s := b.c.Stores[e.Key.Value]
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Pos: s.Pos})
+	}
+	p, wrong, warnings := policy.Build(pd, syntax)
+	*problems = append(*problems, wrong...)
+	b.c.Policy = p
+	b.c.Warnings = append(b.c.Warnings, warnings...).Sort()
+	return b.c
+}
+
+func (b *builder) warn(pos policy.Pos, hint, format string, args ...any) {
+	b.c.Warnings = append(b.c.Warnings, Problem{Pos: pos, Kind: policy.KindAdvice, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// path makes a path of the file one that can be opened.
+func (b *builder) path(t policy.Text) string {
+	switch {
+	case t.Value == "":
+		return ""
+	case strings.ContainsRune(t.Value, 0):
+		b.report(policy.KindValue, t.Pos, "", "a path cannot hold a NUL character")
+		return ""
+	case filepath.IsAbs(t.Value):
+		return filepath.Clean(t.Value)
+	}
+	return filepath.Join(b.folder, t.Value)
+}
+
+func (b *builder) state(t policy.Text) {
+	b.c.State = State{SQLite: filepath.Join(b.folder, "postern.db"), Pos: t.Pos}
+	scheme, rest, _ := strings.Cut(t.Value, ":")
+	switch scheme {
+	case "":
+	case "sqlite":
+		if rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?#%") {
+			b.report(policy.KindValue, t.Pos, "write sqlite:postern.db", "state: sqlite needs a plain path after the colon")
+			return
+		}
+		b.c.State.SQLite = b.path(policy.Text{Value: rest, Pos: t.Pos})
+	case "postgres", "postgresql":
+		b.report(policy.KindLater, t.Pos, "write sqlite:postern.db", "state in PostgreSQL is not in this version of postern")
+	default:
+		b.report(policy.KindValue, t.Pos, "write sqlite:postern.db", "state: expected sqlite:PATH") // the text may hold a password
+	}
+}
+
+func (b *builder) source(s sourceDoc) Source {
+	out := Source{Env: s.Env.Value, File: b.path(s.File), Pos: s.Pos}
+	if strings.ContainsAny(out.Env, "=\x00") {
+		b.report(policy.KindValue, s.Env.Pos, "", "env: not a name of an environment variable")
+	}
+	for _, arg := range s.Command {
+		if strings.ContainsRune(arg.Value, 0) {
+			b.report(policy.KindValue, arg.Pos, "", "command: an argument cannot hold a NUL character")
+		}
+		out.Command = append(out.Command, arg.Value)
+	}
+	if out.Command != nil {
+		out.Dir = b.folder
+		// A program with a slash in its name is found like every other path of the file, from its folder.
+		if strings.Contains(out.Command[0], "/") {
+			out.Command[0] = b.absolute(s.Command[0])
+		}
+	}
+	return out
+}
+
+// absolute makes a path that holds wherever a program is started.
+func (b *builder) absolute(t policy.Text) string {
+	path := b.path(t)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+func (b *builder) key(s sourceDoc, file string) Source {
+	if s.Pos.IsZero() {
+		return Source{File: filepath.Join(b.folder, file)}
+	}
+	return b.source(s)
+}
+
+func (b *builder) stores(doc *document) {
+	if len(doc.Stores.Entries) == 0 && !doc.Stores.Pos.IsZero() {
+		b.report(policy.KindMissing, doc.Stores.Pos, "", "there is no store")
+	}
+	places := map[string]*Store{}
+	for _, e := range doc.Stores.Entries {
+		if err := policy.CheckName(e.Key.Value); err != nil {
+			b.report(policy.KindValue, e.Key.Pos, "", "store %q: %v", e.Key.Value, err)
+		}
+		s := b.store(e.Key, e.Value)
+		b.c.Stores[s.Name] = s
+		place := fmt.Sprintf("%+v/%s", s.Address, s.Database)
+		if other := places[place]; other != nil && s.Address != (Address{}) {
+			b.report(policy.KindConflict, s.Pos, "one database is one store; list its schemas under it", "store %s is the same database as store %s, at %s", s.Name, other.Name, other.Pos)
+		}
+		places[place] = s
+	}
+}
+
+func (b *builder) store(key policy.Text, d storeDoc) *Store {
+	s := &Store{
+		Name: key.Value, Engine: d.Engine.Value, Database: d.Database.Value, Pos: key.Pos,
+		Provision: ProvisionManual, Provisioner: b.account(d.Provisioner), Grantor: b.account(d.Grantor),
+	}
+	b.engine(d.Engine)
+	if s.Database == "" {
+		s.Database = s.Name
+	}
+	b.identifier(d.Database)
+	b.schemas(s, d.Schemas)
+	s.Address = b.address(d.Address)
+	b.storeTLS(s, d.TLS)
+	if d.Mode.Value == "observe" {
+		b.report(policy.KindLater, d.Mode.Pos, "", "mode: observe is not in this version of postern")
+	}
+	if d.Provision.Value == string(ProvisionAuto) {
+		if s.Provision = ProvisionAuto; d.Provisioner.Pos.IsZero() {
+			b.report(policy.KindMissing, d.Provision.Pos, "add provisioner: {user: …, password: …}", "store %s: provision: auto needs a provisioner", s.Name)
+		}
+	}
+	if s.Grantor.User != "" && s.Grantor.User == s.Provisioner.User {
+		b.warn(d.Grantor.Pos, "'postern init' prints the SQL for both", "store %s: provisioner and grantor are one role, so the gateway holds every right of the provisioner", s.Name)
+	}
+	return s
+}
+
+func (b *builder) engine(t policy.Text) {
+	if t.Value != "" && t.Value != "postgres" {
+		b.report(policy.KindLater, t.Pos, "", "engine: %s is not in this version of postern", t.Value)
+	}
+}
+
+// identifier refuses what cannot be the name of a database object: PostgreSQL would cut a longer name and find another.
+func (b *builder) identifier(t policy.Text) {
+	if len(t.Value) > 63 || strings.ContainsRune(t.Value, 0) {
+		b.report(policy.KindValue, t.Pos, "", "%q is longer than the 63 bytes of a PostgreSQL name", t.Value)
+	}
+}
+
+func (b *builder) schemas(s *Store, list []policy.Text) {
+	if list == nil {
+		s.Schemas = []string{"public"}
+		return
+	}
+	for _, t := range list {
+		b.identifier(t)
+		switch {
+		case t.Value == "":
+		case slices.Contains(s.Schemas, t.Value):
+			b.report(policy.KindDuplicate, t.Pos, "", "store %s names schema %q twice", s.Name, t.Value)
+		case strings.HasPrefix(t.Value, "pg_") || t.Value == "information_schema":
+			b.report(policy.KindValue, t.Pos, "", "schema %q belongs to the server", t.Value)
+		case t.Value == "postern" || strings.HasPrefix(t.Value, "postern_"):
+			b.report(policy.KindValue, t.Pos, "", "schema %q belongs to postern", t.Value)
+		default:
+			s.Schemas = append(s.Schemas, t.Value)
+		}
+	}
+	if len(list) == 0 {
+		b.report(policy.KindValue, s.Pos, "leave the key out for [public]", "store %s has no schema", s.Name)
+	}
+}
+
+func (b *builder) account(d accountDoc) Account {
+	b.identifier(d.User)
+	a := Account{User: d.User.Value, Pos: d.Pos}
+	if !d.Password.Pos.IsZero() {
+		a.Password = b.source(d.Password)
+	}
+	return a
+}
+
+// maxSocket is the length of a socket's path that every supported system takes: sun_path of macOS and the BSDs is 104 bytes, NUL
+// included; Linux has 108.
+const maxSocket = 103
+
+// address reads host, host:port, or the folder of a socket with or without :port.
+func (b *builder) address(t policy.Text) Address {
+	const form = "write host:port, such as db1.internal:5432, or the folder of a Unix socket"
+	a := Address{Port: 5432}
+	host, port := t.Value, ""
+	switch {
+	case t.Value == "":
+		return Address{}
+	case isFolder(t.Value):
+		if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.Contains(host[i:], "/") {
+			host, port = host[:i], host[i+1:]
+		}
+		a.Socket = b.path(policy.Text{Value: host, Pos: t.Pos})
+	case strings.Contains(t.Value, "://"):
+		b.report(policy.KindValue, t.Pos, form, "address: a URL is not an address") // it may hold a password
+		return Address{}
+	default:
+		if net.ParseIP(host) == nil {
+			if h, p, err := net.SplitHostPort(t.Value); err == nil {
+				host, port = h, p
+				if port == "" {
+					port = "none"
+				}
+			} else {
+				host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+			}
+		}
+		if a.Host = host; host == "" || strings.ContainsAny(host, " /,@\x00[]\t\n") {
+			b.report(policy.KindValue, t.Pos, form, "address: %q has no host", t.Value)
+		}
+	}
+	if port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			b.report(policy.KindValue, t.Pos, form, "address: %q is not a port", port)
+		}
+		a.Port = uint16(n)
+	}
+	b.socketPath(a.Socket, a.Port, t.Pos)
+	return a
+}
+
+func isFolder(s string) bool {
+	return strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../")
+}
+
+func (b *builder) socketPath(folder string, port uint16, pos policy.Pos) {
+	if name := fmt.Sprintf("%s/.s.PGSQL.%d", folder, port); folder != "" && len(name) > maxSocket {
+		b.report(policy.KindValue, pos, "use a shorter folder", "a socket's path has at most %d bytes; this one would have %d", maxSocket, len(name))
+	}
+}
+
+func (b *builder) storeTLS(s *Store, d storeTLSDoc) {
+	s.TLS = StoreTLS{Mode: TLSMode(d.Mode.Value), CA: b.path(d.CA), Cert: b.path(d.Cert), Key: b.path(d.Key)}
+	if s.TLS.Mode == "" {
+		s.TLS.Mode = TLSVerifyFull
+		if s.Address.Loopback() && s.TLS.CA == "" {
+			s.TLS.Mode = TLSDisable
+		}
+	}
+	if (d.Cert.Value == "") != (d.Key.Value == "") {
+		b.report(policy.KindMissing, d.Pos, "", "store %s: tls: cert and key go together", s.Name)
+	}
+	switch {
+	case s.TLS.Mode == TLSDisable && !s.Address.Loopback() && s.Address.Host != "":
+		b.warn(d.Mode.Pos, "", "store %s: everything between postern and %s can be read on the way", s.Name, s.Address.Host)
+	case s.TLS.Mode == TLSEncrypt && !s.Address.Loopback():
+		b.warn(d.Mode.Pos, "use verify-full", "store %s: mode require encrypts and does not check who answers", s.Name)
+	}
+	if s.TLS.CA != "" && (s.TLS.Mode == TLSDisable || s.TLS.Mode == TLSEncrypt) {
+		b.report(policy.KindConflict, d.CA.Pos, "use mode verify-full", "store %s: mode %s does not look at ca", s.Name, s.TLS.Mode)
+	}
+	if s.Address.Socket != "" && s.TLS.Mode != TLSDisable {
+		b.report(policy.KindConflict, d.Pos, "leave tls out", "store %s: PostgreSQL speaks no TLS on a Unix socket", s.Name)
+	}
+}
+
+func (b *builder) listener(d listenerDoc) *Listener {
+	l := &Listener{Engine: d.Engine.Value, Address: d.Address.Value, Socket: b.path(d.Socket), Group: d.Group.Value, Pos: d.Pos}
+	b.engine(d.Engine)
+	switch {
+	case d.Address.Pos.IsZero() && d.Socket.Pos.IsZero():
+		b.report(policy.KindMissing, d.Pos, "", "a listener needs an address or a socket")
+	case !d.Address.Pos.IsZero() && !d.Socket.Pos.IsZero():
+		b.report(policy.KindConflict, d.Pos, "write two listeners", "a listener has an address or a socket, not both")
+	case l.Address != "":
+		b.tcpListener(l, d)
+	case l.Socket != "":
+		b.socketListener(l, d)
+	}
+	return l
+}
+
+func (b *builder) tcpListener(l *Listener, d listenerDoc) {
+	for key, t := range map[string]policy.Text{"port": d.Port, "mode": d.Mode, "group": d.Group} {
+		if !t.Pos.IsZero() {
+			b.report(policy.KindConflict, t.Pos, "", "key %q is for sockets", key)
+		}
+	}
+	host, port, err := net.SplitHostPort(l.Address)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || strconv.FormatUint(n, 10) != port {
+		b.report(policy.KindValue, d.Address.Pos, "write host:port, such as 127.0.0.1:6432", "address: %q is not host:port", l.Address)
+		return
+	}
+	b.listenerTLS(l, d.TLS, Address{Host: host}.Loopback())
+}
+
+func (b *builder) listenerTLS(l *Listener, d listenerTLSDoc, loopback bool) {
+	mode := d.Mode.Value
+	if mode == "" {
+		if mode = "require"; loopback {
+			mode = "prefer"
+		}
+	}
+	given := !d.Pos.IsZero()
+	if mode == "disable" {
+		if d.Cert.Value != "" || d.Key.Value != "" {
+			b.report(policy.KindConflict, d.Mode.Pos, "", "tls: mode disable has no use for a certificate")
+		}
+		if !loopback {
+			b.warn(d.Mode.Pos, "", "everything that clients of %s send and see can be read on the way", l.Address)
+		}
+		return
+	}
+	l.TLS = ListenerTLS{Required: mode == "require", Cert: b.path(d.Cert), Key: b.path(d.Key), MinVersion: tls.VersionTLS12}
+	if d.MinVersion.Value == "1.3" {
+		l.TLS.MinVersion = tls.VersionTLS13
+	}
+	switch {
+	case given && (d.Cert.Pos.IsZero() || d.Key.Pos.IsZero()):
+		b.report(policy.KindMissing, d.Pos, "'postern init' makes a pair to begin with", "tls needs cert and key")
+	case !given && loopback:
+		l.TLS = ListenerTLS{}
+	case !given:
+		b.report(policy.KindMissing, l.Pos, "add tls: {cert: server.crt, key: server.key}, or tls: {mode: disable} if everything may be read on the way",
+			"other machines can reach %s, and it has no TLS", l.Address)
+	}
+}
+
+func (b *builder) socketListener(l *Listener, d listenerDoc) {
+	l.Port, l.Mode = 5432, 0o770
+	if !d.TLS.Pos.IsZero() {
+		b.report(policy.KindConflict, d.TLS.Pos, "leave tls out", "there is no TLS on a Unix socket")
+	}
+	if d.Port.Value != "" {
+		n, err := strconv.ParseUint(d.Port.Value, 10, 16)
+		if err != nil || n == 0 {
+			b.report(policy.KindValue, d.Port.Pos, "", "port: %q is not a port", d.Port.Value)
+		}
+		l.Port = uint16(n)
+	}
+	if d.Mode.Value != "" {
+		n, err := strconv.ParseUint(strings.TrimPrefix(d.Mode.Value, "0o"), 8, 32)
+		if err != nil || n == 0 || n > 0o777 {
+			b.report(policy.KindValue, d.Mode.Pos, `write "0770"`, "mode: %q is not a file mode in octal", d.Mode.Value)
+		}
+		l.Mode = os.FileMode(n & 0o777)
+	}
+	b.socketPath(l.Socket, l.Port, d.Socket.Pos)
+}
+
+func (b *builder) sameListeners() {
+	seen := map[string]*Listener{}
+	for _, l := range b.c.Gateway.Listeners {
+		key := l.Address
+		if l.Socket != "" {
+			key = fmt.Sprintf("%s:%d", l.Socket, l.Port)
+		}
+		_, port, _ := net.SplitHostPort(key)
+		if other := seen[key]; other != nil && key != "" && port != "0" {
+			b.report(policy.KindDuplicate, l.Pos, "", "there is a listener on %s already, at %s", key, other.Pos)
+		}
+		seen[key] = l
+	}
+}
+
+// maxSync bounds how much of the trail a site may agree to lose.
+const maxSync = 10 * time.Second
+
+func (b *builder) audit(d auditDoc) {
+	b.c.Audit.Folder = filepath.Join(b.folder, "audit")
+	if d.Folder.Value != "" {
+		b.c.Audit.Folder = b.path(d.Folder)
+	}
+	if d.Sync.Value == "" || d.Sync.Value == "always" {
+		return
+	}
+	every, err := time.ParseDuration(d.Sync.Value)
+	if err != nil || every <= 0 || every > maxSync {
+		b.report(policy.KindValue, d.Sync.Pos, "write always, or a time such as 100ms", "sync: %q is neither always nor a time up to %s", d.Sync.Value, maxSync)
+		return
+	}
+	b.c.Audit.Sync = every
+}

@@ -1,0 +1,110 @@
+package config
+
+import "github.com/postern-sec/postern/internal/policy"
+
+// This file is the format of the policy file, with policy/document.go. The tags are read by the decoder, by the JSON Schema
+// and by the reference: see policy/document.go for what they mean.
+
+type document struct {
+	Version    policy.Text                         `key:"version" required:"true" scalar:"any" enum:"1" doc:"version of the format."`
+	State      policy.Text                         `key:"state" default:"sqlite:postern.db" doc:"where postern remembers: sqlite:PATH. (postgres://… is not in this version.)"`
+	Keys       keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
+	Stores     policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
+	Gateway    gatewayDoc                          `key:"gateway" doc:"where clients come in."`
+	Groups     policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, and other groups as group:NAME, at most 10 deep."`
+	Users      policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
+	Labels     policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
+	Masks      policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
+	Datasets   policy.Map[policy.DatasetEntry]     `key:"datasets" name:"dataset" doc:"named sets of tables. A table is in the dataset that names it by the longest location; two equally long ones are an error."`
+	Rules      policy.Map[policy.RuleEntry]        `key:"rules" name:"rule" doc:"who may reach which dataset, and how. Without a rule nothing is shown. Of several rules a person sees the union of the rows, and in each row the least masked form of a column among the rules that admit the row."`
+	Baseline   policy.BaselineEntry                `key:"baseline" doc:"what applies outside of rules."`
+	Audit      auditDoc                            `key:"audit" doc:"the trail."`
+	Hardening  policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
+	Portal     policy.Later                        `key:"portal" doc:"the data portal."`
+	Slack      policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
+	BreakGlass policy.Later                        `key:"break_glass" doc:"emergency access."`
+	Pos        policy.Pos
+}
+
+type keysDoc struct {
+	Root  sourceDoc `key:"root" default:"{file: secrets/root.key}" doc:"the key that passwords of identity roles and pseudonyms are derived from. Losing it means new passwords and new pseudonyms."`
+	Audit sourceDoc `key:"audit" default:"{file: secrets/audit.key}" doc:"the key that signs the trail's checkpoints."`
+	Pos   policy.Pos
+}
+
+// sourceDoc is where a secret is.
+type sourceDoc struct {
+	Env     policy.Text   `key:"env" doc:"an environment variable."`
+	File    policy.Text   `key:"file" doc:"a file; one line end at its end is dropped."`
+	Command []policy.Text `key:"command" doc:"a program and its arguments, run without a shell; its output is the secret."`
+	Pos     policy.Pos
+}
+
+type storeDoc struct {
+	Engine      policy.Text   `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"what kind of server it is. (Only postgres in this version.)"`
+	Address     policy.Text   `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
+	Database    policy.Text   `key:"database" default:"the store's name" doc:"the database's name on the server."`
+	Schemas     []policy.Text `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
+	TLS         storeTLSDoc   `key:"tls" doc:"the transport to the server."`
+	Provisioner accountDoc    `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
+	Grantor     accountDoc    `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
+	Provision   policy.Text   `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
+	Mode        policy.Text   `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
+	SSH         policy.Later  `key:"ssh" doc:"reach the store through an SSH host."`
+	Observe     policy.Later  `key:"observe" doc:"subjects whose statements are recorded and not enforced."`
+	Upstream    policy.Later  `key:"upstream" doc:"logins of observed subjects."`
+	Limits      policy.Later  `key:"limits" doc:"rows and rates."`
+	Pos         policy.Pos
+}
+
+type storeTLSDoc struct {
+	Mode policy.Text `key:"mode" default:"verify-full; disable for a socket or a loopback address" enum:"disable|require|verify-ca|verify-full" doc:"require encrypts and checks nothing; verify-ca checks who signed the server's certificate; verify-full also that it is this host's."`
+	CA   policy.Text `key:"ca" default:"the system's certificates" doc:"file with the certificates to trust."`
+	Cert policy.Text `key:"cert" doc:"file with postern's client certificate."`
+	Key  policy.Text `key:"key" doc:"file with its key."`
+	Pos  policy.Pos
+}
+
+type accountDoc struct {
+	User     policy.Text `key:"user" required:"true" doc:"the role's name."`
+	Password sourceDoc   `key:"password" doc:"its password, if the server asks for one."`
+	Pos      policy.Pos
+}
+
+type gatewayDoc struct {
+	Listeners []listenerDoc         `key:"listeners" doc:"addresses and sockets to listen on."`
+	Network   []policy.NetworkEntry `key:"network" default:"scram from everywhere, over TLS from other machines" doc:"who may connect from where. The first line that matches address and user decides; where none does, the connection is refused."`
+	Limits    policy.Later          `key:"limits" doc:"connections and rates."`
+	Pos       policy.Pos
+}
+
+type listenerDoc struct {
+	Engine  policy.Text    `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"the protocol to speak. (Only postgres in this version.)"`
+	Address policy.Text    `key:"address" doc:"host:port; either this or socket."`
+	Socket  policy.Text    `key:"socket" doc:"folder of a Unix socket; either this or address."`
+	Port    policy.Text    `key:"port" default:"5432" scalar:"any" doc:"the number in the socket's name, .s.PGSQL.PORT."`
+	Mode    policy.Text    `key:"mode" default:"0770" scalar:"any" doc:"permissions of the socket, in octal."`
+	Group   policy.Text    `key:"group" default:"the process's" doc:"the operating system's group that owns the socket."`
+	TLS     listenerTLSDoc `key:"tls" doc:"the transport to clients. Needed wherever other machines can connect."`
+	Cancel  policy.Later   `key:"cancel" doc:"whether cancel requests must be encrypted."`
+	Pos     policy.Pos
+}
+
+type listenerTLSDoc struct {
+	Mode       policy.Text  `key:"mode" default:"require; prefer on a loopback address" enum:"disable|prefer|require" doc:"require: plain connections are refused; prefer: the client chooses; disable: no TLS, in the full knowledge that everything can be read on the way."`
+	Cert       policy.Text  `key:"cert" doc:"file with the certificate and those that signed it."`
+	Key        policy.Text  `key:"key" doc:"file with its key."`
+	MinVersion policy.Text  `key:"min_version" default:"1.2" scalar:"any" enum:"1.2|1.3" doc:"lowest TLS version."`
+	ClientCA   policy.Later `key:"client_ca" doc:"certificates that sign clients' certificates."`
+	Pos        policy.Pos
+}
+
+type auditDoc struct {
+	Folder policy.Text `key:"folder" default:"audit" doc:"where the trail's files are."`
+	Sync   policy.Text `key:"sync" default:"always" doc:"always: every record is on disk before its effect; or a time such as 100ms: power loss may cost the records of that time."`
+	Sinks  laterList   `key:"sinks" doc:"other places for the trail. Must be empty."`
+	Pos    policy.Pos
+}
+
+// laterList is a list that this version can only leave empty.
+type laterList struct{ Pos policy.Pos }

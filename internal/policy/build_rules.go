@@ -1,0 +1,302 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (b *builder) rules() {
+	for i := range b.doc.Rules.Entries {
+		e := &b.doc.Rules.Entries[i]
+		b.name("rule", e.Key)
+		b.p.Rules = append(b.p.Rules, b.rule(e.Key, &e.Value, i))
+	}
+}
+
+func (b *builder) rule(key Text, e *RuleEntry, order int) *Rule {
+	r := &Rule{
+		Name: key.Value, On: e.On.Value, Level: Read, Masks: e.Masks.Value, Order: order, Pos: key.Pos,
+		Rows: map[Table]Filter{}, Write: map[Table]WriteRule{}, Enabled: e.Enabled.Value || !e.Enabled.Set,
+	}
+	switch e.Level.Value {
+	case "", "read":
+	case "write":
+		r.Level = Write
+	case "own":
+		r.Level = Own
+	default:
+		b.report(KindValue, e.Level.Pos, "", "level is read, write or own, not %q", e.Level.Value)
+	}
+	r.To = b.subjects("rule "+r.Name, e.To)
+	if e.To == nil {
+		b.report(KindMissing, e.Pos, "", "missing key %q", "to")
+	} else if len(e.To) == 0 {
+		b.report(KindValue, e.Pos, "name somebody, or write enabled: false", "rule %s is to nobody", r.Name)
+	}
+	if !b.missing(e.On, e.Pos, "on") && b.p.Datasets[r.On] == nil {
+		b.report(KindDangling, e.On.Pos, meant(b, r.On, b.p.Datasets), "rule %s: there is no dataset %q", r.Name, r.On)
+	}
+	if r.Masks != "" && b.p.Masks[r.Masks] == nil {
+		b.report(KindDangling, e.Masks.Pos, meant(b, r.Masks, b.p.Masks), "rule %s: there is no mask profile %q", r.Name, r.Masks)
+	}
+	b.own(r, e)
+	b.rows(r, e)
+	b.writes(r, e)
+	r.Until = b.until(e.Until)
+	r.Require = b.require(e.Require)
+	return r
+}
+
+// own refuses what level own cannot carry: its holders are members of the owner role, on the base tables.
+func (b *builder) own(r *Rule, e *RuleEntry) {
+	if r.Level != Own {
+		return
+	}
+	const why = "level own acts as the tables' owner, on the tables themselves; give a second rule with level read or write"
+	if len(e.Rows.Entries) > 0 {
+		b.report(KindConflict, e.Rows.Pos, why, "rule %s: level own cannot filter rows", r.Name)
+	}
+	if r.Masks != "" {
+		b.report(KindConflict, e.Masks.Pos, why, "rule %s: level own cannot mask columns", r.Name)
+	}
+}
+
+// ruleTable reads a table that a rule speaks about: it must be one of the rule's dataset.
+func (b *builder) ruleTable(r *Rule, key Text, what string) (Table, bool) {
+	t, ok := b.table(key)
+	d := b.p.Datasets[r.On]
+	if !ok || d == nil {
+		return t, ok
+	}
+	switch at := b.p.DatasetOf(t); {
+	case at == d:
+	case at != nil && !d.Holds(t):
+		b.report(KindConflict, key.Pos, "", "rule %s: %s for %s, which is in dataset %s, not %s", r.Name, what, t, at.Name, d.Name)
+	case at != nil:
+		b.report(KindConflict, key.Pos, "", "rule %s: %s for %s, which dataset %s names by a longer location than %s", r.Name, what, t, at.Name, d.Name)
+	default:
+		b.report(KindConflict, key.Pos, "", "rule %s: %s for %s, which is not in dataset %s", r.Name, what, t, d.Name)
+	}
+	return t, true
+}
+
+func (b *builder) rows(r *Rule, e *RuleEntry) {
+	for _, row := range e.Rows.Entries {
+		t, ok := b.ruleTable(r, row.Key, "a row filter")
+		if row.Value.Value == "" {
+			continue
+		}
+		f := Filter{SQL: row.Value.Value, Pos: row.Value.Pos}
+		if offset, err := b.syntax.CheckFilter(f.SQL); err != nil {
+			b.report(KindSyntax, row.Value.At(offset), "", "rule %s: row filter: %v", r.Name, err)
+			continue
+		}
+		f.Attributes = slices.DeleteFunc(b.syntax.FilterAttributes(f.SQL), func(s string) bool { return s == "name" })
+		slices.Sort(f.Attributes)
+		if !ok {
+			continue
+		}
+		if other, twice := r.Rows[t]; twice {
+			b.report(KindDuplicate, row.Key.Pos, "join the two with AND or OR", "rule %s: %s has a row filter at %s already", r.Name, t, other.Pos)
+			continue
+		}
+		r.Rows[t] = f
+	}
+}
+
+func (b *builder) writes(r *Rule, e *RuleEntry) {
+	if len(e.Write.Entries) > 0 && r.Level != Write {
+		b.report(KindConflict, e.Write.Pos, "write level: write", "rule %s: only level write has the key write", r.Name)
+		return
+	}
+	if r.Level == Write && len(e.Write.Entries) == 0 {
+		b.warn(r.Pos, "say what may be written with the key write", "rule %s has level write and lets nothing be written", r.Name)
+	}
+	for i := range e.Write.Entries {
+		w := &e.Write.Entries[i]
+		t, ok := b.ruleTable(r, w.Key, "a write")
+		rule := WriteRule{
+			Insert: w.Value.Insert.Flag.Value || len(w.Value.Insert.List) > 0,
+			Delete: w.Value.Delete.Value, Pos: w.Key.Pos,
+		}
+		rule.Update = b.writeColumns(r, w.Value.Update, "update")
+		rule.InsertOnly = b.writeColumns(r, w.Value.Insert.List, "insert")
+		if len(rule.Update) == 0 && !rule.Insert && !rule.Delete {
+			b.warn(w.Key.Pos, "", "rule %s: write for %s allows nothing", r.Name, t)
+		}
+		if !ok {
+			continue
+		}
+		b.writable(r, t, w.Value.Update)
+		b.writable(r, t, w.Value.Insert.List)
+		if other, twice := r.Write[t]; twice {
+			b.report(KindDuplicate, w.Key.Pos, "", "rule %s: %s has a write at %s already", r.Name, t, other.Pos)
+			continue
+		}
+		r.Write[t] = rule
+	}
+}
+
+func (b *builder) writeColumns(r *Rule, list []Text, what string) []string {
+	var out []string
+	for _, c := range list {
+		switch {
+		case c.Value == "":
+			continue
+		case slices.Contains(out, c.Value):
+			b.report(KindDuplicate, c.Pos, "", "rule %s: %s names column %q twice", r.Name, what, c.Value)
+			continue
+		case len(c.Value) > maxName || checkText(c.Value) != nil:
+			b.report(KindValue, c.Pos, "", "rule %s: %q is not a column's name", r.Name, clip(c.Value))
+		}
+		out = append(out, c.Value)
+	}
+	return out
+}
+
+// writable refuses to write masked columns (ENF-94), as far as names and labels tell.
+func (b *builder) writable(r *Rule, t Table, columns []Text) {
+	if r.Masks == "" || b.p.Masks[r.Masks] == nil {
+		return
+	}
+	for _, c := range columns {
+		if c.Value == "" {
+			continue
+		}
+		column := Column{t, c.Value}
+		if m := b.p.MaskOf(r, column, b.p.LabelOf(column)); !m.IsRaw() {
+			b.report(KindConflict, c.Pos, fmt.Sprintf("add %s: keep to mask profile %s, or leave the column out", column, r.Masks),
+				"rule %s: mask profile %s shows %s as %s, and masked columns are never writable", r.Name, r.Masks, c.Value, m)
+		}
+	}
+}
+
+// until reads a date or a time with its zone.
+func (b *builder) until(t Text) time.Time {
+	if t.Value == "" {
+		return time.Time{}
+	}
+	if day, err := time.Parse(time.DateOnly, t.Value); err == nil {
+		return day.AddDate(0, 0, 1)
+	}
+	if at, err := time.Parse(time.RFC3339, t.Value); err == nil {
+		return at.UTC()
+	}
+	b.report(KindValue, t.Pos, "write a date such as 2027-06-30, or a time with its zone such as 2027-06-30T18:00:00Z", "until: %q is neither a date nor a time with its zone", t.Value)
+	return time.Time{}
+}
+
+func (b *builder) require(e RequireEntry) Require {
+	r := Require{TLS: e.TLS.Value, Pos: e.Pos}
+	if e.Network != nil && len(e.Network) == 0 {
+		b.report(KindValue, e.Pos, "leave the key out", "require.network names no network, so nobody could log in")
+	}
+	for _, t := range e.Network {
+		switch t.Value {
+		case "":
+		case "local":
+			r.Local = true
+		default:
+			if p, ok := b.prefix(t); ok {
+				r.Network = append(r.Network, p)
+			}
+		}
+	}
+	return r
+}
+
+// prefix reads an address or a network. Bits below the prefix are refused: they are a typing mistake in one of the two.
+func (b *builder) prefix(t Text) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(t.Value); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(t.Value)
+	switch {
+	case err != nil:
+		hint := "write an address such as 10.1.2.3 or a network such as 10.0.0.0/8"
+		if strings.Trim(t.Value, "0123456789.:/abcdefABCDEF") != "" {
+			hint += "; host names are not looked up"
+		}
+		b.report(KindValue, t.Pos, hint, "%q is not an address or a network", t.Value)
+	case p.Addr().Is4In6():
+		b.report(KindValue, t.Pos, "write the IPv4 network", "%q is an IPv4 network in IPv6 clothes", t.Value)
+	case p != p.Masked():
+		b.report(KindValue, t.Pos, fmt.Sprintf("write %s, or %s for the one address", p.Masked(), p.Addr()), "%q has address bits beyond its prefix", t.Value)
+	default:
+		return p, true
+	}
+	return netip.Prefix{}, false
+}
+
+func (b *builder) network() {
+	if b.doc.Network == nil {
+		b.p.Network = defaultNetwork()
+		return
+	}
+	all := Pos{}
+	for _, e := range b.doc.Network {
+		r := b.networkRule(e)
+		b.p.Network = append(b.p.Network, r)
+		if !all.IsZero() {
+			b.warn(r.Pos, "", "the network rule at %s matches everything before this one is asked", all)
+		} else if r.Any && len(r.To) == 0 {
+			all = r.Pos
+		}
+	}
+}
+
+func (b *builder) networkRule(e NetworkEntry) *NetworkRule {
+	r := &NetworkRule{Auth: Auth(e.Auth.Value), TLS: TLSDemand(e.TLS.Value), Pos: e.Pos}
+	if e.From == nil {
+		b.report(KindMissing, e.Pos, "write from: [all] for everywhere", "missing key %q", "from")
+	} else if len(e.From) == 0 {
+		b.report(KindValue, e.Pos, "write from: [all] for everywhere", "a network rule from nowhere")
+	}
+	for _, t := range e.From {
+		switch t.Value {
+		case "":
+		case "all":
+			r.Any = true
+		case "local":
+			r.Local = true
+		default:
+			if p, ok := b.prefix(t); ok {
+				r.From = append(r.From, p)
+			}
+		}
+	}
+	r.To = b.subjects("network rule", e.To)
+	if e.To != nil && len(e.To) == 0 {
+		b.report(KindValue, e.Pos, "leave the key out for everybody", "a network rule to nobody")
+	}
+	b.networkDemand(r, e)
+	return r
+}
+
+func (b *builder) networkDemand(r *NetworkRule, e NetworkEntry) {
+	b.missing(e.Auth, e.Pos, "auth")
+	switch r.Auth {
+	case "", AuthSCRAM:
+	case AuthReject:
+		if r.TLS != TLSAny {
+			b.report(KindConflict, e.TLS.Pos, "", "a network rule that rejects has no use for tls")
+		}
+	case AuthCert:
+		b.report(KindLater, e.Auth.Pos, "", "auth: cert is not in this version of postern")
+	case AuthPeer:
+		b.report(KindLater, e.Auth.Pos, "", "auth: peer is not in this version of postern")
+	default:
+		b.report(KindValue, e.Auth.Pos, "", "auth is scram, cert, peer or reject, not %q", r.Auth)
+	}
+	switch r.TLS {
+	case TLSAny, TLSRequire:
+	case TLSVerify:
+		b.report(KindLater, e.TLS.Pos, "", "tls: verify is not in this version of postern")
+	default:
+		b.report(KindValue, e.TLS.Pos, "", "tls is require or verify, not %q", r.TLS)
+	}
+}

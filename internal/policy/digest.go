@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// digest is the SHA-256 of what the policy means: maps by key, sets sorted, lists whose order decides (rules, network
+// rules, schemas) as they are, and no positions.
+func (p *Policy) digest() string {
+	stores, groups, users := map[string]any{}, map[string]any{}, map[string]any{}
+	for name, s := range p.Stores {
+		stores[name] = []any{s.Engine, s.Database, s.Schemas}
+	}
+	for name, g := range p.Groups {
+		groups[name] = sortedSet(g.Members)
+	}
+	for name, u := range p.Users {
+		users[name] = []any{u.SCRAM, u.Attributes, u.Role, u.Adopt}
+	}
+	labels, masks, datasets := map[string]any{}, map[string]any{}, map[string]any{}
+	for c, l := range p.Labels {
+		labels[c.String()] = l.Class
+	}
+	for name, m := range p.Masks {
+		entries := map[string]string{}
+		for _, e := range m.Entries {
+			key := e.Pattern
+			if e.Column != nil {
+				key = e.Column.String()
+			}
+			entries[key] = e.Mask.String()
+		}
+		masks[name] = entries
+	}
+	for name, d := range p.Datasets {
+		datasets[name] = []any{sortedSet(d.Owners), patternSet(d.Include), patternSet(d.Exclude)}
+	}
+	var rules, network []any
+	for _, r := range p.Rules {
+		rules = append(rules, r.meaning())
+	}
+	for _, n := range p.Network {
+		network = append(network, []any{prefixSet(n.From), n.Any, n.Local, sortedSet(n.To), n.Auth, n.TLS})
+	}
+	// Strings, numbers, booleans, lists and maps with text keys: this cannot fail, and keys come out sorted.
+	text, _ := json.Marshal([]any{"postern policy 1", stores, groups, users, labels, masks, datasets, rules, network, p.Baseline.OutsideDatasets})
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+func (r *Rule) meaning() any {
+	rows, writes := map[string]string{}, map[string]any{}
+	for t, f := range r.Rows {
+		rows[t.String()] = f.SQL
+	}
+	for t, w := range r.Write {
+		writes[t.String()] = []any{sortedSet(w.Update), w.Insert, sortedSet(w.InsertOnly), w.Delete}
+	}
+	until := ""
+	if !r.Until.IsZero() {
+		until = r.Until.UTC().Format(time.RFC3339Nano)
+	}
+	return []any{
+		r.Name, sortedSet(r.To), r.On, r.Level, rows, r.Masks, writes, until,
+		prefixSet(r.Require.Network), r.Require.Local, r.Require.TLS, r.Enabled,
+	}
+}
+
+func sortedSet(list []string) []string {
+	out := append([]string{}, list...) // never nil: an empty list and none mean the same
+	slices.Sort(out)
+	return out
+}
+
+func patternSet(list []TablePattern) []string {
+	out := make([]string, 0, len(list))
+	for _, p := range list {
+		out = append(out, p.String())
+	}
+	return sortedSet(out)
+}
+
+func prefixSet[P interface{ String() string }](list []P) []string {
+	out := make([]string, 0, len(list))
+	for _, p := range list {
+		out = append(out, p.String())
+	}
+	return sortedSet(out)
+}

@@ -1,0 +1,144 @@
+package policy
+
+// This file holds the policy as it is written: every value with its place, nothing checked but the shape. Build turns it
+// into a Policy. The tags are the one source of the decoder's keys, the JSON Schema and the reference: key is the name in the
+// file, doc its meaning, default what its absence means, enum the values it can have, required that it must be there, later
+// that this version knows the key and cannot act on it.
+
+// Text is a scalar of the file. Value is empty when it was not given or was refused while decoding.
+type Text struct {
+	Value string
+	Pos   Pos
+	// Linear says that the text stands in the file as it is, on one line, from Content on. Places within it can then be named.
+	Linear  bool
+	Content Pos
+}
+
+// At is the place of a byte of the text, or the place of the text when it is not known more exactly.
+func (t Text) At(offset int) Pos {
+	if !t.Linear || offset < 0 || offset > len(t.Value) {
+		return t.Pos
+	}
+	pos := t.Content
+	pos.Column += len([]rune(t.Value[:offset]))
+	return pos
+}
+
+// Flag is a true or false of the file.
+type Flag struct {
+	Value bool
+	Set   bool
+	Pos   Pos
+}
+
+// Map is a mapping of the file with names of the author's choice, in file order.
+type Map[V any] struct {
+	Entries []Entry[V]
+	Pos     Pos
+}
+
+// Entry is one line of a Map.
+type Entry[V any] struct {
+	Key   Text
+	Value V
+}
+
+// Append adds an entry and returns a pointer to its value, good until the next call. It is how a decoder fills a Map
+// without knowing its type.
+func (m *Map[V]) Append(key Text) any {
+	m.Entries = append(m.Entries, Entry[V]{Key: key})
+	return &m.Entries[len(m.Entries)-1].Value
+}
+
+// Place notes where the mapping stands.
+func (m *Map[V]) Place(pos Pos) { m.Pos = pos }
+
+// FlagOrList is true, false or a list of names.
+type FlagOrList struct {
+	Flag Flag
+	List []Text
+}
+
+// Document is a policy as written.
+type Document struct {
+	Stores   []*Store // already checked
+	Groups   Map[[]Text]
+	Users    Map[UserEntry]
+	Labels   Map[Text]
+	Masks    Map[Map[Text]]
+	Datasets Map[DatasetEntry]
+	Rules    Map[RuleEntry]
+	Baseline BaselineEntry
+	Network  []NetworkEntry // nil: the default rules
+}
+
+// UserEntry is a user as written.
+type UserEntry struct {
+	SCRAM      Text      `key:"scram" doc:"SCRAM-SHA-256 verifier of the user's password, as 'postern user hash' prints it. Never the password. Without it the user cannot log in with one."`
+	Attributes Map[Text] `key:"attributes" scalar:"any" empty:"true" name:"attribute" doc:"facts about the user that row filters may use as subject.NAME. subject.name is always the user's own name."`
+	Role       Text      `key:"role" default:"chosen by postern" doc:"name of the user's identity role on the stores, where their own name is not wanted there."`
+	Adopt      Flag      `key:"adopt" default:"false" doc:"take over a role of that name that exists on the server already. Its direct grants are listed and taken away."`
+	Pos        Pos
+}
+
+// DatasetEntry is a dataset as written.
+type DatasetEntry struct {
+	Owners  []Text `key:"owners" doc:"users and groups (group:NAME) who answer for the data."`
+	Include []Text `key:"include" required:"true" doc:"locations: store, store.schema or store.schema.table; * stands for any one name. The longest location that matches a table decides."`
+	Exclude []Text `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
+	RowWall Later  `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
+	Limits  Later  `key:"limits" doc:"rows and rates."`
+	Request Later  `key:"request" doc:"who may ask for access and who approves."`
+	Pos     Pos
+}
+
+// Later is a key that the policy language names and this version cannot act on.
+type Later struct{ Pos Pos }
+
+// RuleEntry is a rule as written.
+type RuleEntry struct {
+	To      []Text          `key:"to" required:"true" doc:"users and groups (group:NAME) who hold the rule."`
+	On      Text            `key:"on" required:"true" doc:"the dataset."`
+	Level   Text            `key:"level" default:"read" enum:"read|write|own" doc:"read; write, exactly what the key 'write' names; or own, which is membership in the tables' owner role: unmasked, unfiltered, with DDL."`
+	Rows    Map[Text]       `key:"rows" name:"store.schema.table" doc:"row filters: table to SQL condition. subject.NAME stands for an attribute of the subject. Tables without one are not filtered."`
+	Masks   Text            `key:"masks" default:"none: columns are shown as they are" doc:"the mask profile."`
+	Write   Map[WriteEntry] `key:"write" name:"store.schema.table" doc:"what may be written, table by table. Only with level write. Masked columns are never writable."`
+	Until   Text            `key:"until" default:"no end" scalar:"any" doc:"when the rule ends: a date, which ends at 24:00 UTC of that day, or an RFC 3339 time with its zone."`
+	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, and no other rule widens them."`
+	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
+	Request Later           `key:"request" doc:"hold the rule on request only."`
+	Limits  Later           `key:"limits" doc:"rows and rates."`
+	Pos     Pos
+}
+
+// WriteEntry is what a rule lets be written in one table.
+type WriteEntry struct {
+	Update []Text     `key:"update" doc:"columns that may be changed."`
+	Insert FlagOrList `key:"insert" default:"false" doc:"true: new rows, every unmasked column; or a list of the columns that may be given."`
+	Delete Flag       `key:"delete" default:"false" doc:"whether rows may be deleted."`
+	Pos    Pos
+}
+
+// RequireEntry is the conditions of a rule.
+type RequireEntry struct {
+	Network      []Text `key:"network" doc:"addresses and networks to come from; 'local' is a Unix socket."`
+	TLS          Flag   `key:"tls" default:"false" doc:"only over TLS. A Unix socket counts: it does not leave the machine."`
+	Hours        Later  `key:"hours" doc:"times of day."`
+	SecondFactor Later  `key:"second_factor" doc:"a fresh second factor."`
+	Pos          Pos
+}
+
+// BaselineEntry is the baseline as written.
+type BaselineEntry struct {
+	OutsideDatasets Text `key:"outside_datasets" default:"block" enum:"block|read" doc:"tables that no dataset holds: block them, or show them with every labelled column hidden."`
+	Pos             Pos
+}
+
+// NetworkEntry is a network rule as written.
+type NetworkEntry struct {
+	From []Text `key:"from" required:"true" doc:"addresses and networks; 'local' is a Unix socket, 'all' is everything, sockets included."`
+	To   []Text `key:"to" default:"everybody" doc:"users and groups (group:NAME) the line is about."`
+	Auth Text   `key:"auth" required:"true" enum:"scram|cert|peer|reject" doc:"how the client proves who it is, or reject."`
+	TLS  Text   `key:"tls" default:"not required" enum:"require|verify" doc:"require: plain connections are refused; verify: with a client certificate that is verified. A Unix socket meets require."`
+	Pos  Pos
+}
