@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -144,15 +145,15 @@ func lastOf(seq iter.Seq2[Found, error], n int, yield func(Found, error) bool) {
 // matcher is a Query made ready: what can be told from the line's bytes is told before the line is decoded.
 type matcher struct {
 	q    Query
-	must []string // each stands in a line that matches, byte for byte
-	text string
+	must [][]byte // each stands in a line that matches, byte for byte
+	text []byte
 }
 
 func newMatcher(q Query) *matcher {
-	m := &matcher{q: q, text: strings.ToLower(q.Text)}
+	m := &matcher{q: q, text: bytes.ToLower([]byte(q.Text))}
 	need := func(name, value string) {
 		if value != "" {
-			m.must = append(m.must, name+string(appendString(nil, value)))
+			m.must = append(m.must, appendString([]byte(name), value))
 		}
 	}
 	need(`"subject":`, q.Subject)
@@ -180,11 +181,11 @@ func (m *matcher) match(text []byte) (Record, bool, error) {
 		return Record{}, false, nil
 	}
 	for _, s := range m.must {
-		if !strings.Contains(string(text), s) { //nolint:gocritic // the compiler does not copy here
+		if !bytes.Contains(text, s) {
 			return Record{}, false, nil
 		}
 	}
-	if m.text != "" && !strings.Contains(strings.ToLower(string(text)), m.text) {
+	if len(m.text) > 0 && !bytes.Contains(bytes.ToLower(text), m.text) {
 		return Record{}, false, nil
 	}
 	r, err := ParseRecord(text)
