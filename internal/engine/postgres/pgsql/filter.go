@@ -64,22 +64,37 @@ func CompileFilter(sql string, table FilterTable, opts FilterOptions) (Filter, e
 // CompileMaskExpression compiles the text of an expression("…") mask: the word value is replaced by ref, which is SQL for
 // the column, such as a quoted name. Errors are *SyntaxError.
 func CompileMaskExpression(sql, ref string) (string, error) {
-	value, err := parseExpression(ref)
-	if err != nil {
-		return "", err
+	text, used, err := substitute(sql, map[string]string{"value": ref}, "a mask expression may refer to value only, which stands for the column; %s is something else")
+	if err == nil && !used {
+		err = &SyntaxError{Offset: -1, Message: `the expression does not use the word value, which stands for the column; write constant("…") for a fixed text`}
 	}
-	c := &filterCompiler{value: value}
+	return text, err
+}
+
+// CompileDerived rewrites the expression of a generated column, as pg_get_expr prints it, over other forms of its inputs
+// (ENF-19). forms maps each column to SQL. It fails on functions that are not on the list of masks: such a column needs a mask of its own.
+func CompileDerived(expression string, forms map[string]string) (string, error) {
+	text, _, err := substitute(expression, forms, "the expression refers to %s, which has no form")
+	return text, err
+}
+
+// substitute checks an expression and puts forms in the place of names. used tells whether any name occurred.
+func substitute(sql string, forms map[string]string, foreign string) (text string, used bool, err error) {
+	c := &filterCompiler{values: map[string]*pgquery.Node{}, foreign: foreign}
+	for name, form := range forms {
+		if c.values[name], err = parseExpression(form); err != nil {
+			return "", false, err
+		}
+	}
 	node, err := parseExpression(sql)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if node, err = c.expr(node, filterPlace{}); err != nil {
-		return "", err
+		return "", false, err
 	}
-	if !c.valueUsed {
-		return "", &SyntaxError{Offset: -1, Message: `the expression does not use the word value, which stands for the column; write constant("…") for a fixed text`}
-	}
-	return deparseExpression(node)
+	text, err = deparseExpression(node)
+	return text, c.valueUsed, err
 }
 
 // filterCompiler carries one compilation.
@@ -88,7 +103,8 @@ type filterCompiler struct {
 	opts   FilterOptions
 	strict bool // relations and columns must be known; false where there is no catalog
 
-	value     *pgquery.Node // set for mask expressions: what the word value stands for
+	values    map[string]*pgquery.Node // set for expressions over given forms: what a name stands for
+	foreign   string                   // the complaint about any other name
 	valueUsed bool
 
 	scopes  []*filterScope

@@ -219,7 +219,7 @@ func (c *filterCompiler) typeName(t *pgquery.TypeName) error {
 				break
 			}
 		}
-		if schema == "" && !c.strict && c.value == nil && !strings.HasPrefix(name, "reg") {
+		if schema == "" && !c.strict && c.values == nil && !strings.HasPrefix(name, "reg") {
 			return nil // without a catalog an application's type cannot be told from a mistake
 		}
 	}
@@ -245,7 +245,7 @@ func (c *filterCompiler) sqlValue(f *pgquery.SQLValueFunction) error {
 		pgquery.SQLValueFunctionOp_SVFOP_LOCALTIMESTAMP_N:
 		return nil
 	case pgquery.SQLValueFunctionOp_SVFOP_CURRENT_USER, pgquery.SQLValueFunctionOp_SVFOP_USER, pgquery.SQLValueFunctionOp_SVFOP_CURRENT_ROLE:
-		if c.value != nil {
+		if c.values != nil {
 			return filterError(f.Location, "current_user is not allowed in a mask expression")
 		}
 		if !c.opts.CurrentUser {

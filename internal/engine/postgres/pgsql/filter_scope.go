@@ -35,12 +35,12 @@ func (c *filterCompiler) columnRef(ref *pgquery.ColumnRef) (*pgquery.Node, error
 	if err != nil {
 		return nil, err
 	}
-	if c.value != nil {
-		if len(names) == 1 && names[0] == "value" {
+	if c.values != nil {
+		if form := c.values[names[0]]; form != nil && len(names) == 1 {
 			c.valueUsed = true
-			return c.value, nil
+			return form, nil
 		}
-		return nil, filterError(ref.Location, "a mask expression may refer to value only, which stands for the column; %s is something else", quoteDotted(names))
+		return nil, filterError(ref.Location, c.foreign, strings.Join(names, "."))
 	}
 	if key, ok := c.subjectKey(pgquery.MakeColumnRefNode(ref.Fields, ref.Location)); ok {
 		return c.scalarAttribute(key, nil), nil
@@ -82,7 +82,7 @@ func (c *filterCompiler) lookup(names []string, location int32) (filterRef, erro
 	case 3:
 		return c.lookupQualified(Name{names[0], names[1]}, names[2], location)
 	}
-	return filterRef{}, filterError(location, "%s has too many parts: write table.column", quoteDotted(names))
+	return filterRef{}, filterError(location, "%s has too many parts: write table.column", strings.Join(names, "."))
 }
 
 func (c *filterCompiler) lookupBare(name string, location int32) (filterRef, error) {

@@ -8,7 +8,7 @@ import (
 
 // sublink checks a subquery of a filter, and writes memberships in the array form (ENF-08).
 func (c *filterCompiler) sublink(n *pgquery.Node, s *pgquery.SubLink, at filterPlace) (*pgquery.Node, error) {
-	if c.value != nil {
+	if c.values != nil {
 		return nil, filterError(s.Location, "subqueries are not allowed in a mask expression")
 	}
 	sel := s.Subselect.GetSelectStmt()

@@ -1,8 +1,6 @@
 package pgsql
 
 import (
-	"strings"
-
 	pgquery "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -12,7 +10,7 @@ import (
 // subjectKey returns the key of a subject.NAME reference.
 func (c *filterCompiler) subjectKey(n *pgquery.Node) (string, bool) {
 	ref := n.GetColumnRef()
-	if ref == nil || c.value != nil || len(ref.Fields) != 2 || filterString(ref.Fields[0]) != "subject" {
+	if ref == nil || c.values != nil || len(ref.Fields) != 2 || filterString(ref.Fields[0]) != "subject" {
 		return "", false
 	}
 	key := filterString(ref.Fields[1])
@@ -209,5 +207,3 @@ func refNames(ref *pgquery.ColumnRef) ([]string, error) {
 	}
 	return names, nil
 }
-
-func quoteDotted(names []string) string { return strings.Join(names, ".") }

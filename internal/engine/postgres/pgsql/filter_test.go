@@ -212,6 +212,21 @@ func TestCompileMaskExpression(t *testing.T) {
 	}
 }
 
+func TestCompileDerived(t *testing.T) {
+	t.Parallel()
+	forms := map[string]string{"email": `pg_catalog."left"("email", 1) || '***'`, "id": `"id"`}
+	got, err := CompileDerived("split_part(email, '@'::text, 2)", forms)
+	want := `pg_catalog.split_part(pg_catalog."left"(email, 1) || '***', '@'::pg_catalog.text, 2)`
+	if err != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	for _, in := range []string{"other || email", "app.f(email)", "email || (SELECT 1)"} {
+		if got, err := CompileDerived(in, forms); err == nil {
+			t.Errorf("%q was accepted as %s", in, got)
+		}
+	}
+}
+
 func TestSyntax(t *testing.T) {
 	t.Parallel()
 	var s Syntax
