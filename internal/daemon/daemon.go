@@ -1,0 +1,263 @@
+// Package daemon is `postern serve`: it builds everything from the policy file in the order in which things need each other,
+// follows the file while it runs, and lets go of it all in the reverse order. The new world is built whole before the old one
+// is dropped; what cannot be built leaves the old one in force, and says so in the log and on the trail.
+//
+// It knows no engine: the command line hands in the list.
+package daemon
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/internal/state"
+)
+
+// Engine is a kind of store.
+type Engine interface {
+	// Protocol speaks to the clients of every store of this kind.
+	Protocol(a Auditor) gateway.Engine
+	// Wall stands for one store. Nothing is asked of the server yet.
+	Wall(ctx context.Context, store *config.Store, root secret.Text) (Wall, error)
+}
+
+// Auditor is what an engine needs of the trail beyond writing events.
+type Auditor interface {
+	// Opaque stands for a statement that could not be parsed.
+	Opaque(statement string) *audit.Opaque
+}
+
+// Wall is what the server of one store enforces, as serve sees it. Its methods may be called by one goroutine at a time.
+type Wall interface {
+	// Refresh compiles the policy against the server and compares; with provision: auto it applies what needs no consent.
+	// The error says why nothing is known, and leaves what was known before.
+	Refresh(ctx context.Context, p *policy.Policy) (View, Report, error)
+	// Changed says, cheaply, whether the wall on the server is still what the last Refresh saw.
+	Changed(ctx context.Context) (bool, error)
+	// Close ends its connections.
+	Close()
+}
+
+// View answers for a store's profiles from memory. It is immutable and safe for concurrent use.
+type View interface {
+	// Profile is gateway.Profiles for one store.
+	Profile(h gateway.Holder) (*gateway.Profile, error)
+}
+
+// Report is what a Refresh did and found, for the log and the trail.
+type Report struct {
+	Profiles int
+	Applied  []string // titles of the changes that were applied
+	Waiting  []string // titles of changes that wait for consent or for postern apply
+	Outdated []string // profiles that are refused
+	Warnings []string
+}
+
+// Options is what Run needs. Every field is required but Ready.
+type Options struct {
+	Path    string                               // of the policy file
+	Load    func(string) (*config.Config, error) // reads it
+	Engines map[string]Engine
+	Log     *slog.Logger
+	Clock   gateway.Clock
+	Random  io.Reader
+	Version string
+	Reload  <-chan os.Signal // SIGHUP
+	// Ready is called once, when connections are accepted.
+	Ready func([]net.Addr)
+}
+
+// How long things may take.
+const (
+	drainLimit   = 30 * time.Second // for sessions to come to an end by themselves
+	refreshLimit = 2 * time.Minute  // one look at a store, an apply included
+	pollEvery    = time.Second      // whether the wall is still what it was
+	checkLimit   = 5 * time.Second
+	lookEvery    = time.Minute // a whole look, for what the markers do not tell
+	retryFirst   = time.Second // a store that cannot be reached, doubling
+	retryMost    = 30 * time.Second
+	settle       = 150 * time.Millisecond // an editor's several writes are one change
+)
+
+// daemon is one running serve.
+type daemon struct {
+	opts   Options
+	config *config.Config
+	world  *world
+	trail  *audit.Trail
+	gw     *gateway.Gateway
+	log    *slog.Logger
+}
+
+// Run serves until ctx ends, then drains. The error says why it could not start, or what was lost on the way out.
+func Run(ctx context.Context, o Options) (err error) {
+	c, err := o.Load(o.Path)
+	if err != nil {
+		return err
+	}
+	d := &daemon{opts: o, config: c, log: o.Log, world: newWorld(c.Policy)}
+	root, key, err := readKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	st, err := openState(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if d.trail, err = d.openTrail(ctx, key, st); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.trail.Close()) }()
+	if d.gw, err = d.newGateway(root, key); err != nil {
+		return err
+	}
+	stores, err := d.openWalls(ctx, root)
+	if err != nil {
+		return err
+	}
+	defer stores.close()
+	return d.serve(ctx, stores)
+}
+
+func readKeys(ctx context.Context, c *config.Config) (secret.Text, *audit.Key, error) {
+	root, err := c.Keys.Root.Read(ctx)
+	if err != nil {
+		return secret.Text{}, nil, fmt.Errorf("keys.root: %w", err)
+	}
+	text, err := c.Keys.Audit.Read(ctx)
+	if err != nil {
+		return secret.Text{}, nil, fmt.Errorf("keys.audit: %w", err)
+	}
+	key, err := audit.LoadKey(text)
+	if err != nil {
+		return secret.Text{}, nil, fmt.Errorf("keys.audit: %w", err)
+	}
+	return root, key, nil
+}
+
+func openState(ctx context.Context, c *config.Config) (*state.DB, error) {
+	st, err := state.Open(ctx, c.State.SQLite)
+	if err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
+	return st, nil
+}
+
+func (d *daemon) openTrail(ctx context.Context, key *audit.Key, st *state.DB) (*audit.Trail, error) {
+	here, err := st.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := audit.Open(audit.Config{
+		Folder: d.config.Audit.Folder, Key: key, Instance: here.ID, Sync: d.config.Audit.Sync, State: st,
+		Now: d.opts.Clock.Now, Random: d.opts.Random,
+		Notify: func(err error) { d.log.Error("audit trail", "error", err) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the audit trail: %w", err)
+	}
+	for _, s := range t.Recovered() {
+		d.log.Warn("audit trail: " + s)
+	}
+	return t, nil
+}
+
+// mockInfo derives the secret behind the salts of users that do not exist (PRO-27): the same on every instance and after a
+// restart, as the root key is.
+const mockInfo = "postern scram mock v1"
+
+func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway, error) {
+	mock, err := hkdf.Key(sha256.New, []byte(root.Reveal()), nil, mockInfo, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("derive from keys.root: %w", err)
+	}
+	protocols := map[string]gateway.Engine{}
+	var listeners []gateway.Listener
+	for _, l := range d.config.Gateway.Listeners {
+		e := d.opts.Engines[l.Engine]
+		if e == nil {
+			return nil, fmt.Errorf("%s: there is no engine %q", l.Pos, l.Engine)
+		}
+		if protocols[l.Engine] == nil {
+			protocols[l.Engine] = e.Protocol(key)
+		}
+		listeners = append(listeners, listenerOf(l))
+	}
+	return gateway.New(gateway.Config{
+		Listeners: listeners, Engines: protocols, Policies: d.world, Profiles: d.world, Audit: d.trail,
+		Clock: d.opts.Clock, Random: d.opts.Random, Log: d.log, Installation: mock,
+	})
+}
+
+func (d *daemon) openWalls(ctx context.Context, root secret.Text) (*stores, error) {
+	s := &stores{d: d}
+	for _, name := range sortedKeys(d.config.Stores) {
+		store := d.config.Stores[name]
+		e := d.opts.Engines[store.Engine]
+		if e == nil {
+			s.close()
+			return nil, fmt.Errorf("%s: there is no engine %q", store.Pos, store.Engine)
+		}
+		w, err := e.Wall(ctx, store, root)
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("store %s: %w", name, err)
+		}
+		s.all = append(s.all, &storeWall{name: name, config: store, wall: w})
+	}
+	return s, nil
+}
+
+// serve looks at every store, opens the doors, and follows the policy file until ctx ends.
+func (d *daemon) serve(ctx context.Context, s *stores) error {
+	if err := d.gw.Listen(ctx); err != nil {
+		return err
+	}
+	defer d.gw.Close()
+	if _, err := d.trail.Record(ctx, audit.Event{
+		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: map[string]string{"version": d.opts.Version},
+	}); err != nil {
+		return fmt.Errorf("record the start: %w", err)
+	}
+	s.refreshAll(ctx, d.config.Policy)
+	files, err := watch(d.config, d.log)
+	if err != nil {
+		return err
+	}
+	defer files.close()
+	accepted := make(chan error, 1)
+	go func() { accepted <- d.gw.Serve(ctx) }()
+	if d.opts.Ready != nil {
+		d.opts.Ready(d.gw.Addrs())
+	}
+	d.follow(ctx, s, files)
+	return d.end(ctx, accepted)
+}
+
+// end drains: what is under way may finish, within a limit.
+func (d *daemon) end(ctx context.Context, accepted <-chan error) error {
+	d.log.Info("stopping: no new connections, sessions come to an end", "sessions", len(d.gw.Sessions()))
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	defer cancel()
+	if err := d.gw.Drain(last); err != nil {
+		d.log.Warn("sessions were ended before they came to an end", "error", err)
+	}
+	err := <-accepted
+	if _, rerr := d.trail.Record(context.WithoutCancel(ctx), audit.Event{Kind: audit.ServeStop}); rerr != nil {
+		err = errors.Join(err, fmt.Errorf("record the stop: %w", rerr))
+	}
+	return err
+}

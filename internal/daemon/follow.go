@@ -1,0 +1,224 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/gateway"
+)
+
+// follow reacts to the policy file, to SIGHUP and to the stores until ctx ends.
+func (d *daemon) follow(ctx context.Context, s *stores, files *watcher) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	var settled <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.opts.Reload:
+			d.reload(ctx, s, files, "signal")
+		case <-files.changes():
+			settled = time.After(settle)
+		case <-settled:
+			settled = nil
+			d.reload(ctx, s, files, "file")
+		case <-poll.C:
+			if s.poll(ctx, d.config.Policy) {
+				d.decideAgain()
+			}
+		}
+	}
+}
+
+// reload takes up the policy file. One that cannot be used leaves everything as it is.
+func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause string) {
+	next, err := d.opts.Load(d.opts.Path)
+	if err == nil {
+		err = needsRestart(d.config, next)
+	}
+	if err != nil {
+		d.log.Error("the policy file was not taken up; the one in force stays", "error", err)
+		d.recordReload(ctx, d.config, cause, err)
+		return
+	}
+	if err := d.recordReload(ctx, next, cause, nil); err != nil {
+		return // nothing happens that the trail does not know
+	}
+	changed := next.Policy.Digest != d.config.Policy.Digest
+	d.config = next
+	if err := files.follow(next); err != nil {
+		d.log.Error("the policy file cannot be watched: send SIGHUP after a change", "error", err)
+	}
+	s.refreshAll(ctx, next.Policy)
+	d.decideAgain()
+	d.log.Info("policy taken up", "cause", cause, "changed", changed, "digest", next.Policy.Digest[:min(12, len(next.Policy.Digest))])
+}
+
+func (d *daemon) recordReload(ctx context.Context, c *config.Config, cause string, failure error) error {
+	e := audit.Event{Kind: audit.Reload, Policy: c.Policy.Digest, Verdict: "allow", Detail: map[string]string{"cause": cause}}
+	if failure != nil {
+		e.Verdict, e.Message = "refuse", firstLine(failure)
+	}
+	if _, err := d.trail.Record(ctx, e); err != nil {
+		d.log.Error("a policy change could not be recorded and is not taken up", "error", err)
+		return err
+	}
+	return nil
+}
+
+func firstLine(err error) string {
+	var ps config.Problems
+	if errors.As(err, &ps) && len(ps) > 0 {
+		return ps[0].String()
+	}
+	return err.Error()
+}
+
+// decideAgain lets every live session be decided anew.
+func (d *daemon) decideAgain() {
+	if err := d.gw.Reload(); err != nil {
+		d.log.Error("certificates were not read again; the old ones stay in use", "error", err)
+	}
+}
+
+// needsRestart says what a running gateway cannot take up.
+func needsRestart(old, next *config.Config) error {
+	for _, part := range []struct {
+		name      string
+		old, next any
+	}{
+		{"state", plain(old.State), plain(next.State)}, {"keys", plainKeys(old), plainKeys(next)},
+		{"audit", old.Audit, next.Audit}, {"gateway.listeners", listenersOf(old), listenersOf(next)}, {"stores", storesOf(old), storesOf(next)},
+	} {
+		if !reflect.DeepEqual(part.old, part.next) {
+			return fmt.Errorf("%s changed, which needs a restart of postern serve", part.name)
+		}
+	}
+	return nil
+}
+
+// The following leave out positions: moving a line is no change.
+
+func plain(s config.State) string { return s.SQLite }
+
+func plainKeys(c *config.Config) []string {
+	return []string{c.Keys.Root.String(), c.Keys.Audit.String()}
+}
+
+func listenersOf(c *config.Config) []gateway.Listener {
+	var out []gateway.Listener
+	for _, l := range c.Gateway.Listeners {
+		out = append(out, listenerOf(l))
+	}
+	return out
+}
+
+func storesOf(c *config.Config) map[string]string {
+	out := map[string]string{}
+	for name, s := range c.Stores {
+		out[name] = fmt.Sprint(s.Engine, s.Address, s.Database, s.Schemas, s.TLS, s.Provision,
+			s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password)
+	}
+	return out
+}
+
+func listenerOf(l *config.Listener) gateway.Listener {
+	out := gateway.Listener{Engine: l.Engine, Address: l.Address, Mode: l.Mode, Group: l.Group}
+	if l.Socket != "" {
+		out.Socket = filepath.Join(l.Socket, fmt.Sprintf(".s.PGSQL.%d", l.Port))
+	}
+	out.TLS = gateway.ListenerTLS{Cert: l.TLS.Cert, Key: l.TLS.Key, Required: l.TLS.Required, MinVersion: l.TLS.MinVersion, ALPN: "postgresql"}
+	return out
+}
+
+// watcher notices changes of the policy's files. It watches folders, because editors replace files.
+type watcher struct {
+	fs      *fsnotify.Watcher
+	files   map[string]bool
+	folders map[string]bool
+	out     chan struct{}
+	done    chan struct{}
+	log     *slog.Logger
+}
+
+func watch(c *config.Config, log *slog.Logger) (*watcher, error) {
+	fs, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watch the policy file: %w", err)
+	}
+	w := &watcher{fs: fs, folders: map[string]bool{}, out: make(chan struct{}, 1), done: make(chan struct{}), log: log}
+	if err := w.follow(c); err != nil {
+		return nil, errors.Join(err, fs.Close())
+	}
+	go w.run()
+	return w, nil
+}
+
+func (w *watcher) changes() <-chan struct{} { return w.out }
+
+// follow watches the folders of a configuration's files. Folders are only ever added.
+func (w *watcher) follow(c *config.Config) error {
+	paths := append([]string{c.Path}, c.Files...)
+	for _, p := range paths {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			return fmt.Errorf("watch %s: %w", p, err)
+		}
+		for _, dir := range []string{filepath.Dir(abs), abs} {
+			if w.folders[dir] || (dir == abs && p != c.Path) {
+				continue
+			}
+			// A path that is a file can be watched too; its folder tells when it is replaced.
+			if err := w.fs.Add(dir); err != nil {
+				return fmt.Errorf("watch %s: %w", dir, err)
+			}
+			w.folders[dir] = true
+		}
+	}
+	return nil
+}
+
+func (w *watcher) run() {
+	defer close(w.done)
+	for {
+		select {
+		case e, ok := <-w.fs.Events:
+			if !ok {
+				return
+			}
+			if e.Op == fsnotify.Chmod || !isPolicyFile(e.Name) {
+				continue
+			}
+			select {
+			case w.out <- struct{}{}:
+			default: // one is waiting already
+			}
+		case err, ok := <-w.fs.Errors:
+			if !ok {
+				return
+			}
+			w.log.Warn("watching the policy file", "error", err)
+		}
+	}
+}
+
+// isPolicyFile keeps the audit trail, the state and an editor's own files from looking like changes.
+func isPolicyFile(name string) bool {
+	ext := filepath.Ext(name)
+	return ext == ".yaml" || ext == ".yml"
+}
+
+func (w *watcher) close() {
+	_ = w.fs.Close()
+	<-w.done
+}

@@ -1,0 +1,145 @@
+package daemon
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// stores looks after the wall of every store. It belongs to the goroutine that follows.
+type stores struct {
+	d   *daemon
+	all []*storeWall
+}
+
+// storeWall is one store's wall and when to look at it again.
+type storeWall struct {
+	name   string
+	config *config.Store
+	wall   Wall
+	down   bool // the last look failed
+	wait   time.Duration
+	next   time.Time // of the next whole look
+	seen   Report
+}
+
+func (s *stores) close() {
+	for _, w := range s.all {
+		w.wall.Close()
+	}
+}
+
+// refreshAll looks at every store at once and puts the policy and what was found in force in one step.
+func (s *stores) refreshAll(ctx context.Context, p *policy.Policy) { s.refresh(ctx, p, s.all) }
+
+func (s *stores) refresh(ctx context.Context, p *policy.Policy, some []*storeWall) {
+	views := make([]view, len(some))
+	var looks sync.WaitGroup
+	for i, w := range some {
+		looks.Go(func() { views[i] = s.look(ctx, p, w) })
+	}
+	looks.Wait()
+	if ctx.Err() != nil {
+		return // a look that was broken off says nothing
+	}
+	m := map[string]view{}
+	for i, w := range some {
+		m[w.name] = views[i]
+	}
+	s.d.world.set(p, m)
+}
+
+// look refreshes one store. A store that cannot be seen is refused, with the reason, until it can.
+func (s *stores) look(ctx context.Context, p *policy.Policy, w *storeWall) view {
+	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
+	defer cancel()
+	now := s.d.opts.Clock.Now()
+	v, report, err := w.wall.Refresh(ctx, p)
+	if err != nil {
+		w.wait = min(max(2*w.wait, retryFirst), retryMost)
+		w.next, w.down = now.Add(w.wait), true
+		if ctx.Err() == nil {
+			s.d.log.Error("store cannot be used", "store", w.name, "error", err, "retry_in", w.wait.String())
+		}
+		return view{why: unavailable(w.name, err)}
+	}
+	if w.down {
+		s.d.log.Info("store can be used again", "store", w.name)
+	}
+	w.wait, w.down, w.next = 0, false, now.Add(lookEvery)
+	s.tell(ctx, w, report)
+	return view{view: v}
+}
+
+// unavailable is what a client is told of a store that cannot be used. What is wrong stands in the log: it may name hosts.
+func unavailable(store string, err error) *gateway.Unavailable {
+	if u, ok := err.(*gateway.Unavailable); ok { //nolint:errorlint // a wrapped one carries more than a client may read
+		return u
+	}
+	return &gateway.Unavailable{
+		Code: gateway.CodeUpstream, Message: "store " + store + " cannot be used at the moment",
+		Hint: "the gateway's log says why",
+	}
+}
+
+// tell logs and records what a look did and found, once as long as it stays the same.
+func (s *stores) tell(ctx context.Context, w *storeWall, r Report) {
+	if len(r.Applied) > 0 {
+		s.d.log.Info("wall applied", "store", w.name, "changes", len(r.Applied))
+		s.record(ctx, audit.Event{Kind: audit.ApplyDone, Store: w.name, Message: strings.Join(r.Applied, "; ")})
+	}
+	old := w.seen
+	w.seen = r
+	if len(r.Waiting) > 0 && !slices.Equal(old.Waiting, r.Waiting) {
+		s.d.log.Warn("changes of the wall wait: run postern plan and postern apply", "store", w.name, "changes", strings.Join(r.Waiting, "; "))
+	}
+	if len(r.Outdated) > 0 && !slices.Equal(old.Outdated, r.Outdated) {
+		s.d.log.Warn("profiles are refused: their wall is not what the policy says; run postern apply", "store", w.name, "profiles", strings.Join(r.Outdated, ", "))
+		s.record(ctx, audit.Event{Kind: audit.ProfileDenied, Store: w.name, Message: strings.Join(r.Outdated, ", ")})
+	}
+	if !slices.Equal(old.Warnings, r.Warnings) {
+		for _, text := range r.Warnings {
+			s.d.log.Warn(text, "store", w.name)
+		}
+	}
+}
+
+func (s *stores) record(ctx context.Context, e audit.Event) {
+	if _, err := s.d.trail.Record(context.WithoutCancel(ctx), e); err != nil {
+		s.d.log.Error("an event could not be recorded", "kind", string(e.Kind), "error", err)
+	}
+}
+
+// poll asks every store, cheaply, whether its wall is still what it was, and looks again at those that changed or are due.
+// It returns whether anything was looked at.
+func (s *stores) poll(ctx context.Context, p *policy.Policy) bool {
+	now := s.d.opts.Clock.Now()
+	var due []*storeWall
+	for _, w := range s.all {
+		if !now.Before(w.next) || (!w.down && s.changed(ctx, w)) {
+			due = append(due, w)
+		}
+	}
+	if len(due) == 0 {
+		return false
+	}
+	before := s.d.world.current.Load().views
+	s.refresh(ctx, p, due)
+	return !maps.Equal(before, s.d.world.current.Load().views)
+}
+
+func (s *stores) changed(ctx context.Context, w *storeWall) bool {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	changed, err := w.wall.Changed(ctx)
+	// A store that does not answer is looked at again whole, which says what is wrong with it.
+	return changed || err != nil
+}

@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// world is what is in force: the policy and, for each store, what its wall shows. It changes in one step, so that a decision
+// never mixes two policies.
+type world struct {
+	current atomic.Pointer[inForce]
+	mu      sync.Mutex // one writer at a time
+}
+
+type inForce struct {
+	policy *policy.Policy
+	views  map[string]view
+}
+
+// view is one store's answer, or why there is none.
+type view struct {
+	view View
+	why  *gateway.Unavailable
+}
+
+var (
+	_ gateway.Policies = (*world)(nil)
+	_ gateway.Profiles = (*world)(nil)
+)
+
+func newWorld(p *policy.Policy) *world {
+	w := &world{}
+	w.current.Store(&inForce{policy: p, views: map[string]view{}})
+	return w
+}
+
+// Current implements gateway.Policies.
+func (w *world) Current() *policy.Policy { return w.current.Load().policy }
+
+// Profile implements gateway.Profiles.
+func (w *world) Profile(h gateway.Holder) (*gateway.Profile, error) {
+	v, ok := w.current.Load().views[h.Store]
+	switch {
+	case !ok:
+		return nil, &gateway.Unavailable{Code: gateway.CodeUpstream, Message: "store " + h.Store + " is not ready yet", Hint: "try again in a moment"}
+	case v.why != nil:
+		return nil, v.why
+	}
+	return v.view.Profile(h)
+}
+
+// set puts a policy and some stores' views in force; stores that are not in views keep theirs.
+func (w *world) set(p *policy.Policy, views map[string]view) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := &inForce{policy: p, views: maps.Clone(w.current.Load().views)}
+	maps.Copy(next.views, views)
+	w.current.Store(next)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
