@@ -23,6 +23,16 @@ type World struct {
 	Own       bool               // the profile is of level own: DDL passes through the wall only
 	Temp      bool               // temporary tables are granted
 	Extension map[string]string  // extension -> schema, for those whose types protected columns use
+
+	// Routines names the routines outside pg_catalog, so that x.f of an unknown row type can be told from a call of f.
+	// nil means that they are not known: such references are refused.
+	Routines map[string]bool
+	// Operators names the operators outside pg_catalog that belong to no extension of Extension but can be reached on
+	// the upstream search_path; an operator of that name is refused (ENF-51).
+	Operators map[string]bool
+	// Timeouts are the highest values in milliseconds of settings such as statement_timeout; one that is not named may
+	// have any value (ENF-48).
+	Timeouts map[string]int64
 }
 
 // Relation is an admitted relation.

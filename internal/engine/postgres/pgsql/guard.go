@@ -1,0 +1,231 @@
+package pgsql
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"github.com/pganalyze/pg_query_go/v6/parser"
+	"google.golang.org/protobuf/proto"
+)
+
+// Mode is the protocol that a text came by.
+type Mode uint8
+
+// The modes. A text of the extended protocol holds one statement at most.
+const (
+	Simple Mode = iota
+	Extended
+)
+
+// DefaultCacheBytes bounds a guard's cache when the caller names no bound.
+const DefaultCacheBytes = 32 << 20
+
+// maxCachedText is the longest text whose decision is kept: longer ones are data loads, and would push out the rest.
+const maxCachedText = 64 << 10
+
+// Guard decides statements, and remembers what it decided. It is safe for concurrent use.
+type Guard struct {
+	functions *functionTable
+	nodes     *nodeTable
+
+	mu    sync.RWMutex
+	kept  map[cacheKey]*cacheEntry
+	ring  []*cacheEntry // in the order of arrival, the hand goes round
+	hand  int
+	bytes int
+	limit int
+}
+
+// cacheKey is the exact text and everything else that the decision depends on (ENF-46). The world is compared by identity:
+// two worlds never share a decision.
+type cacheKey struct {
+	world      *World
+	generation uint64
+	mode       Mode
+	text       string
+}
+
+type cacheEntry struct {
+	key      cacheKey
+	decision *Decision
+	cost     int
+	used     atomic.Bool
+}
+
+// NewGuard returns a guard whose cache holds at most cacheBytes; 0 means DefaultCacheBytes, a negative number no cache.
+func NewGuard(cacheBytes int) *Guard {
+	if cacheBytes == 0 {
+		cacheBytes = DefaultCacheBytes
+	}
+	return &Guard{functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0)}
+}
+
+// Decide says whether text may be sent to the server for a session of w, and what is sent in its place. It never returns
+// nil, and refuses what it does not understand. Decisions are shared: callers must not change them.
+func (g *Guard) Decide(w *World, text string, mode Mode) *Decision {
+	key := cacheKey{world: w, generation: w.Generation, mode: mode, text: text}
+	g.mu.RLock()
+	e := g.kept[key]
+	g.mu.RUnlock()
+	if e != nil {
+		if !e.used.Load() {
+			e.used.Store(true)
+		}
+		return e.decision
+	}
+	d := g.decide(w, text, mode)
+	d.Generation = w.Generation
+	g.keep(key, d)
+	return d
+}
+
+// Forget drops the decisions of a world that is no longer in use.
+func (g *Guard) Forget(w *World) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ring := g.ring[:0]
+	for _, e := range g.ring {
+		if e.key.world == w {
+			delete(g.kept, e.key)
+			g.bytes -= e.cost
+			continue
+		}
+		ring = append(ring, e)
+	}
+	clear(g.ring[len(ring):])
+	g.ring, g.hand = ring, 0
+}
+
+func (g *Guard) keep(key cacheKey, d *Decision) {
+	cost := 512 + len(key.text) + len(d.Text) + len(d.Redacted)
+	if len(key.text) > maxCachedText || cost > g.limit {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.kept[key] != nil {
+		return
+	}
+	e := &cacheEntry{key: key, decision: d, cost: cost}
+	for g.bytes+cost > g.limit {
+		g.evict()
+	}
+	g.kept[key] = e
+	g.ring = append(g.ring, e)
+	g.bytes += cost
+}
+
+// evict drops the first entry under the hand that was not used since the hand was there last.
+func (g *Guard) evict() {
+	for {
+		if g.hand >= len(g.ring) {
+			g.hand = 0
+		}
+		e := g.ring[g.hand]
+		if e.used.Swap(false) {
+			g.hand++
+			continue
+		}
+		last := len(g.ring) - 1
+		g.ring[g.hand] = g.ring[last]
+		g.ring[last] = nil
+		g.ring = g.ring[:last]
+		delete(g.kept, e.key)
+		g.bytes -= e.cost
+		return
+	}
+}
+
+// decide runs the pipeline of ENF-45. A panic on the way is a defect of the guard and refuses the text.
+func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
+	defer func() {
+		if recover() != nil {
+			d = &Decision{Refusal: &Refusal{SQLState: stateInternal, Reason: ReasonInternal,
+				Message: "the statement could not be judged", Detail: "This is a defect of the guard; nothing was sent to the server."}}
+		}
+	}()
+	if err := CheckLimits(text); err != nil {
+		return &Decision{Refusal: limitRefusal(err)}
+	}
+	tree, err := pg.Parse(text)
+	if err != nil {
+		return &Decision{Refusal: syntaxRefusal(err)}
+	}
+	if len(tree.GetStmts()) == 0 {
+		return &Decision{Verdict: Empty}
+	}
+	redacted := redact(tree)
+	if mode == Extended && len(tree.Stmts) > 1 {
+		return &Decision{Redacted: redacted, Refusal: &Refusal{SQLState: stateSyntax, Reason: ReasonMultiple,
+			Message: "cannot insert multiple commands into a prepared statement"}}
+	}
+	a := newAnalysis(g, w, text)
+	statements := a.statements(tree)
+	if a.refusal == nil {
+		a.cover(tree)
+	}
+	if a.refusal != nil {
+		return &Decision{Redacted: redacted, Refusal: a.refusal, Statements: statements}
+	}
+	out, refusal := canonical(tree)
+	if refusal != nil {
+		return &Decision{Redacted: redacted, Refusal: refusal, Statements: statements}
+	}
+	verdict := Allow
+	if a.rewrote {
+		verdict = Rewrite
+	}
+	return &Decision{Verdict: verdict, Text: out, Statements: statements, Redacted: redacted}
+}
+
+// canonical deparses the judged tree, and parses the result again: both must be the same tree (ENF-84), so that the server
+// reads what was judged.
+func canonical(tree *pg.ParseResult) (string, *Refusal) {
+	refuse := func() (string, *Refusal) {
+		return "", &Refusal{SQLState: stateUnsupported, Reason: ReasonRoundTrip,
+			Message: "the statement cannot be written in a form that is certain to mean the same",
+			Hint:    "Write it in another form; please report it as a defect."}
+	}
+	out, err := pg.Deparse(tree)
+	if err != nil {
+		return refuse()
+	}
+	again, err := pg.Parse(out)
+	if err != nil {
+		return refuse()
+	}
+	clearLocations(tree.ProtoReflect())
+	clearLocations(again.ProtoReflect())
+	if !proto.Equal(tree, again) {
+		return refuse()
+	}
+	return out, nil
+}
+
+func limitRefusal(err error) *Refusal {
+	var limit *LimitError
+	if !errors.As(err, &limit) {
+		return &Refusal{SQLState: "54000", Reason: ReasonLimit, Message: "the statement exceeds a limit"}
+	}
+	return &Refusal{SQLState: limit.SQLState, Reason: ReasonLimit, Message: limit.Error(), Position: limit.Position,
+		Hint: "Split the statement into smaller ones."}
+}
+
+// syntaxRefusal passes on what the parser said of the client's own text: the token it stumbled over, and nothing else.
+func syntaxRefusal(err error) *Refusal {
+	r := &Refusal{SQLState: stateSyntax, Reason: ReasonSyntax, Message: "syntax error"}
+	var p *parser.Error
+	if errors.As(err, &p) {
+		r.Message, r.Position = p.Message, p.Cursorpos
+		if len(r.Message) > 400 {
+			r.Message = fmt.Sprintf("syntax error at character %d", p.Cursorpos)
+		}
+		if p.Message == "memory exhausted" || p.Message == "exceeded maximum recursion depth" {
+			r.SQLState, r.Reason = "54001", ReasonLimit
+		}
+	}
+	return r
+}

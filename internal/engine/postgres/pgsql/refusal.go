@@ -1,0 +1,56 @@
+package pgsql
+
+import "unicode/utf8"
+
+// Reason is a stable code for why a statement is refused. The list is closed: it stands in the trail and in clients' errors.
+type Reason = string
+
+// The reasons.
+const (
+	ReasonSyntax           Reason = "syntax_error"            // not a statement of this grammar
+	ReasonLimit            Reason = "limit_exceeded"          // larger or deeper than the parser is given
+	ReasonMultiple         Reason = "multiple_statements"     // more than one statement where the protocol allows one
+	ReasonStatement        Reason = "statement_not_allowed"   // a kind of statement that no policy of this version allows
+	ReasonConstruct        Reason = "construct_not_allowed"   // a part of a statement that the guard refuses or does not know
+	ReasonRelationUnknown  Reason = "relation_unknown"        // no such relation
+	ReasonRelation         Reason = "relation_not_admitted"   // the relation exists, no rule of the subject admits it
+	ReasonCatalog          Reason = "catalog_not_allowed"     // a system catalog that is not readable
+	ReasonAction           Reason = "action_not_admitted"     // the relation is admitted, not for this action
+	ReasonColumn           Reason = "column_not_writable"     // the column may not be inserted or updated
+	ReasonColumnUnknown    Reason = "column_unknown"          // no such column, or no such table in scope
+	ReasonSystemColumn     Reason = "system_column"           // ctid, xmin and so on of a protected relation
+	ReasonAmbiguous        Reason = "ambiguous_reference"     // a qualified reference that cannot be kept apart after the rewrite
+	ReasonFunction         Reason = "function_not_allowed"    // not on the list of functions
+	ReasonFunctionArgument Reason = "argument_not_constant"   // a function or cast whose argument must be a plain constant
+	ReasonOperator         Reason = "operator_not_allowed"    // an operator outside pg_catalog and the profile's extensions
+	ReasonType             Reason = "type_not_allowed"        // a type outside pg_catalog and the policy
+	ReasonSetting          Reason = "setting_not_allowed"     // a setting that may not be changed or read
+	ReasonSettingValue     Reason = "setting_value"           // a setting that may not have this value
+	ReasonCopy             Reason = "copy_not_allowed"        // COPY FROM, files and programs
+	ReasonExplain          Reason = "explain_not_allowed"     // EXPLAIN tells about hidden rows
+	ReasonTemporary        Reason = "temporary_not_allowed"   // temporary tables
+	ReasonLock             Reason = "lock_not_allowed"        // row locks without the right to update
+	ReasonRoundTrip        Reason = "statement_not_canonical" // the rewritten text does not mean what was judged
+	ReasonInternal         Reason = "internal_error"          // a defect of the guard: refused, never sent
+)
+
+// The SQLSTATEs of refusals (PRO-99).
+const (
+	statePrivilege   = "42501"
+	stateUnsupported = "0A000"
+	stateSyntax      = "42601"
+	stateNoTable     = "42P01"
+	stateNoColumn    = "42703"
+	stateNoFunction  = "42883"
+	stateNoObject    = "42704"
+	stateAmbiguous   = "42712"
+	stateInternal    = "XX000"
+)
+
+// characterPosition turns a byte offset of text into the 1-based character position of the protocol.
+func characterPosition(text string, offset int32) int {
+	if offset < 0 || int(offset) > len(text) {
+		return 0
+	}
+	return utf8.RuneCountInString(text[:offset]) + 1
+}

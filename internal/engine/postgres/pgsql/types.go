@@ -1,0 +1,305 @@
+package pgsql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// regTypes name objects: their input functions resolve names, and print them in errors (ENF-55).
+var regTypes = []string{"regclass", "regtype", "regproc", "regprocedure", "regoper", "regoperator", "regrole", "regnamespace",
+	"regconfig", "regdictionary", "regcollation"}
+
+// typeName judges a type and qualifies it. reg says that a reg* type is judged by the caller.
+func (a *analysis) typeName(t *pg.TypeName, reg bool) {
+	if t == nil || a.refusal != nil {
+		return
+	}
+	a.mark(t)
+	if t.Location > 0 {
+		a.location = t.Location
+	}
+	parts, ok := names(t.Names)
+	if !ok || len(parts) == 0 || t.PctType || t.Setof {
+		a.noType(t, strings.Join(parts, "."))
+		return
+	}
+	for _, m := range t.Typmods {
+		a.typmod(m)
+	}
+	for _, b := range t.ArrayBounds {
+		if b.GetInteger() == nil {
+			a.misplaced(b)
+		}
+	}
+	name := parts[len(parts)-1]
+	base := strings.TrimPrefix(name, "_")
+	if slices.Contains(regTypes, base) && !reg {
+		a.notConstant(t.Location, "a cast to "+name)
+		return
+	}
+	target, ok := a.findType(parts)
+	if !ok {
+		a.noType(t, strings.Join(parts, "."))
+		return
+	}
+	// char without a length means bpchar(1) when it is qualified, so that one name stays as it was written.
+	if target.Schema == "pg_catalog" && len(parts) == 1 && name == "bpchar" {
+		return
+	}
+	t.Names = nameNodes(target.Schema, target.Name)
+}
+
+// typmod judges one type modifier: a constant, or a word.
+func (a *analysis) typmod(n *pg.Node) {
+	switch n.GetNode().(type) {
+	case *pg.Node_AConst:
+	case *pg.Node_ColumnRef: // geometry(Point): a word, which the server never reads as a column
+		a.mark(n.GetColumnRef())
+	default:
+		a.misplaced(n)
+	}
+}
+
+// findType finds what a type name means: pg_catalog's, the policy's, or the row type of an admitted relation.
+func (a *analysis) findType(parts []string) (Name, bool) {
+	switch len(parts) {
+	case 1:
+		if a.functions.hasType(parts[0], a.w.Major) {
+			return Name{"pg_catalog", parts[0]}, true
+		}
+		for _, schema := range a.typePath() {
+			if target, ok := a.typeIn(schema, parts[0]); ok {
+				return target, true
+			}
+		}
+		return Name{}, false
+	case 3:
+		if parts[0] != a.w.Database && parts[0] != a.w.Store {
+			return Name{}, false
+		}
+		parts = parts[1:]
+	}
+	if len(parts) != 2 {
+		return Name{}, false
+	}
+	if parts[0] == "pg_catalog" {
+		return Name{"pg_catalog", parts[1]}, a.functions.hasType(parts[1], a.w.Major)
+	}
+	return a.typeIn(parts[0], parts[1])
+}
+
+// typePath is where unqualified types are looked up: the logical path, then the extensions' schemas, in a fixed order.
+func (a *analysis) typePath() []string {
+	path := slices.Clone(a.w.Schemas)
+	var more []string
+	for _, schema := range a.w.Extension {
+		if !slices.Contains(path, schema) && !slices.Contains(more, schema) {
+			more = append(more, schema)
+		}
+	}
+	slices.Sort(more)
+	return append(path, more...)
+}
+
+func (a *analysis) typeIn(schema, name string) (Name, bool) {
+	if target, ok := a.w.Types[Name{schema, name}]; ok {
+		return target, true
+	}
+	// The array type of t may be written _t.
+	if target, ok := a.w.Types[Name{schema, strings.TrimPrefix(name, "_")}]; ok && strings.HasPrefix(name, "_") {
+		return Name{target.Schema, "_" + target.Name}, true
+	}
+	if rel := a.w.Relations[Name{schema, name}]; rel != nil && rel.Select && rel.Kind != 'S' {
+		if rel.Target != rel.Name {
+			a.rewrote = true
+		}
+		return rel.Target, true
+	}
+	return Name{}, false
+}
+
+func (a *analysis) noType(t *pg.TypeName, name string) {
+	a.refuse(t.Location, Refusal{Reason: ReasonType, Object: name,
+		Message: fmt.Sprintf("permission denied for type %s", name),
+		Detail:  "Types of pg_catalog and those that admitted columns use are available."})
+}
+
+// typeCast judges a cast. A cast to a reg* type resolves a name, which is done here instead.
+func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
+	a.mark(cast)
+	if cast.Location > 0 {
+		a.location = cast.Location
+	}
+	parts, _ := names(cast.GetTypeName().GetNames())
+	if len(parts) > 0 && slices.Contains(regTypes, parts[len(parts)-1]) && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
+		a.regCast(cast, parts[len(parts)-1], sc)
+		return
+	}
+	a.node(cast.Arg, sc)
+	a.typeName(cast.TypeName, false)
+}
+
+// regCast judges x::regclass and its kin: a constant that names something in sight, or an OID column of the catalog.
+func (a *analysis) regCast(cast *pg.TypeCast, typ string, sc *scope) {
+	a.typeName(cast.TypeName, true)
+	if len(cast.TypeName.GetArrayBounds()) > 0 {
+		a.notConstant(cast.Location, "a cast to "+typ)
+		return
+	}
+	if text, ok := textConst(cast.Arg); ok {
+		if target, ok := a.regConstant(typ, text, cast.Location); ok {
+			cast.Arg = stringConst(target)
+		}
+		return
+	}
+	if _, ok := intConst(cast.Arg); ok {
+		return
+	}
+	if a.catalogColumn(cast.Arg, sc) {
+		a.node(cast.Arg, sc)
+		return
+	}
+	a.notConstant(cast.Location, "a cast to "+typ)
+}
+
+// catalogColumn tells whether an expression is a column of a catalog view, where OIDs are those of admitted objects.
+func (a *analysis) catalogColumn(n *pg.Node, sc *scope) bool {
+	if cast := n.GetTypeCast(); cast != nil { // c.oid::regclass::oid::regclass
+		parts, _ := names(cast.GetTypeName().GetNames())
+		if len(parts) > 0 && (slices.Contains(regTypes, parts[len(parts)-1]) || parts[len(parts)-1] == "oid") {
+			return a.catalogColumn(cast.Arg, sc)
+		}
+		return false
+	}
+	parts, ok := names(n.GetColumnRef().GetFields())
+	if !ok || sc == nil {
+		return false
+	}
+	switch len(parts) {
+	case 1:
+		for level := sc; level != nil; level = level.outer {
+			if len(level.items) == 0 {
+				continue
+			}
+			for _, it := range level.items {
+				if !it.catalog {
+					return false
+				}
+			}
+			return true
+		}
+	case 2:
+		it, _ := sc.find(parts[0])
+		return it != nil && it.catalog
+	}
+	return false
+}
+
+// regConstant judges the text of a constant cast to a reg* type, and returns it with the object's full name.
+func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
+	if text == "-" || text != "" && strings.Trim(text, "0123456789") == "" {
+		return text, true
+	}
+	parts, ok := splitIdentifier(text)
+	if !ok && typ != "regtype" {
+		a.notConstant(at, "a cast to "+typ)
+		return "", false
+	}
+	switch typ {
+	case "regclass":
+		return a.regclassConstant(parts, text, at)
+	case "regtype":
+		if ok {
+			if target, found := a.findType(parts); found {
+				return target.String(), true
+			}
+		}
+		if word := strings.ToLower(strings.TrimSpace(text)); a.functions.typeAlias(word) {
+			return word, true
+		}
+	case "regnamespace":
+		if len(parts) == 1 && (slices.Contains(a.w.Schemas, parts[0]) || parts[0] == "pg_catalog" || parts[0] == "information_schema") {
+			return text, true
+		}
+	case "regproc":
+		last := parts[len(parts)-1]
+		if a.functions.known(last) && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
+			return Name{"pg_catalog", last}.String(), true
+		}
+	case "regconfig", "regdictionary", "regcollation":
+		if len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog" {
+			return Name{"pg_catalog", parts[len(parts)-1]}.String(), true
+		}
+	}
+	a.refuse(at, Refusal{Reason: ReasonType, Object: text,
+		Message: fmt.Sprintf("%q is not available as %s", text, typ)})
+	return "", false
+}
+
+// regclassConstant finds the relation that a constant names: the base's own name is what the catalog views speak of.
+func (a *analysis) regclassConstant(parts []string, text string, at int32) (string, bool) {
+	rv := &pg.RangeVar{Relname: parts[len(parts)-1], Location: at}
+	switch len(parts) {
+	case 1:
+	case 2:
+		rv.Schemaname = parts[0]
+	case 3:
+		rv.Catalogname, rv.Schemaname = parts[0], parts[1]
+	default:
+		a.notConstant(at, "a cast to regclass")
+		return "", false
+	}
+	r, ok := a.resolve(rv)
+	if !ok {
+		return "", false
+	}
+	return r.name.String(), true
+}
+
+// toRegclass judges to_regclass('name'): NULL for what is not there, without an error.
+func (a *analysis) toRegclass(n *pg.Node, f *pg.FuncCall, sc *scope) {
+	text, ok := textConst(argument(f, 0))
+	if !ok || len(f.Args) != 1 {
+		a.notConstant(f.Location, "to_regclass")
+		return
+	}
+	parts, ok := splitIdentifier(text)
+	if !ok || len(parts) > 2 {
+		a.notConstant(f.Location, "to_regclass")
+		return
+	}
+	var full string
+	if rel := a.relationByText(text); rel != nil {
+		full = rel.Name.String()
+	} else if schema, name := "pg_catalog", parts[len(parts)-1]; len(parts) == 1 || parts[0] == schema {
+		if _, verdict := CatalogRelation(schema, name, a.w.Major); verdict != CatalogRefuse {
+			full = Name{schema, name}.String()
+		}
+	}
+	if full == "" {
+		null := castTo(&pg.Node{Node: &pg.Node_AConst{AConst: &pg.A_Const{Isnull: true}}}, "regclass")
+		a.replace(n, null)
+		return
+	}
+	f.Args[0] = stringConst(full)
+	f.Funcname = nameNodes("pg_catalog", "to_regclass")
+	if target, ok := CatalogFunction("to_regclass", a.w.Major); ok {
+		f.Funcname = nameNodes(target.Schema, target.Name)
+	}
+	a.rewrote = true
+}
+
+func (a *analysis) toRegObject(f *pg.FuncCall, typ, name string) {
+	text, ok := textConst(argument(f, 0))
+	if !ok || len(f.Args) != 1 {
+		a.notConstant(f.Location, name)
+		return
+	}
+	if target, ok := a.regConstant(typ, text, f.Location); ok {
+		f.Args[0] = stringConst(target)
+		f.Funcname = nameNodes("pg_catalog", name)
+	}
+}
