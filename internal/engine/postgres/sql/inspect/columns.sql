@@ -4,7 +4,7 @@ SELECT coalesce(json_agg(json_build_object(
   'type', format_type(a.atttypid, a.atttypmod), 'typekind', ascii(t.typtype::text),
   'basetype', CASE WHEN t.typtype = 'd' THEN (
     WITH RECURSIVE up AS (
-      SELECT b.typbasetype AS oid, b.typtypmod AS mod, 1 AS n FROM pg_type b WHERE b.oid = t.oid
+      SELECT b.typbasetype AS oid, b.typtypmod AS mod, 1 AS n FROM pg_type b WHERE b.oid = t.oid AND t.typtype = 'd'
       UNION ALL
       SELECT b.typbasetype, CASE WHEN b.typtypmod = -1 THEN up.mod ELSE b.typtypmod END, up.n + 1
       FROM up JOIN pg_type b ON b.oid = up.oid WHERE b.typtype = 'd')
@@ -12,12 +12,7 @@ SELECT coalesce(json_agg(json_build_object(
   'collation', CASE WHEN a.attcollation <> t.typcollation THEN (
     SELECT json_build_object('schema', cn.nspname, 'name', co.collname)
     FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-  'notnull', a.attnotnull OR CASE WHEN t.typtype = 'd' THEN (
-    WITH RECURSIVE up AS (
-      SELECT b.oid, b.typbasetype, b.typnotnull, b.typtype FROM pg_type b WHERE b.oid = t.oid
-      UNION ALL
-      SELECT b.oid, b.typbasetype, b.typnotnull, b.typtype FROM up JOIN pg_type b ON b.oid = up.typbasetype WHERE up.typtype = 'd')
-    SELECT bool_or(up.typnotnull) FROM up) ELSE false END,
+  'notnull', a.attnotnull OR coalesce(dom.notnull, false), 'domainnotnull', coalesce(dom.notnull, false),
   'default', coalesce(pg_get_expr(ad.adbin, ad.adrelid), ''),
   'generated', CASE WHEN a.attgenerated = '' THEN 0 ELSE ascii(a.attgenerated::text) END,
   'identity', CASE WHEN a.attidentity = '' THEN 0 ELSE ascii(a.attidentity::text) END,
@@ -42,6 +37,12 @@ SELECT coalesce(json_agg(json_build_object(
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN LATERAL (
+  WITH RECURSIVE up AS (
+    SELECT b.oid, b.typbasetype, b.typnotnull, b.typtype FROM pg_type b WHERE b.oid = t.oid AND t.typtype = 'd'
+    UNION ALL
+    SELECT b.oid, b.typbasetype, b.typnotnull, b.typtype FROM up JOIN pg_type b ON b.oid = up.typbasetype WHERE up.typtype = 'd')
+  SELECT bool_or(up.typnotnull) AS notnull FROM up) dom ON true
 LEFT JOIN pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
