@@ -128,7 +128,7 @@ var baseHBA = []string{
 
 // boot starts the postmaster on a free port and waits until it answers.
 func (c *Cluster) boot() error {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return err
 	}
@@ -280,8 +280,8 @@ func serverAccount() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody")
 }
 
-// freePort asks the kernel for a port nobody listens on.
-func freePort() (int, error) {
+// FreePort asks the kernel for a port on 127.0.0.1 that nobody listens on. Somebody may take it before you do.
+func FreePort() (int, error) {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)

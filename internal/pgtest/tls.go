@@ -16,8 +16,17 @@ import (
 	"time"
 )
 
-// writeCertificates makes an authority and a server certificate for localhost and 127.0.0.1, valid for a day.
+// writeCertificates gives the server a certificate, and its key to the server's user, as the server demands.
 func (c *Cluster) writeCertificates() error {
+	if err := WriteCertificates(c.dir); err != nil || c.account == nil {
+		return err
+	}
+	return os.Chown(filepath.Join(c.dir, "server.key"), int(c.account.Uid), int(c.account.Gid))
+}
+
+// WriteCertificates makes an authority and a server certificate for localhost and 127.0.0.1, valid for a day, as
+// ca.pem, server.crt and server.key in a folder.
+func WriteCertificates(dir string) error {
 	caKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	key, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err := errors.Join(err1, err2); err != nil {
@@ -42,18 +51,10 @@ func (c *Cluster) writeCertificates() error {
 		return fmt.Errorf("make the server's certificate: %w", err)
 	}
 	return errors.Join(
-		writePEM(c.CA, "CERTIFICATE", caDER, 0o644),
-		writePEM(filepath.Join(c.dir, "server.crt"), "CERTIFICATE", serverDER, 0o644),
-		c.writeKey(filepath.Join(c.dir, "server.key"), keyDER),
+		writePEM(filepath.Join(dir, "ca.pem"), "CERTIFICATE", caDER, 0o644),
+		writePEM(filepath.Join(dir, "server.crt"), "CERTIFICATE", serverDER, 0o644),
+		writePEM(filepath.Join(dir, "server.key"), "PRIVATE KEY", keyDER, 0o600),
 	)
-}
-
-// writeKey writes a key that only the server's user can read, as the server demands.
-func (c *Cluster) writeKey(name string, der []byte) error {
-	if err := writePEM(name, "PRIVATE KEY", der, 0o600); err != nil || c.account == nil {
-		return err
-	}
-	return os.Chown(name, int(c.account.Uid), int(c.account.Gid))
 }
 
 func writePEM(name, kind string, der []byte, mode os.FileMode) error {
