@@ -73,17 +73,17 @@ func binDir(major int) (string, error) {
 		if p.major != major {
 			continue
 		}
-		dir := filepath.Join(cacheDir(), p.version, "bin")
+		dir := filepath.Join(CacheDir(), p.version, "bin")
 		if _, err := os.Stat(filepath.Join(dir, "postgres")); err != nil {
-			return "", fmt.Errorf("PostgreSQL %d is not installed in %s: run test/pg/fetch", major, cacheDir())
+			return "", fmt.Errorf("PostgreSQL %d is not installed in %s: run test/pg/fetch", major, CacheDir())
 		}
 		return dir, nil
 	}
 	return "", fmt.Errorf("PostgreSQL %d is not pinned in test/pg/package.json", major)
 }
 
-// cacheDir is where test/pg/fetch puts the servers; the rule stands in that script.
-func cacheDir() string {
+// CacheDir is where test/pg/fetch puts the servers; the rule stands in that script.
+func CacheDir() string {
 	if dir := os.Getenv("POSTERN_PG_CACHE"); dir != "" {
 		return dir
 	}
