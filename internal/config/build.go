@@ -30,11 +30,12 @@ func build(doc *document, folder string, syntax policy.Syntax, problems *Problem
 		b.c.Gateway.Listeners = append(b.c.Gateway.Listeners, b.listener(l))
 	}
 	b.sameListeners()
+	b.clientCertificates(doc.Gateway.Network)
 	b.audit(doc.Audit)
 
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
-		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network,
+		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network, NetworkPos: doc.Gateway.Pos,
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
@@ -239,8 +240,8 @@ func (b *builder) address(t policy.Text) Address {
 				if port == "" {
 					port = "none"
 				}
-			} else {
-				host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+			} else if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+				host = host[1 : len(host)-1]
 			}
 		}
 		if a.Host = host; host == "" || strings.ContainsAny(host, " /,@\x00[]\t\n") {
@@ -332,7 +333,7 @@ func (b *builder) listenerTLS(l *Listener, d listenerTLSDoc, loopback bool) {
 	}
 	given := !d.Pos.IsZero()
 	if mode == "disable" {
-		if d.Cert.Value != "" || d.Key.Value != "" {
+		if d.Cert.Value != "" || d.Key.Value != "" || d.ClientCA.Value != "" {
 			b.report(policy.KindConflict, d.Mode.Pos, "", "tls: mode disable has no use for a certificate")
 		}
 		if !loopback {
@@ -340,7 +341,7 @@ func (b *builder) listenerTLS(l *Listener, d listenerTLSDoc, loopback bool) {
 		}
 		return
 	}
-	l.TLS = ListenerTLS{Required: mode == "require", Cert: b.path(d.Cert), Key: b.path(d.Key), MinVersion: tls.VersionTLS12}
+	l.TLS = ListenerTLS{Required: mode == "require", Cert: b.path(d.Cert), Key: b.path(d.Key), MinVersion: tls.VersionTLS12, ClientCA: b.path(d.ClientCA)}
 	if d.MinVersion.Value == "1.3" {
 		l.TLS.MinVersion = tls.VersionTLS13
 	}
@@ -389,6 +390,19 @@ func (b *builder) sameListeners() {
 			b.report(policy.KindDuplicate, l.Pos, "", "there is a listener on %s already, at %s", key, other.Pos)
 		}
 		seen[key] = l
+	}
+}
+
+// clientCertificates refuses network rules that ask for what no listener asks clients for.
+func (b *builder) clientCertificates(rules []policy.NetworkEntry) {
+	asked := func(l *Listener) bool { return l.TLS.ClientCA != "" }
+	if len(b.c.Gateway.Listeners) == 0 || slices.ContainsFunc(b.c.Gateway.Listeners, asked) {
+		return
+	}
+	for _, r := range rules {
+		if r.Auth.Value == string(policy.AuthCert) || r.TLS.Value == string(policy.TLSVerify) {
+			b.report(policy.KindConflict, r.Pos, "add client_ca to the tls of a listener", "no listener asks clients for a certificate")
+		}
 	}
 }
 

@@ -125,6 +125,7 @@ type ListenerTLS struct {
 	Required   bool // plain connections are refused, cancel requests aside
 	Cert, Key  string
 	MinVersion uint16 // a crypto/tls version
+	ClientCA   string // path; empty: clients are not asked for a certificate
 }
 
 // Audit is where the trail goes.

@@ -171,7 +171,7 @@ func placeFirst(v reflect.Value, pos policy.Pos) {
 		t.Pos = pos
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	v.SetZero()
 }
 
 func (d decoder) mapping(n *node, m mapping, f field) {

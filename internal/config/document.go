@@ -91,11 +91,11 @@ type listenerDoc struct {
 }
 
 type listenerTLSDoc struct {
-	Mode       policy.Text  `key:"mode" default:"require; prefer on a loopback address" enum:"disable|prefer|require" doc:"require: plain connections are refused; prefer: the client chooses; disable: no TLS, in the full knowledge that everything can be read on the way."`
-	Cert       policy.Text  `key:"cert" doc:"file with the certificate and those that signed it."`
-	Key        policy.Text  `key:"key" doc:"file with its key."`
-	MinVersion policy.Text  `key:"min_version" default:"1.2" scalar:"any" enum:"1.2|1.3" doc:"lowest TLS version."`
-	ClientCA   policy.Later `key:"client_ca" doc:"certificates that sign clients' certificates."`
+	Mode       policy.Text `key:"mode" default:"require; prefer on a loopback address" enum:"disable|prefer|require" doc:"require: plain connections are refused; prefer: the client chooses; disable: no TLS, in the full knowledge that everything can be read on the way."`
+	Cert       policy.Text `key:"cert" doc:"file with the certificate and those that signed it."`
+	Key        policy.Text `key:"key" doc:"file with its key."`
+	MinVersion policy.Text `key:"min_version" default:"1.2" scalar:"any" enum:"1.2|1.3" doc:"lowest TLS version."`
+	ClientCA   policy.Text `key:"client_ca" doc:"file with the certificates that sign clients' certificates. Without it clients are not asked for one."`
 	Pos        policy.Pos
 }
 

@@ -116,8 +116,10 @@ func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
 			tops = append(tops, top)
 		}
 	}
-	if len(tops) < len(files) {
-		return nil, problems.Sort() // a file that cannot be read would make everything it defines look missing
+	// What a file that could not be read, or not to its end, defines would only look missing.
+	limited := func(p Problem) bool { return p.Kind == policy.KindLimit }
+	if len(tops) < len(files) || slices.ContainsFunc(problems, limited) {
+		return nil, problems.Sort()
 	}
 	var doc document
 	decoder{problems: &problems}.value(merge(tops, &problems), &doc, field{}, tops[0].pos)

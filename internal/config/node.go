@@ -3,7 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
-	"strconv"
+	"sort"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -111,19 +111,28 @@ func readYAML(text []byte) (roots []*yaml.Node, err error) {
 	return roots, nil
 }
 
-// yamlLine finds the line in the parser's messages, which are all it tells.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+// yamlMessage is the form of the parser's messages.
+var yamlMessage = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 
 func (p *parser) yamlError(err error) (policy.Pos, string) {
 	message, _, _ := strings.Cut(err.Error(), "\n")
-	m := yamlLine.FindStringSubmatch(message)
+	m := yamlMessage.FindStringSubmatch(message)
 	if m == nil {
 		return policy.Pos{File: p.file, Line: 1, Column: 1}, message
 	}
-	line, _ := strconv.Atoi(m[1])
-	line = min(max(line, 1), len(p.lines))
+	line := p.errorLine(m[1])
 	column := len(p.lines[line-1]) - len(strings.TrimLeft(p.lines[line-1], " \t")) + 1
-	return policy.Pos{File: p.file, Line: line, Column: column}, m[2]
+	return policy.Pos{File: p.file, Line: line, Column: column}, m[1]
+}
+
+// errorLine finds the line at which an error shows. The YAML parser names the line where the construct around it begins, which may be
+// far above, and is one off for some errors; but it reads from top to bottom, so the first lines that yield the same error
+// end with the one that causes it.
+func (p *parser) errorLine(message string) int {
+	return 1 + sort.Search(len(p.lines)-1, func(i int) bool {
+		_, err := readYAML([]byte(strings.Join(p.lines[:i+1], "\n")))
+		return err != nil && strings.HasSuffix(err.Error(), message)
+	})
 }
 
 func (p *parser) pos(n *yaml.Node) policy.Pos {

@@ -237,6 +237,9 @@ func (b *builder) network() {
 		b.p.Network = defaultNetwork()
 		return
 	}
+	if len(b.doc.Network) == 0 {
+		b.report(KindValue, b.doc.NetworkPos, "leave the key out for the default", "network has no rule, so nobody could connect")
+	}
 	all := Pos{}
 	for _, e := range b.doc.Network {
 		r := b.networkRule(e)
@@ -252,7 +255,7 @@ func (b *builder) network() {
 func (b *builder) networkRule(e NetworkEntry) *NetworkRule {
 	r := &NetworkRule{Auth: Auth(e.Auth.Value), TLS: TLSDemand(e.TLS.Value), Pos: e.Pos}
 	if e.From == nil {
-		b.report(KindMissing, e.Pos, "write from: [all] for everywhere", "missing key %q", "from")
+		b.report(KindMissing, e.Pos, "", "missing key %q", "from")
 	} else if len(e.From) == 0 {
 		b.report(KindValue, e.Pos, "write from: [all] for everywhere", "a network rule from nowhere")
 	}
@@ -286,16 +289,18 @@ func (b *builder) networkDemand(r *NetworkRule, e NetworkEntry) {
 			b.report(KindConflict, e.TLS.Pos, "", "a network rule that rejects has no use for tls")
 		}
 	case AuthCert:
-		b.report(KindLater, e.Auth.Pos, "", "auth: cert is not in this version of postern")
+		if !r.Any && len(r.From) == 0 && r.Local {
+			b.report(KindConflict, e.Auth.Pos, "use auth: peer", "auth: cert needs TLS, which a Unix socket does not have")
+		}
 	case AuthPeer:
-		b.report(KindLater, e.Auth.Pos, "", "auth: peer is not in this version of postern")
+		if !r.Any && !r.Local {
+			b.report(KindConflict, e.Auth.Pos, "write from: [local]", "auth: peer works on Unix sockets only")
+		}
 	default:
 		b.report(KindValue, e.Auth.Pos, "", "auth is scram, cert, peer or reject, not %q", r.Auth)
 	}
 	switch r.TLS {
-	case TLSAny, TLSRequire:
-	case TLSVerify:
-		b.report(KindLater, e.TLS.Pos, "", "tls: verify is not in this version of postern")
+	case TLSAny, TLSRequire, TLSVerify:
 	default:
 		b.report(KindValue, e.TLS.Pos, "", "tls is require or verify, not %q", r.TLS)
 	}

@@ -70,6 +70,8 @@ type Document struct {
 	Rules    Map[RuleEntry]
 	Baseline BaselineEntry
 	Network  []NetworkEntry // nil: the default rules
+
+	NetworkPos Pos // of the key above the network rules
 }
 
 // UserEntry is a user as written.

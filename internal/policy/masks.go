@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,25 +62,53 @@ type maskSpec struct {
 	args     []argument
 	usage    string
 	strength Strength
+	doc      string
 }
 
 // maskSpecs is the closed set of masks. A function, so that nobody can change it.
 func maskSpecs() map[string]maskSpec {
 	return map[string]maskSpec{
-		Keep:            {nil, "keep", Raw},
-		Hidden:          {nil, "hidden", Null},
-		Constant:        {[]argument{argText}, `constant("value")`, Constantly},
-		Partial:         {[]argument{argCount, argCount}, "partial(prefix, suffix)", Partially},
-		KeepLast:        {[]argument{argCount}, "keep_last(n)", Partially},
-		PartialEmail:    {nil, "partial_email", Partially},
-		EmailDomainOnly: {nil, "email_domain_only", Partially},
-		Hash:            {nil, "hash", Pseudonymous},
-		Pseudonym:       {nil, "pseudonym", Pseudonymous},
-		Year:            {nil, "year", Generalised},
-		Month:           {nil, "month", Generalised},
+		Keep:            {nil, "keep", Raw, "the value itself"},
+		Partial:         {[]argument{argCount, argCount}, "partial(prefix, suffix)", Partially, "so many characters from the start and the end, *** between"},
+		KeepLast:        {[]argument{argCount}, "keep_last(n)", Partially, "*** and the last n characters"},
+		PartialEmail:    {nil, "partial_email", Partially, "the first letter, ***@ and the domain"},
+		EmailDomainOnly: {nil, "email_domain_only", Partially, "the domain of an e-mail address"},
 		// What an expression leaves is unknown, so it counts among the weakest forms that are not raw.
-		Expression: {[]argument{argSQL}, `expression("… value …")`, Partially},
+		Expression: {[]argument{argSQL}, `expression("… value …")`, Partially, "what the SQL makes of value"},
+		Hash:       {nil, "hash", Pseudonymous, "a SHA-256 of the value; falls to a dictionary where there are few values"},
+		Pseudonym:  {nil, "pseudonym", Pseudonymous, "a keyed HMAC-SHA-256 of the value; equal values stay equal"},
+		Month:      {nil, "month", Generalised, "the first day of the month"},
+		Year:       {nil, "year", Generalised, "the first day of the year"},
+		Constant:   {[]argument{argText}, `constant("value")`, Constantly, "the same value in every row"},
+		Hidden:     {nil, "hidden", Null, "NULL, or a constant of the type where NULL cannot be"},
 	}
+}
+
+// MaskDoc describes a mask for the reference.
+type MaskDoc struct {
+	Name, Usage, Doc string
+	Strength         Strength
+}
+
+// MaskReference describes the masks of this version, weakest first.
+func MaskReference() []MaskDoc {
+	var out []MaskDoc
+	for name, spec := range maskSpecs() {
+		out = append(out, MaskDoc{Name: name, Usage: spec.usage, Doc: spec.doc, Strength: spec.strength})
+	}
+	slices.SortFunc(out, func(a, b MaskDoc) int {
+		return cmp.Or(cmp.Compare(a.Strength, b.Strength), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// String names the strength.
+func (s Strength) String() string {
+	names := [...]string{"raw", "partial", "pseudonym", "generalised", "constant", "null"}
+	if s < 0 || int(s) >= len(names) {
+		return "unknown"
+	}
+	return names[s]
 }
 
 // MaskNames lists the masks of this version, sorted.

@@ -212,7 +212,7 @@ type TLSDemand string
 const (
 	TLSAny     TLSDemand = ""
 	TLSRequire TLSDemand = "require"
-	TLSVerify  TLSDemand = "verify" // TLS with a client certificate that was verified
+	TLSVerify  TLSDemand = "verify" // TLS with a client certificate that was verified, whatever auth says
 )
 
 // Subject is who acts.
