@@ -12,22 +12,32 @@ const hidden = "[secret]"
 
 // Text is a secret. Every ordinary way of turning it into output yields "[secret]"; only Reveal returns it.
 // The zero Text is empty. Text values are not comparable with ==; use Equal.
-type Text struct {
-	_ [0]func() // not comparable
-	s string
-}
+//
+// The secret is held by a function, not by a field: fmt looks into fields for some verbs (%p) without asking Format, and
+// debugging printers follow pointers, but nothing calls a function to see what it returns.
+type Text struct{ reveal func() string }
 
 // New makes a Text of s.
-func New(s string) Text { return Text{s: s} }
+func New(s string) Text {
+	if s == "" {
+		return Text{}
+	}
+	return Text{reveal: func() string { return s }}
+}
 
 // Reveal returns the secret itself. Call it only where the secret is used.
-func (t Text) Reveal() string { return t.s }
+func (t Text) Reveal() string {
+	if t.reveal == nil {
+		return ""
+	}
+	return t.reveal()
+}
 
 // IsEmpty says whether there is no secret.
-func (t Text) IsEmpty() bool { return t.s == "" }
+func (t Text) IsEmpty() bool { return t.reveal == nil }
 
 // Equal compares in constant time.
-func (t Text) Equal(o Text) bool { return subtle.ConstantTimeCompare([]byte(t.s), []byte(o.s)) == 1 }
+func (t Text) Equal(o Text) bool { return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1 }
 
 // String implements fmt.Stringer without revealing.
 func (Text) String() string { return hidden }
