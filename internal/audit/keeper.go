@@ -20,11 +20,11 @@ func (t *Trail) start() {
 // stir wakes the keeper when it sleeps. On a busy trail it is one atomic load.
 func (t *Trail) stir() {
 	if !t.active.Load() && t.active.CompareAndSwap(false, true) {
-		signal(t.wake)
+		nudge(t.wake)
 	}
 }
 
-func signal(c chan struct{}) {
+func nudge(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -89,7 +89,7 @@ func (r *rounds) run(now time.Time) (outstanding bool) {
 	}
 	if t.durable.Load() < written.seq && now.Sub(r.synced) >= t.cfg.Sync-t.tick() {
 		r.synced = now
-		signal(t.sync)
+		nudge(t.sync)
 	}
 	t.safeMu.Lock()
 	safe, saved := t.safe, t.saved
@@ -98,7 +98,7 @@ func (r *rounds) run(now time.Time) (outstanding bool) {
 	since := now.Sub(r.saved)
 	if unsaved && (since >= saveEvery || (safe.signed > saved.signed && since >= saveGap)) {
 		r.saved = now
-		signal(t.save)
+		nudge(t.save)
 	}
 	return broken || unsaved || written.seq > written.signed || t.durable.Load() < written.seq
 }
