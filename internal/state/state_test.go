@@ -156,7 +156,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, state.ErrCorrupt, "damaged"},
 		"a newer schema": {func(t *testing.T, path string) {
 			fill(t, path)
-			exec(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)")
+			execute(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)")
 		}, state.ErrNewer, "999"},
 	}
 	for name, tt := range tests {
@@ -217,7 +217,7 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-func exec(t *testing.T, path, statement string) {
+func execute(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
