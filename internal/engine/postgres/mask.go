@@ -204,7 +204,10 @@ func exactly(expr string, col catalog.Column) string {
 }
 
 func withCollation(expr string, col catalog.Column) string {
-	if col.Collation.Name == "" {
+	switch {
+	case col.Type == "name": // the one type whose collation is not the database's
+		return "(" + expr + `) COLLATE pg_catalog."C"`
+	case col.Collation.Name == "":
 		return expr
 	}
 	return "(" + expr + ") COLLATE " + pgx.Identifier{col.Collation.Schema, col.Collation.Name}.Sanitize()
