@@ -43,7 +43,8 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 
 bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
 	@build/prepare bench
-	$(GO) run ./test/bench $(BENCHFLAGS)
+	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
+	$(GO) test -timeout 20m -run '^$$' -bench . -benchmem ./internal/engine/postgres/pgsql
 
 check: ## what CI runs, start to end
 	.ci/run
