@@ -50,6 +50,16 @@ type mapping interface {
 // the checks that follow do not report it again.
 type decoder struct {
 	problems *Problems
+	known    map[reflect.Type][]field // what fieldsOf has found, to find it once
+}
+
+func (d decoder) fields(t reflect.Type) []field {
+	fields, ok := d.known[t]
+	if !ok {
+		fields = fieldsOf(t)
+		d.known[t] = fields
+	}
+	return fields
 }
 
 func (d decoder) report(kind policy.Kind, pos policy.Pos, hint, format string, args ...any) {
@@ -199,7 +209,7 @@ func (d decoder) structure(n *node, v reflect.Value, f field, owner policy.Pos) 
 		d.blank(n, v)
 		return
 	}
-	fields := fieldsOf(v.Type())
+	fields := d.fields(v.Type())
 	seen := map[string]bool{}
 	for _, p := range n.pairs {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == p.key.Value })
@@ -219,7 +229,7 @@ func (d decoder) structure(n *node, v reflect.Value, f field, owner policy.Pos) 
 
 // blank gives the texts of a refused structure a place, so that they count as given.
 func (d decoder) blank(n *node, v reflect.Value) {
-	for _, f := range fieldsOf(v.Type()) {
+	for _, f := range d.fields(v.Type()) {
 		if !f.required {
 			continue
 		}

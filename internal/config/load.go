@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -122,7 +123,7 @@ func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
 		return nil, problems.Sort()
 	}
 	var doc document
-	decoder{problems: &problems}.value(merge(tops, &problems), &doc, field{}, tops[0].pos)
+	decoder{problems: &problems, known: map[reflect.Type][]field{}}.value(merge(tops, &problems), &doc, field{}, tops[0].pos)
 	c := build(&doc, folder, syntax, &problems)
 	if len(problems) > 0 {
 		return nil, problems.Sort()

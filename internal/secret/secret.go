@@ -37,7 +37,9 @@ func (t Text) Reveal() string {
 func (t Text) IsEmpty() bool { return t.reveal == nil }
 
 // Equal compares in constant time.
-func (t Text) Equal(o Text) bool { return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1 }
+func (t Text) Equal(o Text) bool {
+	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(o.Reveal())) == 1
+}
 
 // String implements fmt.Stringer without revealing.
 func (Text) String() string { return hidden }
