@@ -37,7 +37,6 @@ type ListenerTLS struct {
 	Required   bool   // plain connections are refused, cancel requests aside
 	MinVersion uint16 // a crypto/tls version; 0: TLS 1.2
 	ClientCA   string // PEM file; without it client certificates are not asked for
-	ALPN       string // the engine's protocol name
 }
 
 // listener is an open Listener.
@@ -90,9 +89,6 @@ func (l *listener) loadCertificate() error {
 		Certificates:           []tls.Certificate{pair},
 		MinVersion:             max(t.MinVersion, tls.VersionTLS12),
 		SessionTicketsDisabled: true, // a resumed handshake would skip the check of a client certificate (PRO-06)
-	}
-	if t.ALPN != "" {
-		c.NextProtos = []string{t.ALPN}
 	}
 	if t.ClientCA != "" {
 		pem, err := os.ReadFile(t.ClientCA)
@@ -260,7 +256,7 @@ func (g *Gateway) serve(ctx context.Context, conn net.Conn, a *Admitted) {
 		a.l.mu.Unlock()
 		_ = conn.Close() // twice does no harm
 		if r := recover(); r != nil {
-			g.config.Log.Error("a session panicked and was ended", "remote", a.facts.Remote, "stack", stack())
+			g.config.Log.Error("a session panicked and was ended", "remote", a.facts.Remote, "stack", PanicSite())
 		}
 	}()
 	a.l.engine.Serve(ctx, conn, a)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// stack says where the current panic happened, by function and line: runtime/debug would print arguments, and those may be
+// PanicSite says where the current panic happened, by function and line: runtime/debug would print arguments, and those may be
 // a statement.
-func stack() string {
+func PanicSite() string {
 	var pcs [32]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
 	var b strings.Builder

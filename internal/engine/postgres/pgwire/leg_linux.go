@@ -1,0 +1,5 @@
+package pgwire
+
+import "syscall"
+
+const msgDontWait = syscall.MSG_DONTWAIT

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package pgwire
+
+import "syscall"
+
+// canTry says that descriptors cannot be read without waiting on this system.
+const canTry = false
+
+func tryRead(uintptr, []byte) (int, error) { return 0, syscall.EAGAIN }
+
+func peek(uintptr) bool { return false }

@@ -1,0 +1,208 @@
+package pgwire
+
+import (
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+)
+
+// effects notes what statement number i of a decision does to the session's names, in e, and checks the names that it
+// uses. It returns what an EXECUTE in it touches, and an answer if a name cannot be used.
+func (s *session) effects(w *pgsql.World, d *pgsql.Decision, i int, e *entry) ([]audit.Touch, *answer, error) {
+	st := &d.Statements[i]
+	owner := &statement{
+		generation: w.Generation, verdict: verdictOf(d.Verdict), redacted: d.Redacted, command: st.Tag,
+		touches: appendTouches(nil, w.Store, st.Touches),
+	}
+	touches := owner.touches
+	if len(st.Effects) == 0 {
+		return touches, nil, nil
+	}
+	more, a, err := s.effectsOf(owner, st.Effects, i, e)
+	return append(touches, more...), a, err
+}
+
+// effectsOf is effects for the effects of one statement, owner.
+func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e *entry) (touches []audit.Touch, a *answer, err error) {
+	note := func(d delta) {
+		d.at = at
+		e.more = append(e.more, d)
+	}
+	for i := range effects {
+		f := &effects[i]
+		switch f.Kind {
+		case pgsql.Prepare:
+			note(delta{op: setStatement, name: f.Name, st: s.preparedBy(owner, f)})
+		case pgsql.Execute:
+			st, err := s.statement(f.Name, e)
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case st == nil:
+				return nil, unknownStatement(f.Name), nil
+			case st.generation != s.profile().World.Generation:
+				return nil, staleStatement(f.Name), nil
+			}
+			touches = append(touches, st.touches...)
+		case pgsql.Deallocate:
+			if f.Name == "" {
+				note(delta{op: dropStatements})
+			} else {
+				note(delta{op: dropStatement, name: f.Name})
+			}
+		case pgsql.DeclareCursor:
+			note(delta{op: setPortal, name: f.Name, portal: &portal{statement: owner, hold: f.Hold}})
+		case pgsql.UseCursor:
+			if f.Name == "" {
+				continue // ALL
+			}
+			po, a, err := s.livePortal(f.Name, e)
+			if a != nil || err != nil {
+				return nil, a, err
+			}
+			touches = append(touches, po.touches...)
+		case pgsql.CloseCursor:
+			if f.Name == "" {
+				note(delta{op: dropPortals})
+			} else {
+				note(delta{op: dropPortal, name: f.Name})
+			}
+		case pgsql.DiscardAll:
+			note(delta{op: dropEverything})
+		case pgsql.EndTransaction:
+			note(delta{op: endTransaction})
+		case pgsql.SetVariable:
+		}
+	}
+	return touches, nil, nil
+}
+
+// preparedBy is the statement that an SQL PREPARE makes.
+func (s *session) preparedBy(owner *statement, f *pgsql.Effect) *statement {
+	st := &statement{
+		generation: owner.generation, verdict: owner.verdict, redacted: owner.redacted, command: owner.command, touches: owner.touches,
+	}
+	if f.Prepared != nil {
+		st.command = f.Prepared.Tag
+		st.touches = appendTouches(nil, s.profile().World.Store, f.Prepared.Touches)
+		st.effects = f.Prepared.Effects
+	}
+	return st
+}
+
+// statement finds a prepared statement by its name, as the server will see it when it gets to the message at hand. own is
+// the entry being made, whose changes come first. nil means that there is none.
+func (s *session) statement(name string, own *entry) (*statement, error) {
+	d, err := s.find(own, func(d *delta) bool { return d.aboutStatement(name) })
+	if err != nil {
+		return nil, err
+	}
+	if d != nil {
+		return d.st, nil // nil for a change that drops it
+	}
+	s.pipe.mu.Lock()
+	defer s.pipe.mu.Unlock()
+	return s.pipe.statements[name], nil
+}
+
+// livePortal finds a portal or cursor whose decision still stands; otherwise it returns the answer.
+func (s *session) livePortal(name string, own *entry) (*portal, *answer, error) {
+	d, err := s.find(own, func(d *delta) bool { return d.aboutPortal(name) })
+	if err != nil {
+		return nil, nil, err
+	}
+	var po *portal
+	if d != nil {
+		po = d.portal
+	} else {
+		s.pipe.mu.Lock()
+		po = s.pipe.portals[name]
+		s.pipe.mu.Unlock()
+	}
+	switch {
+	case po == nil:
+		return nil, &answer{state: "34000", message: "portal " + quoted(name) + " does not exist"}, nil
+	case po.generation != s.profile().World.Generation:
+		return nil, &answer{
+			state: "34000", message: "portal " + quoted(name) + " was opened under an earlier policy",
+			rule: "The policy has changed since.", hint: "run the statement again",
+		}, nil
+	}
+	return po, nil, nil
+}
+
+// find looks for the newest change about a name. Where it belongs to an earlier batch whose answer has not come, it sends
+// what has gathered and waits for that answer: guessing would let the trail name another statement than the one that runs.
+func (s *session) find(own *entry, about func(*delta) bool) (*delta, error) {
+	var found *delta
+	look := func(d *delta) bool {
+		if about(d) {
+			found = d
+			return false
+		}
+		return true
+	}
+	if own != nil && !own.each(look) {
+		return found, nil
+	}
+	p := &s.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if p.over || s.ended() {
+			return nil, errEnded
+		}
+		d, wait := p.lookup(s.in.batch, about)
+		if !wait {
+			if d == nil {
+				return nil, nil
+			}
+			c := *d // the queue moves
+			return &c, nil
+		}
+		if len(s.in.out) > 0 {
+			p.mu.Unlock()
+			err := s.flush()
+			p.mu.Lock()
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		p.changed.Wait()
+	}
+}
+
+// full says whether the session has as many prepared statements as it may.
+func (s *session) full() bool {
+	s.pipe.mu.Lock()
+	defer s.pipe.mu.Unlock()
+	return len(s.pipe.statements) >= s.server.limits.Prepared
+}
+
+func (s *session) tooManyPortals() bool {
+	s.pipe.mu.Lock()
+	defer s.pipe.mu.Unlock()
+	return len(s.pipe.portals) >= s.server.limits.Portals
+}
+
+func unknownStatement(name string) *answer {
+	if name == "" {
+		return &answer{state: "26000", message: "unnamed prepared statement does not exist"}
+	}
+	return &answer{state: "26000", message: "prepared statement " + quoted(name) + " does not exist"}
+}
+
+func staleStatement(name string) *answer {
+	if name == "" {
+		name = "the unnamed statement"
+	} else {
+		name = "prepared statement " + quoted(name)
+	}
+	return &answer{
+		state: "26000", message: name + " was prepared under an earlier policy",
+		rule: "The policy has changed since.", hint: "prepare it again",
+	}
+}
+
+// quoted shows a name of the client's own, cut to a length that no message minds.
+func quoted(name string) string { return `"` + cut([]byte(name)) + `"` }

@@ -1,0 +1,277 @@
+package pgwire
+
+import (
+	"sync"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+)
+
+// kind is what a message that went upstream was, and so which answers belong to it.
+type kind uint8
+
+const (
+	kQuery    kind = iota + 1 // … ReadyForQuery
+	kParse                    // ParseComplete
+	kBind                     // BindComplete
+	kDescribe                 // ParameterDescription?, RowDescription | NoData
+	kExecute                  // … CommandComplete | PortalSuspended | EmptyQueryResponse
+	kClose                    // CloseComplete
+	kSync                     // ReadyForQuery
+	kCopyEnd                  // nothing: CopyDone or CopyFail of the client
+)
+
+// statement is a prepared statement as the guard allowed it.
+type statement struct {
+	generation uint64
+	verdict    string
+	redacted   string
+	command    string
+	touches    []audit.Touch
+	effects    []pgsql.Effect
+	empty      bool
+	copyIn     bool
+	// event is the decision's, until the first Bind of the same pipeline has used it. Only the client's goroutine looks.
+	event string
+	epoch uint64
+}
+
+// portal is a bound statement or a cursor.
+type portal struct {
+	*statement
+	bound string // the decision's event
+	hold  bool
+}
+
+// op is one change of what names a session knows.
+type op uint8
+
+const (
+	setStatement op = iota + 1
+	dropStatement
+	dropStatements
+	setPortal
+	dropPortal
+	dropPortals
+	dropEverything // DISCARD ALL
+	endTransaction // portals without HOLD go
+)
+
+// delta is a change that takes effect when the server has said yes to its message; at is the statement in a Query.
+type delta struct {
+	op     op
+	at     int
+	name   string
+	st     *statement
+	portal *portal
+}
+
+// aboutStatement says whether a delta decides what a statement's name means.
+func (d *delta) aboutStatement(name string) bool {
+	switch d.op {
+	case setStatement, dropStatement:
+		return d.name == name
+	case dropStatements, dropEverything:
+		return true
+	}
+	return false
+}
+
+func (d *delta) aboutPortal(name string) bool {
+	switch d.op {
+	case setPortal, dropPortal:
+		return d.name == name
+	case dropPortals, dropEverything:
+		return true
+	case endTransaction:
+		return false // a lookup goes on to what was there; the server knows better, and says so
+	}
+	return false
+}
+
+// entry is a message that went upstream and whose answers are awaited (PRO-54).
+type entry struct {
+	kind     kind
+	injected bool    // its answers are not for the client
+	copyIn   bool    // the server may ask for COPY data
+	answer   *answer // it was refused: this takes the place of the server's error
+	event    string  // the decision, which a completion refers to
+	command  string
+	redacted string // names that may stand in error texts
+	started  time.Time
+	batch    uint64 // messages of one batch all fail once one has failed
+	epoch    uint64 // counts Syncs
+
+	rows, bytes int64
+	state       string // SQLSTATE
+	done        int    // CommandCompletes of a Query so far
+	delta       delta  // zero op: none
+	more        []delta
+}
+
+func (e *entry) each(f func(*delta) bool) bool {
+	for i := len(e.more) - 1; i >= 0; i-- {
+		if !f(&e.more[i]) {
+			return false
+		}
+	}
+	return e.delta.op == 0 || f(&e.delta)
+}
+
+// pipeline is what both directions of a session share: the queue of expected answers and the names that the server knows.
+// Names follow the server's word: a change counts once its message has been answered (PRO-62, 63). Inside one batch the
+// client's goroutine looks ahead and takes its own unanswered changes for made, because the server ignores the rest of a
+// batch after an error; across batches it waits.
+type pipeline struct {
+	mu      sync.Mutex
+	changed sync.Cond // an entry was answered, or the session is over
+
+	queue  []entry
+	head   int
+	status byte // of the last ReadyForQuery
+	over   bool
+
+	skipping    bool   // the server ignores everything up to the next Sync
+	failedEpoch uint64 // the epoch in which that began, plus one
+	failedEvent string // the decision of what failed
+	copyIn      bool   // the server reads COPY data
+	answered    uint64 // entries answered so far
+
+	statements map[string]*statement
+	portals    map[string]*portal
+
+	cancelling chan struct{} // a cancel is on its way to the server
+	active     time.Time     // last ReadyForQuery or message
+}
+
+func (p *pipeline) init(status byte) {
+	p.changed.L = &p.mu
+	p.status = status
+	p.statements, p.portals = map[string]*statement{}, map[string]*portal{}
+}
+
+func (p *pipeline) empty() bool { return p.head == len(p.queue) }
+
+func (p *pipeline) length() int { return len(p.queue) - p.head }
+
+// front is the entry whose answers come next, or nil.
+func (p *pipeline) front() *entry {
+	if p.empty() {
+		return nil
+	}
+	return &p.queue[p.head]
+}
+
+func (p *pipeline) push(e *entry) {
+	if p.head > 512 && p.head > len(p.queue)/2 {
+		n := copy(p.queue, p.queue[p.head:])
+		clear(p.queue[n:])
+		p.queue, p.head = p.queue[:n], 0
+	}
+	p.queue = append(p.queue, *e)
+}
+
+// pop forgets the front entry, whose changes have been confirmed or dropped.
+func (p *pipeline) pop() {
+	p.queue[p.head] = entry{}
+	p.head++
+	p.answered++
+	if p.head == len(p.queue) {
+		p.queue, p.head = p.queue[:0], 0
+		if cap(p.queue) > 256 {
+			p.queue = nil
+		}
+	}
+}
+
+// confirm makes the changes of an entry; of a Query, those of its statement number at.
+func (p *pipeline) confirm(e *entry, at int) {
+	if e.delta.op != 0 && e.delta.at == at {
+		p.apply(&e.delta)
+	}
+	for i := range e.more {
+		if e.more[i].at == at {
+			p.apply(&e.more[i])
+		}
+	}
+}
+
+func (p *pipeline) apply(d *delta) {
+	switch d.op {
+	case setStatement:
+		p.statements[d.name] = d.st
+	case dropStatement:
+		delete(p.statements, d.name)
+	case dropStatements:
+		clear(p.statements)
+	case setPortal:
+		p.portals[d.name] = d.portal
+	case dropPortal:
+		delete(p.portals, d.name)
+	case dropPortals:
+		clear(p.portals)
+	case dropEverything:
+		clear(p.statements)
+		clear(p.portals)
+	case endTransaction:
+		p.dropTransaction()
+	}
+}
+
+// dropTransaction forgets what ends with a transaction.
+func (p *pipeline) dropTransaction() {
+	for name, po := range p.portals {
+		if !po.hold {
+			delete(p.portals, name)
+		}
+	}
+}
+
+// expectsCopyIn says whether a COPY FROM STDIN is on its way whose data may follow at once.
+func (p *pipeline) expectsCopyIn() bool {
+	for i := len(p.queue) - 1; i >= p.head; i-- {
+		switch e := &p.queue[i]; {
+		case e.kind == kCopyEnd:
+			return false
+		case e.copyIn:
+			return true
+		}
+	}
+	return false
+}
+
+// beginCopyIn is CopyInResponse: Syncs sent since are read and dropped by the server until the data ends (PRO-78).
+func (p *pipeline) beginCopyIn() {
+	p.copyIn = true
+	kept := p.head + 1
+	for i := kept; i < len(p.queue); i++ {
+		if p.copyIn && p.queue[i].kind == kSync {
+			continue
+		}
+		if p.queue[i].kind == kCopyEnd {
+			p.copyIn = false // the end of the data is on its way already
+		}
+		p.queue[kept] = p.queue[i]
+		kept++
+	}
+	clear(p.queue[kept:])
+	p.queue = p.queue[:kept]
+}
+
+// lookup finds the newest unanswered change about a name. With wait it is one of an earlier batch, whose fate is not known.
+func (p *pipeline) lookup(batch uint64, about func(*delta) bool) (found *delta, wait bool) {
+	for i := len(p.queue) - 1; i >= p.head; i-- {
+		e := &p.queue[i]
+		if !e.each(func(d *delta) bool {
+			if about(d) {
+				found = d
+				return false
+			}
+			return true
+		}) {
+			return found, e.batch != batch
+		}
+	}
+	return nil, false
+}
