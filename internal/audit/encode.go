@@ -180,6 +180,15 @@ func appendUint(b []byte, name string, n uint64) []byte {
 	return strconv.AppendUint(append(b, name...), n, 10)
 }
 
+// plainByte marks the bytes that stand for themselves: ASCII without control characters, quote and backslash. It is a
+// constant in all but syntax.
+var plainByte = func() (plain [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 // appendString appends s as a JSON string: quotes, backslashes and control characters escaped, bytes that are not UTF-8
 // replaced by U+FFFD, U+2028 and U+2029 escaped for readers that take JSON for JavaScript.
 func appendString(b []byte, s string) []byte {
@@ -187,11 +196,11 @@ func appendString(b []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
+		if plainByte[c] {
+			i++
+			continue
+		}
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
-				continue
-			}
 			b = append(b, s[start:i]...)
 			b = appendEscape(b, c)
 			i++

@@ -32,9 +32,12 @@ type place struct {
 func makeFixture(t testing.TB) *fixture {
 	t.Helper()
 	cfg := config(t, t.TempDir())
-	clk := newClock()
-	cfg.Now, cfg.RotateSize, cfg.CheckpointEvery = clk.now, 2300, 4
+	at := newClock().at
+	cfg.RotateSize, cfg.CheckpointEvery = 2300, 4
 	cfg.State = &memoryHeads{}
+	// Fuzzing makes the fixture in several processes: it must be the same in all.
+	cfg.Now, cfg.Random = func() time.Time { return at }, rand.NewChaCha8([32]byte{1})
+	cfg.Sync, cfg.CheckpointAfter = time.Hour, time.Hour
 	trail := open(t, cfg)
 	for i := range 12 {
 		record(t, trail, event(i))
@@ -539,19 +542,23 @@ func TestRandomEdits(t *testing.T) {
 	}
 }
 
+// FuzzVerify reads its input as a list of edits (four bytes each: where, what, with which byte) of a sound file.
 func FuzzVerify(f *testing.F) {
 	fx := makeFixture(f)
 	name := fx.names[0]
-	whole := bytes.Join(fx.lines[name], []byte("\n"))
-	f.Add(whole)
-	f.Add(append(bytes.Clone(whole), '\n'))
+	whole := append(bytes.Join(fx.lines[name], []byte("\n")), '\n')
 	folder := f.TempDir()
 	good := map[string]bool{}
 	for i := range fx.lines[name] {
 		good[string(bytes.Join(fx.lines[name][:i+1], []byte("\n")))+"\n"] = true
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, text := range [][]byte{b, rehashAll(b)} {
+	f.Add([]byte{})
+	f.Add([]byte{0, 7, 0, 'x'})
+	f.Add([]byte{2, 7, 1, '"', 3, 9, 2, 0})
+	f.Add([]byte{5, 1, 3, 200})
+	f.Fuzz(func(t *testing.T, edits []byte) {
+		edited := edit(whole, edits)
+		for _, text := range [][]byte{edited, rehashAll(edited)} {
 			if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -568,6 +575,25 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// edit changes, inserts, deletes or moves bytes of b.
+func edit(b, edits []byte) []byte {
+	b = bytes.Clone(b)
+	for ; len(edits) >= 4 && len(b) > 0; edits = edits[4:] {
+		at := (int(edits[0])<<8 | int(edits[1])) % len(b)
+		switch edits[2] % 4 {
+		case 0:
+			b[at] = edits[3]
+		case 1:
+			b = slices.Insert(b, at, edits[3])
+		case 2:
+			b = slices.Delete(b, at, min(len(b), at+1+int(edits[3])))
+		default: // a piece once more
+			b = slices.Insert(b, at, bytes.Clone(b[at:min(len(b), at+8*int(edits[3]))])...)
+		}
+	}
+	return b
 }
 
 // rehashAll gives each line a right hash.
