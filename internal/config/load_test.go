@@ -279,12 +279,23 @@ audit: {sync: 1s}
 	}
 	seen := map[string]string{base: "the original"}
 	for _, change := range [][2]string{
-		{"a: x", "a: z"}, {"bob: {}", "bob: {adopt: true}"},
-		{"[ana, bob]", "[ana]"}, {"a.b: hidden", "a.b: year"}, {"a.b:", "a.c:"},
-		{"shop.public.u", "shop.public.v"}, {"exclude: []", "exclude: [shop.public.w]"}, {"masks: m}", "masks: m, until: 2030-01-01}"},
-		{"masks: m}", "masks: m, require: {tls: true}}"}, {"masks: m}", "masks: m, require: {network: [10.0.0.0/8]}}"}, {"masks: m}", "enabled: false}"},
-		{"level: read", "level: own"}, {"to: [bob]", "to: [ana]"}, {"masks: m}", "masks: m, rows: {shop.public.t: a}}"}, {"enabled: true", "enabled: false"},
-		{"rules: {", "baseline: {outside_datasets: read}\nrules: {"}, {"rules: {", "gateway: {network: [{from: [all], auth: scram}]}\nrules: {"},
+		{"a: x", "a: z"},
+		{"bob: {}", "bob: {adopt: true}"},
+		{"[ana, bob]", "[ana]"},
+		{"a.b: hidden", "a.b: year"},
+		{"a.b:", "a.c:"},
+		{"shop.public.u", "shop.public.v"},
+		{"exclude: []", "exclude: [shop.public.w]"},
+		{"masks: m}", "masks: m, until: 2030-01-01}"},
+		{"masks: m}", "masks: m, require: {tls: true}}"},
+		{"masks: m}", "masks: m, require: {network: [10.0.0.0/8]}}"},
+		{"masks: m}", "enabled: false}"},
+		{"level: read", "level: own"},
+		{"to: [bob]", "to: [ana]"},
+		{"masks: m}", "masks: m, rows: {shop.public.t: a}}"},
+		{"enabled: true", "enabled: false"},
+		{"rules: {", "baseline: {outside_datasets: read}\nrules: {"},
+		{"rules: {", "gateway: {network: [{from: [all], auth: scram}]}\nrules: {"},
 	} {
 		if !strings.Contains(one, change[0]) {
 			t.Fatalf("nothing to change: %q", change[0])

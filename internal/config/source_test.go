@@ -52,7 +52,7 @@ func TestSourcesAreRead(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Fatalf("got %v, want an error with %q", err, c.fails)
 				}
-				if strings.Contains(err.Error(), "xxx") || !got.IsEmpty() {
+				if strings.Contains(err.Error(), strings.Repeat("x", 10)) || !got.IsEmpty() {
 					t.Errorf("the secret is in the error, or beside it: %v", err)
 				}
 				return

@@ -106,7 +106,7 @@ type RuleEntry struct {
 	Masks   Text            `key:"masks" default:"none: columns are shown as they are" doc:"the mask profile."`
 	Write   Map[WriteEntry] `key:"write" name:"store.schema.table" doc:"what may be written, table by table. Only with level write. Masked columns are never writable."`
 	Until   Text            `key:"until" default:"no end" scalar:"any" doc:"when the rule ends: a date, which ends at 24:00 UTC of that day, or an RFC 3339 time with its zone."`
-	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, and no other rule widens them."`
+	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, no other rule widens them, and they bind after the rule has ended too, until it is suspended or taken out of the file."`
 	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
 	Request Later           `key:"request" doc:"hold the rule on request only."`
 	Limits  Later           `key:"limits" doc:"rows and rates."`

@@ -12,9 +12,9 @@ import (
 
 // Pos is a place in the policy file. Line and Column count from 1; the zero Pos means "nowhere in a file".
 type Pos struct {
-	File   string
-	Line   int
-	Column int // in runes
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"` // in runes
 }
 
 // Table names a table of a store the way the policy file does: store.schema.table.

@@ -441,8 +441,12 @@ func TestLongestLocationDecides(t *testing.T) {
 
 func TestProblemsAreSortedAndPrinted(t *testing.T) {
 	ps := Problems{
-		{Pos: Pos{"b", 1, 1}, Message: "one"}, {Pos: Pos{"a", 10, 1}, Message: "two"}, {Pos: Pos{"a", 9, 2}, Message: "three", Hint: "do"},
-		{Pos: Pos{"a", 9, 1}, Message: "four"}, {Pos: Pos{"a", 9, 1}, Message: "four"}, {Message: "nowhere"},
+		{Pos: Pos{"b", 1, 1}, Message: "one"},
+		{Pos: Pos{"a", 10, 1}, Message: "two"},
+		{Pos: Pos{"a", 9, 2}, Message: "three", Hint: "do"},
+		{Pos: Pos{"a", 9, 1}, Message: "four"},
+		{Pos: Pos{"a", 9, 1}, Message: "four"},
+		{Message: "nowhere"},
 	}.Sort()
 	want := "nowhere\na:9:1: four\na:9:2: three\n  hint: do\na:10:1: two\nb:1:1: one"
 	if ps.Error() != want {
