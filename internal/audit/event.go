@@ -12,76 +12,76 @@ type Kind string
 
 // The kinds of event.
 const (
-	ServeStart    Kind = "serve.start"
-	ServeStop     Kind = "serve.stop"
-	Reload        Kind = "policy.reload"
-	ApplyDone     Kind = "wall.apply"
-	ProfileDenied Kind = "wall.outdated"
-	LoginAccepted Kind = "login.accepted"
-	LoginRefused  Kind = "login.refused"
-	SessionEnd    Kind = "session.end"
-	Decision      Kind = "statement.decision"
-	Completion    Kind = "statement.completion"
-	CancelRequest Kind = "session.cancel"
-	Alarm         Kind = "alarm"            // tripwire, changed pin, protocol violation by the server
-	Header        Kind = "trail.header"     // written by the trail: opens a file
-	Checkpoint    Kind = "trail.checkpoint" // written by the trail: signs everything before it
-	Recovery      Kind = "trail.recovery"   // written by the trail: says what a crash, a full disk or somebody did to it
+	ServeStart    Kind = "serve.start"          // the gateway began to serve
+	ServeStop     Kind = "serve.stop"           // the gateway ended in order
+	Reload        Kind = "policy.reload"        // a changed policy file was taken up, or refused and why
+	ApplyDone     Kind = "wall.apply"           // the wall in a store was changed
+	ProfileDenied Kind = "wall.outdated"        // a profile was refused because its wall differs from the policy
+	LoginAccepted Kind = "login.accepted"       // somebody proved who they are and may come in
+	LoginRefused  Kind = "login.refused"        // somebody was not let in, and why
+	SessionEnd    Kind = "session.end"          // a session ended, and why
+	Decision      Kind = "statement.decision"   // a statement was allowed, rewritten or refused; written before anything is sent
+	Completion    Kind = "statement.completion" // an allowed statement came to its end
+	CancelRequest Kind = "session.cancel"       // somebody asked to cancel a running statement
+	Alarm         Kind = "alarm"                // tripwire, changed pin, protocol violation by the server
+	Header        Kind = "trail.header"         // written by the trail: opens a file
+	Checkpoint    Kind = "trail.checkpoint"     // written by the trail: signs everything before it
+	Recovery      Kind = "trail.recovery"       // written by the trail: says what a crash, a full disk or somebody did to it
 )
 
 // Event is one record of the trail. Seq, Time, Instance and the chain are filled in by the trail. No field may hold a
 // password, a literal of a statement, a parameter value, or row data.
 type Event struct {
-	Seq      uint64    `json:"seq"`
-	Time     time.Time `json:"time"`
-	Instance string    `json:"instance"`
-	Kind     Kind      `json:"kind"`
+	Seq      uint64    `json:"seq"`      // number in the trail, from 1, without a gap
+	Time     time.Time `json:"time"`     // UTC, microseconds
+	Instance string    `json:"instance"` // of Postern that wrote it
+	Kind     Kind      `json:"kind"`     // what it is about
 
 	ID      string `json:"id,omitempty"`      // of this event; errors shown to the client name it
 	Session string `json:"session,omitempty"` // joins all events of a session
 	Ref     string `json:"ref,omitempty"`     // for a completion: the decision's ID
 
-	Subject  string   `json:"subject,omitempty"`
-	Groups   []string `json:"groups,omitempty"`
-	Role     string   `json:"role,omitempty"` // identity role
-	Store    string   `json:"store,omitempty"`
-	Profile  string   `json:"profile,omitempty"`
-	Rules    []string `json:"rules,omitempty"`
-	Policy   string   `json:"policy,omitempty"` // digest of the policy in force
-	Address  string   `json:"address,omitempty"`
-	TLS      string   `json:"tls,omitempty"`    // "TLS 1.3", "" when plain
-	Method   string   `json:"method,omitempty"` // how the subject proved who they are
-	App      string   `json:"application,omitempty"`
-	Listener string   `json:"listener,omitempty"`
+	Subject  string   `json:"subject,omitempty"`     // who acted
+	Groups   []string `json:"groups,omitempty"`      // the subject's groups at that moment
+	Role     string   `json:"role,omitempty"`        // identity role
+	Store    string   `json:"store,omitempty"`       // where
+	Profile  string   `json:"profile,omitempty"`     // the compiled set of rules that the session works under
+	Rules    []string `json:"rules,omitempty"`       // the rules in that set
+	Policy   string   `json:"policy,omitempty"`      // digest of the policy in force
+	Address  string   `json:"address,omitempty"`     // of the client
+	TLS      string   `json:"tls,omitempty"`         // "TLS 1.3", "" when plain
+	Method   string   `json:"method,omitempty"`      // how the subject proved who they are
+	App      string   `json:"application,omitempty"` // what the client calls itself
+	Listener string   `json:"listener,omitempty"`    // through which the client came
 
-	Verdict   string  `json:"verdict,omitempty"` // allow rewrite refuse
-	Reason    string  `json:"reason,omitempty"`  // stable reason code
-	Message   string  `json:"message,omitempty"`
+	Verdict   string  `json:"verdict,omitempty"`   // allow, rewrite or refuse
+	Reason    string  `json:"reason,omitempty"`    // stable reason code
+	Message   string  `json:"message,omitempty"`   // the reason in words
 	Statement string  `json:"statement,omitempty"` // literals replaced
-	Opaque    *Opaque `json:"opaque,omitempty"`    // instead of Statement when it could not be parsed
-	Command   string  `json:"command,omitempty"`
-	Touches   []Touch `json:"touches,omitempty"`
+	Opaque    *Opaque `json:"opaque,omitempty"`    // instead of the statement when it could not be parsed
+	Command   string  `json:"command,omitempty"`   // the kind of statement
+	Touches   []Touch `json:"touches,omitempty"`   // what the statement read or wrote
 
-	Rows       int64             `json:"rows,omitempty"`
-	Bytes      int64             `json:"bytes,omitempty"` // sent to the client for this statement
-	DurationUS int64             `json:"duration_us,omitempty"`
-	SQLState   string            `json:"sqlstate,omitempty"`
-	Detail     map[string]string `json:"detail,omitempty"`
+	Rows       int64             `json:"rows,omitempty"`        // returned or changed
+	Bytes      int64             `json:"bytes,omitempty"`       // sent to the client for this statement
+	DurationUS int64             `json:"duration_us,omitempty"` // microseconds from the decision to the end
+	SQLState   string            `json:"sqlstate,omitempty"`    // error code, when the statement failed
+	Detail     map[string]string `json:"detail,omitempty"`      // what only this kind of event has to say
 }
 
 // Opaque stands for a statement that could not be parsed: its length and a keyed hash, so that equal ones can be found.
 type Opaque struct {
-	Length int    `json:"length"`
-	HMAC   string `json:"hmac"`
+	Length int    `json:"length"` // in bytes
+	HMAC   string `json:"hmac"`   // HMAC-SHA-256 under a key derived from the audit key
 }
 
 // Touch is one relation that a statement read or wrote.
 type Touch struct {
-	Relation string   `json:"relation"` // store.schema.table
-	Action   string   `json:"action"`
-	Columns  []string `json:"columns,omitempty"`
-	Labels   []string `json:"labels,omitempty"`
-	Masked   bool     `json:"masked,omitempty"`
+	Relation string   `json:"relation"`          // store.schema.table
+	Action   string   `json:"action"`            // what was done to it
+	Columns  []string `json:"columns,omitempty"` // those that were named
+	Labels   []string `json:"labels,omitempty"`  // what these columns hold
+	Masked   bool     `json:"masked,omitempty"`  // at least one of them was shown masked
 }
 
 // Recorder is what the rest of Postern writes events through.

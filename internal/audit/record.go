@@ -57,10 +57,10 @@ func isHex(b []byte) bool {
 // that have one, signs the bytes before `,"sig":`. Prev is the Hash of the record before, also across files.
 type Record struct {
 	Event
-	Seal *Seal  `json:"seal,omitempty"`
-	Prev string `json:"prev"`
-	Sig  string `json:"sig,omitempty"`
-	Hash string `json:"hash"`
+	Seal *Seal  `json:"seal,omitempty"` // in the trail's own records
+	Prev string `json:"prev"`           // hash of the record before, 64 zeros for the first
+	Sig  string `json:"sig,omitempty"`  // ed25519 signature of the trail's own records, base64
+	Hash string `json:"hash"`           // SHA-256 of everything before it, lower-case hex
 }
 
 // Seal is what the trail says about itself in the records that it signs: the header of a file, a checkpoint, a recovery. A
@@ -81,9 +81,9 @@ type Seal struct {
 
 // Torn names bytes that were moved out of a trail file.
 type Torn struct {
-	File   string `json:"file"`
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
+	File   string `json:"file"`   // where they are now, beside the trail's files
+	Bytes  int64  `json:"bytes"`  // how many
+	SHA256 string `json:"sha256"` // of them
 }
 
 // appendRecord appends e's line, chained to prev and signed when seal is set, and returns the new head.
