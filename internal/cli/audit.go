@@ -85,6 +85,14 @@ Exit codes: 0 intact, 1 tampered, 2 could not look, 3 nothing wrong but not all 
 				if st != nil {
 					defer func() { _ = st.Close() }()
 					opts.State = st
+					if opts.Instance == "" {
+						// Not the trail's word for it: of a trail that is gone, only state knows.
+						here, err := st.Installation(cmd.Context())
+						if err != nil {
+							return failed("", err)
+						}
+						opts.Instance = here.ID
+					}
 				}
 			}
 			return a.verifyTrail(cmd.Context(), folder, opts, save, format)
@@ -93,7 +101,7 @@ Exit codes: 0 intact, 1 tampered, 2 could not look, 3 nothing wrong but not all 
 	f.add(cmd, true)
 	cmd.Flags().StringVar(&head, "head", "", "`file` with a head that was kept elsewhere")
 	cmd.Flags().StringVar(&save, "save-head", "", "write the head to `file` when the trail is not tampered with")
-	cmd.Flags().StringVar(&instance, "instance", "", "whose head to ask state for (default: the trail's own)")
+	cmd.Flags().StringVar(&instance, "instance", "", "whose head to ask state for (default: this installation's)")
 	cmd.Flags().BoolVar(&noState, "no-state", false, "do not ask state how far the trail reaches")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
