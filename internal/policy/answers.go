@@ -133,7 +133,7 @@ func (p *Policy) Outside(c Column) Mask {
 }
 
 func (m *MaskProfile) maskOf(c Column, label string) Mask {
-	best, found := -1, Mask{Name: Hidden}
+	best, found := -1, Mask{Name: Hidden, Pos: m.Pos} // the place is for errors of a plan
 	for i := range m.Entries {
 		if s := m.Entries[i].matches(c, label); s > best {
 			best, found = s, m.Entries[i].Mask
