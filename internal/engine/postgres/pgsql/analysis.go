@@ -135,6 +135,8 @@ func (a *analysis) message(m proto.Message, sc *scope) {
 		if len(x.OperName) > 0 {
 			a.operator(x.OperName, pg.A_Expr_Kind_AEXPR_OP, x.Location)
 		}
+	case *pg.ResTarget: // of XMLFOREST and the like
+		a.mark(x)
 	case *pg.SortBy:
 		a.mark(x)
 		if len(x.UseOp) > 0 {

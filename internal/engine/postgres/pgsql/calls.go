@@ -12,6 +12,9 @@ import (
 // maxSeries bounds generate_series with constant arguments: the result costs the server, not the client.
 const maxSeries = 10_000_000
 
+// expandArray is the one function of information_schema that drivers call: it unnests an array with its subscripts.
+const expandArray = "_pg_expandarray"
+
 // funcCall judges a call by the function's name. n is the node around it, which a stand-in may replace.
 func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	a.mark(f)
@@ -22,6 +25,10 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		return
 	}
 	name := parts[len(parts)-1]
+	if len(parts) == 2 && parts[0] == "information_schema" && name == expandArray {
+		a.callParts(f, name, sc)
+		return
+	}
 	if len(parts) > 2 || len(parts) == 2 && parts[0] != "pg_catalog" {
 		a.noFunction(f.Location, strings.Join(parts, "."))
 		return
@@ -29,7 +36,7 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	if a.special(n, f, name, sc) {
 		return
 	}
-	if target, ok := CatalogFunction(name, a.w.Major); ok {
+	if target, ok := CatalogFunction(name, a.w.Major); ok && name != expandArray {
 		f.Funcname = nameNodes(target.Schema, target.Name)
 		f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
 		a.rewrote = true
@@ -207,6 +214,9 @@ func (a *analysis) functionShape(n *pg.Node) shape {
 	parts, ok := names(f.Funcname)
 	if !ok || len(parts) == 0 {
 		return shape{}
+	}
+	if last := parts[len(parts)-1]; last == expandArray {
+		return shapeOf("x", "n")
 	}
 	return a.functions.result(parts[len(parts)-1])
 }

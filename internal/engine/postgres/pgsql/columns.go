@@ -193,9 +193,10 @@ func sameAlias(level *scope, it *item) bool {
 
 // used notes that a column of an item is read.
 func (a *analysis) used(it *item, name string) {
-	if it.rel == nil || it.touch == nil {
+	if it.rel == nil {
 		return
 	}
+	a.reading(it)
 	if i := slices.Index(it.names, name); i >= 0 && i < len(it.rel.Columns) {
 		it.touch.column(it.rel.Columns[i].Name)
 	}
@@ -208,7 +209,18 @@ func (a *analysis) usedAt(it *item, name string, level *scope) {
 	}
 }
 
+// reading notes the first read of a relation that is written.
+func (a *analysis) reading(it *item) {
+	if it.touch == nil && it.reads != nil {
+		it.touch = a.touch(*it.reads, "select")
+		if !it.rel.Select {
+			a.noAction(&pg.RangeVar{Location: a.location}, *it.reads, "read", "SELECT")
+		}
+	}
+}
+
 func (a *analysis) usedWhole(it *item, level *scope) {
+	a.reading(it)
 	it.touch.all()
 	if level != nil && level.collect {
 		it.whole = true

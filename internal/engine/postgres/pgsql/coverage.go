@@ -48,6 +48,10 @@ func (a *analysis) coverMessage(m protoreflect.Message) {
 		a.uncovered(fmt.Sprintf("node %s", name))
 		return
 	}
+	if since := sinceMajor(name); a.w.Major < since {
+		a.uncovered(fmt.Sprintf("%s, which PostgreSQL %d does not have", name, a.w.Major))
+		return
+	}
 	if len(m.GetUnknown()) > 0 {
 		a.uncovered(fmt.Sprintf("unknown part of node %s", name))
 		return
@@ -80,6 +84,22 @@ func (a *analysis) coverMessage(m protoreflect.Message) {
 func (a *analysis) uncovered(what string) {
 	a.refuse(-1, Refusal{SQLState: stateUnsupported, Reason: ReasonConstruct, Object: what,
 		Message: "this form of statement is not available", Detail: "The guard has no rule for: " + what + "."})
+}
+
+// sinceMajor is the first release whose grammar has a node type. Older ones read JSON_VALUE(a, b) or merge_action() as a call
+// of a function of that name, wherever the search_path finds one.
+func sinceMajor(name protoreflect.Name) int {
+	switch name {
+	case "JsonFuncExpr", "JsonTable", "JsonParseExpr", "JsonScalarExpr", "JsonSerializeExpr", "MergeSupportFunc":
+		return 17
+	case "JsonObjectConstructor", "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonObjectAgg", "JsonArrayAgg", "JsonIsPredicate":
+		return 16
+	case "MergeStmt":
+		return 15
+	case "CTESearchClause", "CTECycleClause":
+		return 14
+	}
+	return 0
 }
 
 // mustBeJudged names the node types that reach an object by its name. Being on the list of types is not enough for them.

@@ -210,8 +210,11 @@ func limitRefusal(err error) *Refusal {
 	if !errors.As(err, &limit) {
 		return &Refusal{SQLState: "54000", Reason: ReasonLimit, Message: "the statement exceeds a limit"}
 	}
-	return &Refusal{SQLState: limit.SQLState, Reason: ReasonLimit, Message: limit.Error(), Position: limit.Position,
-		Hint: "Split the statement into smaller ones."}
+	r := &Refusal{SQLState: limit.SQLState, Reason: ReasonLimit, Message: limit.Error(), Position: limit.Position}
+	if limit.Max > 0 {
+		r.Hint = "Split the statement into smaller ones."
+	}
+	return r
 }
 
 // syntaxRefusal passes on what the parser said of the client's own text: the token it stumbled over, and nothing else.

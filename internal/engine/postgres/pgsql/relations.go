@@ -145,7 +145,7 @@ func (a *analysis) relationItem(rv *pg.RangeVar, sc *scope) *item {
 
 // retarget puts the target in the place of the name, keeping the alias or adding the bare name as one.
 func (a *analysis) retarget(rv *pg.RangeVar, r resolved, action, alias string, columns []string) *item {
-	it := &item{alias: alias, rel: r.rel, catalog: r.catalog, shape: catalogShape(r.name, a.w.Major)}
+	it := &item{alias: alias, rel: r.rel, catalog: r.catalog}
 	if rv.Alias == nil {
 		it.name = r.name
 		rv.Alias = &pg.Alias{Aliasname: rv.Relname}
@@ -156,6 +156,9 @@ func (a *analysis) retarget(rv *pg.RangeVar, r resolved, action, alias string, c
 	rv.Catalogname, rv.Schemaname, rv.Relname = "", r.target.Schema, r.target.Name
 	if r.rel != nil {
 		it.shape = relationShape(r.rel)
+	} else {
+		// The columns of catalogs differ from release to release. Their row types reach no user's function.
+		it.of = r.name
 	}
 	it.shape = it.shape.renamed(columns)
 	it.names = it.shape.columns
@@ -182,9 +185,6 @@ func relationShape(rel *Relation) shape {
 	}
 	return shape{columns: columns, known: true}
 }
-
-// catalogShape is not known: catalogs differ from release to release, and their row types reach no user's function.
-func catalogShape(Name, int) shape { return shape{} }
 
 func aliasOf(al *pg.Alias) (name string, columns []string) {
 	if al == nil {

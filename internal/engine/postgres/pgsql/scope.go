@@ -37,7 +37,9 @@ type item struct {
 	rel     *Relation // an admitted relation
 	name    Name      // its own name, for three-part references, when no alias was written
 	catalog bool      // a view of the catalog
+	of      Name      // the catalog relation that it stands for
 	touch   *touching
+	reads   *resolved   // for the target of a write: what is noted once a column is read
 	locks   []*Relation // what FOR UPDATE of the item would lock
 	names   []string    // for a relation: its columns as this query names them, parallel to rel.Columns
 	// ungrouped are the columns used where GROUP BY must cover them (ENF-93); whole means all.

@@ -70,6 +70,9 @@ func (a *analysis) statement(n *pg.Node) Statement {
 // transaction lets control of the own transaction through; what outlives the connection does not pass.
 func (a *analysis) transaction(t *pg.TransactionStmt) Statement {
 	st := Statement{Tag: strings.ReplaceAll(strings.TrimPrefix(t.Kind.String(), "TRANS_STMT_"), "_", " ")}
+	if t.Kind == pg.TransactionStmtKind_TRANS_STMT_PREPARE {
+		st.Tag = "PREPARE TRANSACTION"
+	}
 	switch t.Kind {
 	case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START:
 		st.Tag = "BEGIN"
@@ -255,11 +258,21 @@ var oddTags = map[string]string{
 	"CompositeTypeStmt": "CREATE TYPE", "CreateEnumStmt": "CREATE TYPE", "CreateRangeStmt": "CREATE TYPE", "AlterEnumStmt": "ALTER TYPE",
 	"CreateEventTrigStmt": "CREATE EVENT TRIGGER", "AlterEventTrigStmt": "ALTER EVENT TRIGGER", "CreateStatsStmt": "CREATE STATISTICS",
 	"AlterDatabaseSetStmt": "ALTER DATABASE SET", "DropOwnedStmt": "DROP OWNED", "ReassignOwnedStmt": "REASSIGN OWNED",
+	"AlterStatsStmt": "ALTER STATISTICS", "CreateOpClassStmt": "CREATE OPERATOR CLASS", "CreateOpFamilyStmt": "CREATE OPERATOR FAMILY",
+	"AlterOpFamilyStmt": "ALTER OPERATOR FAMILY", "AlterTSDictionaryStmt": "ALTER TEXT SEARCH DICTIONARY",
+	"AlterTSConfigurationStmt": "ALTER TEXT SEARCH CONFIGURATION", "AlterObjectSchemaStmt": "ALTER … SET SCHEMA",
+	"AlterObjectDependsStmt": "ALTER … DEPENDS ON EXTENSION", "AlterTableMoveAllStmt": "ALTER TABLE ALL IN TABLESPACE",
+	"CreateTableSpaceStmt": "CREATE TABLESPACE", "DropTableSpaceStmt": "DROP TABLESPACE", "AlterTableSpaceOptionsStmt": "ALTER TABLESPACE",
+	"AlterDatabaseRefreshCollStmt": "ALTER DATABASE", "CreateForeignServerStmt": "CREATE SERVER", "AlterForeignServerStmt": "ALTER SERVER",
 	"AlterExtensionContentsStmt": "ALTER EXTENSION", "AlterOwnerStmt": "ALTER OWNER", "CreateAmStmt": "CREATE ACCESS METHOD",
 }
 
 func objectWord(t pg.ObjectType) string {
-	return strings.ReplaceAll(strings.TrimPrefix(t.String(), "OBJECT_"), "_", " ")
+	word := strings.ReplaceAll(strings.TrimPrefix(t.String(), "OBJECT_"), "_", " ")
+	if rest, ok := strings.CutPrefix(word, "TS"); ok {
+		return "TEXT SEARCH " + rest
+	}
+	return word
 }
 
 // copyStatement judges COPY: reading becomes a COPY of a query, since a view cannot be copied; writing is INSERT's business.

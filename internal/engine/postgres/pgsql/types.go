@@ -3,6 +3,7 @@ package pgsql
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -135,7 +136,7 @@ func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
 	}
 	parts, _ := names(cast.GetTypeName().GetNames())
 	if len(parts) > 0 && slices.Contains(regTypes, parts[len(parts)-1]) && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
-		a.regCast(cast, parts[len(parts)-1], sc)
+		a.regCast(n, cast, parts[len(parts)-1], sc)
 		return
 	}
 	a.node(cast.Arg, sc)
@@ -143,19 +144,34 @@ func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
 }
 
 // regCast judges x::regclass and its kin: a constant that names something in sight, or an OID column of the catalog.
-func (a *analysis) regCast(cast *pg.TypeCast, typ string, sc *scope) {
+func (a *analysis) regCast(n *pg.Node, cast *pg.TypeCast, typ string, sc *scope) {
 	a.typeName(cast.TypeName, true)
 	if len(cast.TypeName.GetArrayBounds()) > 0 {
 		a.notConstant(cast.Location, "a cast to "+typ)
 		return
 	}
 	if text, ok := textConst(cast.Arg); ok {
-		if target, ok := a.regConstant(typ, text, cast.Location); ok {
-			cast.Arg = stringConst(target)
+		if typ == "regclass" && isNumber(text) {
+			a.relationByOID(n, text)
+			return
+		}
+		target, ok := a.regConstant(typ, text, cast.Location)
+		if !ok {
+			return
+		}
+		cast.Arg = stringConst(target)
+		if standIn, ok := CatalogFunction("to_regclass", a.w.Major); ok && typ == "regclass" && !strings.HasPrefix(target, "pg_catalog.") {
+			// The base's schema need not be open to the session; the stand-in answers without it.
+			call := &pg.FuncCall{Funcname: nameNodes(standIn.Schema, standIn.Name), Args: []*pg.Node{stringConst(target)},
+				Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL}
+			a.replace(n, &pg.Node{Node: &pg.Node_FuncCall{FuncCall: call}})
 		}
 		return
 	}
-	if _, ok := intConst(cast.Arg); ok {
+	if oid, ok := intConst(cast.Arg); ok {
+		if typ == "regclass" {
+			a.relationByOID(n, strconv.FormatInt(oid, 10))
+		}
 		return
 	}
 	if a.catalogColumn(cast.Arg, sc) {
@@ -163,6 +179,27 @@ func (a *analysis) regCast(cast *pg.TypeCast, typ string, sc *scope) {
 		return
 	}
 	a.notConstant(cast.Location, "a cast to "+typ)
+}
+
+func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
+
+// relationByOID turns 16385::regclass into a look at the catalog that the subject sees: the cast would name any relation.
+func (a *analysis) relationByOID(n *pg.Node, oid string) {
+	target, verdict := CatalogRelation("pg_catalog", "pg_class", a.w.Major)
+	if verdict != CatalogRetarget {
+		a.notConstant(-1, "a cast to regclass")
+		return
+	}
+	column := func(name string) *pg.Node { return pg.MakeColumnRefNode(nameNodes("c", name), 0) }
+	equal := &pg.Node{Node: &pg.Node_AExpr{AExpr: &pg.A_Expr{Kind: pg.A_Expr_Kind_AEXPR_OP, Name: nameNodes("="),
+		Lexpr: column("oid"), Rexpr: castTo(stringConst(oid), "oid")}}}
+	query := &pg.SelectStmt{TargetList: []*pg.Node{pg.MakeResTargetNodeWithVal(castTo(column("oid"), "regclass"), 0)},
+		FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: &pg.RangeVar{Schemaname: target.Schema, Relname: target.Name, Inh: true,
+			Relpersistence: "p", Alias: &pg.Alias{Aliasname: "c"}}}}},
+		WhereClause: equal, LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE}
+	link := &pg.SubLink{SubLinkType: pg.SubLinkType_EXPR_SUBLINK,
+		Subselect: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: query}}}
+	a.replace(n, &pg.Node{Node: &pg.Node_SubLink{SubLink: link}})
 }
 
 // catalogColumn tells whether an expression is a column of a catalog view, where OIDs are those of admitted objects.
@@ -185,7 +222,7 @@ func (a *analysis) catalogColumn(n *pg.Node, sc *scope) bool {
 				continue
 			}
 			for _, it := range level.items {
-				if !it.catalog {
+				if !it.catalogOIDs() {
 					return false
 				}
 			}
@@ -193,14 +230,19 @@ func (a *analysis) catalogColumn(n *pg.Node, sc *scope) bool {
 		}
 	case 2:
 		it, _ := sc.find(parts[0])
-		return it != nil && it.catalog
+		return it != nil && it.catalogOIDs()
 	}
 	return false
 }
 
+// catalogOIDs tells whether an item is a catalog whose columns hold OIDs, and no text that a client can choose.
+func (it *item) catalogOIDs() bool {
+	return it.catalog && it.of.Schema == "pg_catalog" && it.of.Name != "pg_settings"
+}
+
 // regConstant judges the text of a constant cast to a reg* type, and returns it with the object's full name.
 func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
-	if text == "-" || text != "" && strings.Trim(text, "0123456789") == "" {
+	if text == "-" || isNumber(text) {
 		return text, true
 	}
 	parts, ok := splitIdentifier(text)
