@@ -137,7 +137,7 @@ func listenerOf(l *config.Listener) gateway.Listener {
 	if l.Socket != "" {
 		out.Socket = filepath.Join(l.Socket, fmt.Sprintf(".s.PGSQL.%d", l.Port))
 	}
-	out.TLS = gateway.ListenerTLS{Cert: l.TLS.Cert, Key: l.TLS.Key, Required: l.TLS.Required, MinVersion: l.TLS.MinVersion, ALPN: "postgresql"}
+	out.TLS = gateway.ListenerTLS{Cert: l.TLS.Cert, Key: l.TLS.Key, Required: l.TLS.Required, MinVersion: l.TLS.MinVersion, ClientCA: l.TLS.ClientCA}
 	return out
 }
 

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/gateway"
+)
+
+func (a *app) serve() *cobra.Command {
+	var logFormat, logLevel string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "guard connections: the gateway",
+		Long: `Listens where gateway.listeners of the policy say, lets in whom the policy lets in, and writes
+every decision to the trail before it takes effect. Follows the policy file: a change, or
+SIGHUP, is taken up without dropping sessions that are still allowed. SIGINT or SIGTERM drain.
+
+A store with provision: auto gets the access part of its wall from here; with manual (the
+default), profiles whose wall is not what the policy says are refused until postern apply.`,
+		Example: `  postern serve
+  postern serve --config /etc/postern --log-format json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load() // mistakes are printed before anything is opened
+			if err != nil {
+				return err
+			}
+			log, err := newLog(a.env.Stderr, logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return a.runDaemon(cmd.Context(), c.Path, log, hup, func(addrs []net.Addr) {
+				for _, l := range addrs {
+					log.Info("listening", "address", l.String())
+				}
+			})
+		},
+	}
+	choiceFlag(cmd, "log-format", &logFormat, "text", "json")
+	cmd.Flags().StringVar(&logLevel, "log-level", "info", "least severe `level` to log: debug, info, warn or error")
+	return cmd
+}
+
+func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, &usageError{command: "postern serve", err: err}
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, opts)), nil
+}
+
+// runDaemon runs serve until ctx ends.
+func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, reload <-chan os.Signal, ready func([]net.Addr)) error {
+	err := daemon.Run(ctx, daemon.Options{
+		Path:    path,
+		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
+		Engines: engines(log), Log: log, Clock: gateway.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
+		Reload: reload, Ready: ready,
+	})
+	if err != nil {
+		return failed("", err)
+	}
+	return nil
+}

@@ -1,0 +1,317 @@
+// Package pgserve is PostgreSQL as `postern serve` sees it: it opens a store, compiles the policy against it, applies what
+// may be applied, and answers which profile a subject has, from memory. It joins the engine's parts (the wall, the guard,
+// the wire) for the daemon and holds no rule of its own.
+package pgserve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
+	"github.com/postern-sec/postern/internal/engine/postgres"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgwire"
+	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/plan"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// guardCache bounds the memory that the guard keeps decided statements in.
+const guardCache = 64 << 20
+
+// Engine opens PostgreSQL stores.
+type Engine struct{ Log *slog.Logger }
+
+var _ daemon.Engine = Engine{}
+
+// Protocol implements daemon.Engine.
+func (e Engine) Protocol(hashKey []byte) (gateway.Engine, error) {
+	return pgwire.NewServer(pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, HashKey: hashKey})
+}
+
+// Wall implements daemon.Engine.
+func (e Engine) Wall(ctx context.Context, s *config.Store, root secret.Text) (daemon.Wall, error) {
+	account := s.Grantor
+	if s.Provision == config.ProvisionAuto {
+		account = s.Provisioner
+	}
+	login, err := Login(ctx, s, account)
+	if err != nil {
+		return nil, err
+	}
+	up, err := upstream(s)
+	if err != nil {
+		return nil, err
+	}
+	w := &wall{store: s, root: root, login: login, upstream: up}
+	if s.Provision != config.ProvisionAuto {
+		return w, nil
+	}
+	w.poll = login
+	if s.Grantor.User != "" {
+		// What is asked every second is asked by the weaker login.
+		if w.poll, err = Login(ctx, s, s.Grantor); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// Login says how to reach a store as one of Postern's accounts.
+func Login(ctx context.Context, s *config.Store, a config.Account) (postgres.Config, error) {
+	if a.User == "" {
+		return postgres.Config{}, fmt.Errorf("%s: store %s names no account for this: add provisioner or grantor", s.Pos, s.Name)
+	}
+	c := postgres.Config{
+		Host: s.Address.Host, Port: s.Address.Port, Database: s.Database, User: a.User,
+		TLS: postgres.TLSMode(s.TLS.Mode), CAFile: s.TLS.CA, CertFile: s.TLS.Cert, KeyFile: s.TLS.Key,
+	}
+	if s.Address.Socket != "" {
+		c.Host = s.Address.Socket
+	}
+	if a.Password.IsZero() {
+		return c, nil
+	}
+	var err error
+	if c.Password, err = a.Password.Read(ctx); err != nil {
+		return postgres.Config{}, fmt.Errorf("password of %s: %w", a.User, err)
+	}
+	return c, nil
+}
+
+func upstream(s *config.Store) (*pgwire.Upstream, error) {
+	port := strconv.Itoa(int(s.Address.Port))
+	if s.Address.Socket != "" {
+		return &pgwire.Upstream{
+			Network: "unix", Address: filepath.Join(s.Address.Socket, ".s.PGSQL."+port), Database: s.Database, TLS: pgwire.TLSDisable,
+		}, nil
+	}
+	u := &pgwire.Upstream{
+		Network: "tcp", Address: net.JoinHostPort(s.Address.Host, port), Database: s.Database, TLS: pgwire.TLSMode(s.TLS.Mode),
+	}
+	if u.TLS == pgwire.TLSDisable {
+		return u, nil
+	}
+	var err error
+	u.TLSConfig, err = pgwire.NewTLSConfig(u.TLS, s.Address.Host, s.TLS.CA, s.TLS.Cert, s.TLS.Key)
+	return u, err
+}
+
+// wall is one store.
+type wall struct {
+	store    *config.Store
+	root     secret.Text
+	login    postgres.Config // compiles, and applies with provision: auto
+	poll     postgres.Config // asks whether something changed
+	upstream *pgwire.Upstream
+
+	conn       *postgres.Server // for polling
+	marks      string           // of the wall, as the last look found it
+	generation uint64
+	seen       *view
+}
+
+// Request is what the plan of a store is made from.
+func Request(s *config.Store, p *policy.Policy, root secret.Text) postgres.Request {
+	return postgres.Request{
+		Policy: p, Store: s.Name, Engine: postgres.Engine{}, RootKey: root, Provisioner: s.Provisioner.User, Grantor: s.Grantor.User,
+	}
+}
+
+// Refresh implements daemon.Wall.
+func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daemon.Report, error) {
+	srv, err := postgres.Open(ctx, w.login)
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
+	defer func() { _ = srv.Close(context.WithoutCancel(ctx)) }()
+	request := Request(w.store, p, w.root)
+	marks, err := srv.Marks(ctx)
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
+	found, err := srv.Plan(ctx, request)
+	if err != nil {
+		return nil, daemon.Report{}, planError(err)
+	}
+	var report daemon.Report
+	if w.store.Provision == config.ProvisionAuto && !found.Plan.Empty() && len(found.Plan.Unaccepted(nil)) == 0 {
+		for _, c := range found.Plan.Changes {
+			report.Applied = append(report.Applied, c.Title)
+		}
+		if found, err = srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest}); err != nil {
+			return nil, daemon.Report{}, fmt.Errorf("apply: %w", err)
+		}
+		if marks, err = srv.Marks(ctx); err != nil {
+			return nil, daemon.Report{}, err
+		}
+	}
+	w.marks = marks
+	v := w.view(found)
+	report.Profiles = len(found.Wanted.Profiles)
+	for _, c := range found.Plan.Changes {
+		report.Waiting = append(report.Waiting, c.Title)
+	}
+	report.Outdated = v.outdated
+	for _, x := range found.Plan.Warnings {
+		report.Warnings = append(report.Warnings, x.Text)
+	}
+	return v, report, nil
+}
+
+// planError keeps every mistake of the policy, one line each, out of a log line's way: the first is enough there.
+func planError(err error) error {
+	var ps policy.Problems
+	if errors.As(err, &ps) && len(ps) > 1 {
+		return fmt.Errorf("%s (and %d more: postern plan lists them)", ps[0], len(ps)-1)
+	}
+	return err
+}
+
+// Changed implements daemon.Wall.
+func (w *wall) Changed(ctx context.Context) (bool, error) {
+	if w.conn == nil {
+		login := w.login
+		if w.poll.User != "" {
+			login = w.poll
+		}
+		var err error
+		if w.conn, err = postgres.Open(ctx, login); err != nil {
+			return false, err
+		}
+	}
+	marks, err := w.conn.Marks(ctx)
+	if err != nil {
+		w.Close()
+		return false, err
+	}
+	return marks != w.marks, nil
+}
+
+// Close implements daemon.Wall.
+func (w *wall) Close() {
+	if w.conn != nil {
+		_ = w.conn.Close(context.Background())
+		w.conn = nil
+	}
+}
+
+// view answers for the profiles of one store. It is immutable.
+type view struct {
+	store     string
+	profiles  map[string]*pgwire.Profile // by schema; nil: the wall is another policy's
+	passwords map[string]gateway.Profile // by user
+	outdated  []string
+	suspended bool
+}
+
+// view builds the answers. A profile that decides as it did before keeps its generation, so that prepared statements live on.
+func (w *wall) view(found *postgres.Result) *view {
+	v := &view{store: w.store.Name, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}}
+	v.suspended = found.Snapshot.Wall != nil && found.Snapshot.Wall.Suspended
+	digests := postgres.ProfileDigests(found.Snapshot, found.Wanted.Installation, w.store.Name)
+	protected := protectedTables(found.Wanted)
+	for _, p := range found.Wanted.Profiles {
+		if digests[p.Schema] != p.Digest {
+			v.profiles[p.Schema] = nil
+			v.outdated = append(v.outdated, p.Schema)
+			continue
+		}
+		next := &pgwire.Profile{
+			World: postgres.World(found.Wanted, p, found.Snapshot), SearchPath: searchPath(p.SearchPath),
+			Protected: protected[p.Schema], Upstream: w.upstream,
+		}
+		v.profiles[p.Schema] = w.keep(p.Schema, next)
+	}
+	for _, i := range found.Wanted.Identities {
+		v.passwords[i.User] = gateway.Profile{
+			Role: i.Role, Password: postgres.IdentityPassword(w.root, found.Wanted.ServerID, i.Role, found.Wanted.Generation),
+		}
+	}
+	w.seen = v
+	return v
+}
+
+// keep returns the profile in force when the next one is equal to it, else the next one with a new generation.
+func (w *wall) keep(schema string, next *pgwire.Profile) *pgwire.Profile {
+	if w.seen != nil {
+		if old := w.seen.profiles[schema]; old != nil {
+			next.World.Generation = old.World.Generation
+			if reflect.DeepEqual(old, next) {
+				return old
+			}
+		}
+	}
+	w.generation++
+	next.World.Generation = w.generation
+	return next
+}
+
+// protectedTables lists, for each profile, the base tables that none of its results may name (ENF-69): all of the store's
+// but those that it shows whole.
+func protectedTables(w *plan.Wanted) map[string]map[uint32]struct{} {
+	all := map[uint32]struct{}{}
+	for _, p := range w.Profiles {
+		for _, t := range p.Tables {
+			all[uint32(t.BaseOID)] = struct{}{}
+		}
+	}
+	out := map[string]map[uint32]struct{}{}
+	for _, p := range w.Profiles {
+		mine := map[uint32]struct{}{}
+		for oid := range all {
+			mine[oid] = struct{}{}
+		}
+		for _, t := range p.Tables {
+			if t.Open {
+				delete(mine, uint32(t.BaseOID))
+			}
+		}
+		out[p.Schema] = mine
+	}
+	return out
+}
+
+// searchPath writes schemas as SET search_path would take them.
+func searchPath(schemas []string) string {
+	quoted := make([]string, len(schemas))
+	for i, s := range schemas {
+		quoted[i] = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// Profile implements daemon.View.
+func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
+	if v.suspended {
+		return nil, &gateway.Unavailable{
+			Code: gateway.CodeProfileSuspended, Message: "store " + v.store + " is suspended while its tables are changed", Hint: "try again later",
+		}
+	}
+	schema := plan.ProfileName(v.store, slices.Clone(h.Rules))
+	id, known := v.passwords[h.Subject.Name]
+	p, compiled := v.profiles[schema]
+	switch {
+	case !compiled || !known:
+		return nil, &gateway.Unavailable{
+			Code: gateway.CodeProfilePending, Message: "store " + v.store + " has nothing built for your rules yet", Hint: "an operator has to run postern apply",
+		}
+	case p == nil:
+		return nil, &gateway.Unavailable{
+			Code: gateway.CodeProfileOutdated, Message: "the wall of store " + v.store + " is not what the policy says", Hint: "an operator has to run postern apply",
+		}
+	}
+	id.Name, id.Generation, id.Engine = schema, p.World.Generation, p
+	return &id, nil
+}
