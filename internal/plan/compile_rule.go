@@ -77,6 +77,7 @@ func (c *compiler) ruleTable(r *policy.Rule, rel *catalog.Relation) *RuleTable {
 		raw = raw && f.Raw()
 	}
 	t.Whole = raw && t.Filter == nil && (r.Until.IsZero() || r.Level == policy.Own)
+	t.Future = t.Whole && r.Masks == ""
 	t.Select = neededColumns(rel, forms, t.Filter)
 	if w, has := r.Write[c.location(rel.Name)]; has && r.Level == policy.Write {
 		c.write(r, rel, w, t)
@@ -273,7 +274,7 @@ func (c *compiler) baseline() *Rule {
 		if c.datasets[rel.Name] != "" {
 			continue
 		}
-		t := &RuleTable{Base: rel.Name, Pos: c.p.Baseline.Pos, Whole: true}
+		t := &RuleTable{Base: rel.Name, Pos: c.p.Baseline.Pos, Whole: true, Future: true}
 		ok := true
 		for _, col := range rel.Columns {
 			form, good := c.form(baselineRule, rel, col, c.p.Outside(policy.Column{Table: c.location(rel.Name), Column: col.Name}))

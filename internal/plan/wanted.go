@@ -49,6 +49,7 @@ type RuleTable struct {
 	Filter  *Filter // nil: all rows
 	Forms   []Form  // one per column, attnum order
 	Whole   bool    // every row, every column raw, no end: "open"
+	Future  bool    // of a Whole table: columns that come later are shown too
 	Select  []string
 	Update  []string // columns
 	Insert  []string // columns; empty: no INSERT

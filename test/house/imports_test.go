@@ -44,7 +44,7 @@ var rule = map[string]row{
 	// The engine. pgsql is the guard, pgwire the session.
 	"internal/engine/postgres/pgsql":  {imports: words("internal/policy internal/catalog")},
 	"internal/engine/postgres/pgwire": {imports: words("internal/gateway internal/engine/postgres/pgsql internal/audit internal/identity internal/policy internal/secret")},
-	"internal/engine/postgres":        {imports: words("internal/plan internal/policy internal/catalog internal/secret internal/engine/postgres/pgsql")},
+	"internal/engine/postgres":        {imports: words("internal/plan internal/policy internal/catalog internal/secret internal/engine/postgres/pgsql"), tests: words("internal/config")},
 
 	// The wiring.
 	"internal/demo":   {imports: words("internal/secret")},

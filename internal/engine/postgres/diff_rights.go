@@ -1,0 +1,203 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/plan"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// heldRight is a privilege that a role of Postern's has, and who gave it.
+type heldRight struct {
+	right
+	grantor, owner string
+}
+
+// held lists the privileges of Postern's roles in this database, those of owners on what they own left out.
+func (d *differ) held() []heldRight {
+	var out []heldRight
+	add := func(kind, object, column, owner string, acl []catalog.Grant) {
+		for _, g := range acl {
+			if g.Grantee == "" || g.Grantee == owner || !d.watched(g.Grantee) {
+				continue
+			}
+			out = append(out, heldRight{right{kind, object, column, g.Privilege, g.Grantee}, g.Grantor, owner})
+		}
+	}
+	db := d.snap.Database
+	add("database", quoteIdent(db.Name), "", db.Owner, db.ACL)
+	for _, s := range d.snap.Schemas {
+		add("schema", quoteIdent(s.Name), "", s.Owner, s.ACL)
+	}
+	for i := range d.snap.Relations {
+		rel := &d.snap.Relations[i]
+		kind := "table"
+		if rel.Kind == 'S' {
+			kind = "sequence"
+		}
+		add(kind, quoteName(rel.Name), "", rel.Owner, rel.ACL)
+		for _, col := range rel.Columns {
+			add(kind, quoteName(rel.Name), col.Name, rel.Owner, col.ACL)
+		}
+	}
+	for _, f := range d.snap.Functions {
+		kind := "function"
+		if f.Kind == 'p' {
+			kind = "procedure"
+		}
+		add(kind, quoteName(f.Name)+"("+f.Arguments+")", "", f.Owner, f.ACL)
+	}
+	for _, l := range d.snap.Languages {
+		add("language", quoteIdent(l.Name), "", l.Owner, l.ACL)
+	}
+	for _, lo := range d.snap.LargeObjects {
+		add("large object", fmt.Sprint(lo.OID), "", lo.Owner, lo.ACL)
+	}
+	return out
+}
+
+// watched says whether a role's privileges are compared: those of rules, profiles and identities of this store, and the grantor's.
+func (d *differ) watched(role string) bool {
+	if want, ok := d.wall.roles[role]; ok {
+		return want.kind != kindPublic
+	}
+	if m, ok := d.ours[role]; ok {
+		return m.Kind != kindPublic
+	}
+	return d.w.Grantor != "" && role == d.w.Grantor && d.w.Grantor != d.w.Provisioner
+}
+
+// rebuilt says whether an object stands in a profile's schema: views come and go with their privileges.
+func (d *differ) rebuilt(r right) bool {
+	if r.kind != "table" {
+		return false
+	}
+	for _, p := range d.w.Profiles {
+		if strings.HasPrefix(r.object, quoteIdent(p.Schema)+".") {
+			return true
+		}
+	}
+	for _, s := range d.snap.Schemas {
+		if m, ok := parseMarker(s.Comment); ok && m.Kind == kindProfile && strings.HasPrefix(r.object, quoteIdent(s.Name)+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// bundle is what one GRANT or REVOKE can say: privileges of one role on one object.
+type bundle struct {
+	change, kind, object, grantee, grantor, owner string
+}
+
+// rights compares privileges.
+func (d *differ) rights() {
+	if d.w.Grantor != "" && d.snap.Role(d.w.Grantor) == nil {
+		d.warn(policy.Pos{}, "grantor", "run what postern init prints", "the grantor %q does not exist on the server yet", d.w.Grantor)
+	}
+	give, take := map[bundle][]right{}, map[bundle][]right{}
+	have := map[right]bool{}
+	for _, h := range d.held() {
+		have[h.right] = true
+		if d.wall.rights[h.right] != "" || d.rebuilt(h.right) || d.ownSchema(h.right) || h.grantee == d.w.Grantor {
+			continue
+		}
+		take[bundle{"", h.kind, h.object, h.grantee, h.grantor, h.owner}] = append(take[bundle{"", h.kind, h.object, h.grantee, h.grantor, h.owner}], h.right)
+	}
+	for r, id := range d.wall.rights {
+		if !have[r] && !d.rebuilt(r) {
+			k := bundle{change: id, kind: r.kind, object: r.object, grantee: r.grantee}
+			give[k] = append(give[k], r)
+		}
+	}
+	for _, k := range sortedBundles(give) {
+		d.giveRights(k, give[k])
+	}
+	for _, k := range sortedBundles(take) {
+		d.takeRights(k, take[k])
+	}
+}
+
+// ownSchema says whether a privilege is the masker's CREATE, which profiles() looks after.
+func (d *differ) ownSchema(r right) bool {
+	return r.kind == "schema" && r.privilege == "CREATE" && d.wall.roles[r.grantee].kind == kindMasker
+}
+
+func sortedBundles(m map[bundle][]right) []bundle {
+	keys := make([]bundle, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	text := func(b bundle) string {
+		return strings.Join([]string{b.change, b.grantee, b.kind, b.object, b.grantor}, "\x00")
+	}
+	slices.SortFunc(keys, func(a, b bundle) int { return strings.Compare(text(a), text(b)) })
+	return keys
+}
+
+// privileges writes what stands between GRANT and ON: columns in the table's order are not needed, a stable order is.
+func privileges(rights []right) string {
+	columns := map[string][]string{}
+	for _, r := range rights {
+		columns[r.privilege] = append(columns[r.privilege], r.column)
+	}
+	var out []string
+	for _, p := range sortedKeys(columns) {
+		cols := columns[p]
+		slices.Sort(cols)
+		if cols[0] == "" {
+			out = append(out, p)
+			cols = cols[1:]
+		}
+		if len(cols) > 0 {
+			out = append(out, p+" ("+quoteIdents(cols)+")")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func onWhat(kind, object string) string { return strings.ToUpper(kind) + " " + object }
+
+func (d *differ) giveRights(k bundle, rights []right) {
+	e := d.changes[k.change]
+	if e == nil {
+		e = d.change(k.change, phaseIdentities, "give the grantor the rows of Postern's own tables", policy.Pos{})
+		e.because("serve keeps who holds what, and until when")
+		e.made = true
+	}
+	what := privileges(rights)
+	if !e.made {
+		e.drift("%s lacks %s on %s", k.grantee, what, k.object)
+	}
+	e.add(fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)),
+		fmt.Sprintf("REVOKE %s ON %s FROM %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+}
+
+func (d *differ) takeRights(k bundle, rights []right) {
+	what := privileges(rights)
+	give := fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee))
+	sql := fmt.Sprintf("REVOKE %s ON %s FROM %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee))
+	if k.grantor != k.owner || !d.can(k.owner) {
+		id := "privilege:" + k.grantee + ":" + k.object
+		if k.grantor == d.w.Provisioner {
+			// Given with a grant option of the provisioner's own, such as CONNECT: it can take that back itself.
+			d.changeOf(k.grantee).add(sql, give)
+			return
+		}
+		d.step(id, fmt.Sprintf("take %s on %s back from %s", what, k.object, k.grantee), fmt.Sprintf("%s keeps it", k.grantee), false,
+			"SET ROLE "+quoteIdent(k.grantor), sql, "RESET ROLE")
+		d.warn(policy.Pos{}, id, "", "%s was given %s on %s by hand", k.grantee, what, k.object)
+		return
+	}
+	e := d.changeOf(k.grantee)
+	if want, ok := d.wall.roles[k.grantee]; ok && want.kind == kindAdopted && !d.isMarked(k.grantee) {
+		e.Consent = plan.ConsentForeign
+		e.because("adopting %s takes away %s on %s", k.grantee, what, k.object)
+	} else if !e.made && e.phase < phaseDropPolicies {
+		e.drift("%s was given %s on %s by hand", k.grantee, what, k.object)
+	}
+	e.add(sql, give)
+}
