@@ -1,0 +1,362 @@
+-- Stand-ins for the functions that answer for any object of the server by its OID or name. All of them run with the caller's
+-- rights (SECURITY INVOKER), so the views of this schema show them what the caller may see and nothing else. Every name is
+-- qualified. What is not to be seen gets the answer that the real function gives for what does not exist.
+
+CREATE FUNCTION postern_catalog.to_regclass(text) RETURNS regclass
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT c.oid::pg_catalog.regclass
+FROM (SELECT pg_catalog.parse_ident($1) AS parts) p
+JOIN postern_catalog.pg_class c ON c.relname = p.parts[pg_catalog.array_length(p.parts, 1)]
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN postern_catalog._relation r ON r.oid = c.oid
+WHERE (pg_catalog.array_length(p.parts, 1) = 2 AND n.nspname = p.parts[1])
+   OR (pg_catalog.array_length(p.parts, 1) = 1 AND (n.nspname = 'pg_catalog' OR r.plain))
+ORDER BY n.nspname = 'pg_catalog' DESC
+LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_table_is_visible(oid) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN n.nspname = 'pg_catalog' THEN true ELSE coalesce(r.plain, t.plain, false) END
+FROM postern_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN postern_catalog._relation r ON r.oid = c.oid
+LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+LEFT JOIN postern_catalog._relation t ON t.oid = i.indrelid
+WHERE c.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_userbyid(oid) RETURNS name
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT coalesce((SELECT r.rolname FROM postern_catalog.pg_roles r WHERE r.oid = $1), ('unknown (OID=' || $1 || ')')::pg_catalog.name)
+$body$;
+
+CREATE FUNCTION postern_catalog.obj_description(oid, name) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT d.description FROM postern_catalog.pg_description d
+WHERE d.objoid = $1 AND d.objsubid = 0
+  AND d.classoid = (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relname = $2 AND c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace)
+$body$;
+
+CREATE FUNCTION postern_catalog.obj_description(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT d.description FROM postern_catalog.pg_description d WHERE d.objoid = $1 AND d.objsubid = 0 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.col_description(oid, integer) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT d.description FROM postern_catalog.pg_description d
+WHERE d.objoid = $1 AND d.objsubid = $2 AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+$body$;
+
+CREATE FUNCTION postern_catalog.shobj_description(oid, name) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_indexdef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_indexdef($1) FROM postern_catalog.pg_class c WHERE c.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_indexdef(oid, integer, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_indexdef($1, $2, $3) FROM postern_catalog.pg_class c WHERE c.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_constraintdef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_constraintdef($1) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_constraintdef(oid, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_constraintdef($1, $2) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_partkeydef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_partkeydef($1) FROM postern_catalog._relation r WHERE r.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_function_arguments(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_function_arguments($1) FROM postern_catalog.pg_proc p WHERE p.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_function_identity_arguments(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_function_identity_arguments($1) FROM postern_catalog.pg_proc p WHERE p.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_function_result(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_get_function_result($1) FROM postern_catalog.pg_proc p WHERE p.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_serial_sequence(text, text) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.format('%I.%I', n.nspname, s.relname)
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+WHERE a.attrelid = postern_catalog.to_regclass($1) AND a.attname = $2 AND a.attnum > 0
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_partition_ancestors(regclass, OUT relid regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT p.relid FROM pg_catalog.pg_partition_ancestors($1) p JOIN postern_catalog._relation r ON r.oid = p.relid
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_relation_is_publishable(regclass) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT false
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_viewdef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_viewdef(oid, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_viewdef(oid, integer) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_viewdef(text) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_viewdef(text, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_functiondef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_ruledef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_ruledef(oid, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_triggerdef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_triggerdef(oid, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_get_statisticsobjdef(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+-- since 14
+CREATE FUNCTION postern_catalog.pg_get_statisticsobjdef_columns(oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT NULL::pg_catalog.text
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_table_privilege(r.view, $2) ELSE pg_catalog.has_table_privilege(c.oid, $2) END
+FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_table_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_table_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_table_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_table_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_table_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_table_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_any_column_privilege(r.view, $2) ELSE pg_catalog.has_any_column_privilege(c.oid, $2) END
+FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_any_column_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_any_column_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_any_column_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_any_column_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_any_column_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_sequence_privilege(r.view, $2) ELSE pg_catalog.has_sequence_privilege(c.oid, $2) END
+FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_sequence_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_sequence_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_sequence_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_sequence_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_sequence_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_column_privilege(r.view, $2, $3) ELSE pg_catalog.has_column_privilege(c.oid, $2, $3) END
+FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(text, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_column_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2, $3)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(name, oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(name, text, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, text, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_column_privilege($1, a.attname::pg_catalog.text, $3) FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum = $2
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(text, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_column_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2, $3)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(name, oid, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(name, text, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, oid, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_column_privilege(oid, text, smallint, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_column_privilege($2, $3, $4) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN s.oid IS NOT NULL THEN pg_catalog.has_schema_privilege($1, $2) ELSE pg_catalog.lower($2) = 'usage' END
+FROM postern_catalog._namespace n LEFT JOIN postern_catalog._system s ON s.oid = n.oid WHERE n.oid = $1 LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_schema_privilege(n.oid, $2) FROM postern_catalog.pg_namespace n WHERE n.nspname = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_schema_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_schema_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_schema_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
+$body$;

@@ -1,0 +1,12 @@
+-- others = NULL
+-- table_catalog = pg_catalog.current_database()
+-- table_schema = n.nspname
+-- table_name = c.relname
+-- check_option = 'NONE'
+-- is_updatable = 'NO'
+-- is_insertable_into = 'NO'
+-- is_trigger_updatable = 'NO'
+-- is_trigger_deletable = 'NO'
+-- is_trigger_insertable_into = 'NO'
+FROM postern_catalog.pg_class c JOIN postern_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'v'

@@ -1,0 +1,23 @@
+-- Relations: the system's, the admitted ones under their own name and kind, and the indexes of those (ENF-57, ENF-92).
+-- reltuples = -1
+-- relpages = 0
+-- relallvisible = 0
+-- relallfrozen = 0
+-- relfilenode = 0
+-- reltablespace = 0
+-- reltoastrelid = 0
+-- relhasrules = false
+-- relhastriggers = false
+-- relhassubclass = false
+-- relchecks = 0
+-- relrowsecurity = false
+-- relforcerowsecurity = false
+-- relispartition = false
+-- relpartbound = NULL
+-- relrewrite = 0
+-- relfrozenxid = '0'
+-- relminmxid = '0'
+-- relacl = NULL
+-- reloptions = NULL
+FROM pg_catalog.pg_class x
+WHERE x.oid IN (SELECT v.oid FROM postern_catalog._class v)

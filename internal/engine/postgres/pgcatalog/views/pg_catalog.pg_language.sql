@@ -1,0 +1,2 @@
+-- lanacl = NULL
+FROM pg_catalog.pg_language x

@@ -1,0 +1,9 @@
+-- schemaname = n.nspname
+-- matviewname = c.relname
+-- matviewowner = postern_catalog.pg_get_userbyid(c.relowner)
+-- tablespace = NULL
+-- hasindexes = c.relhasindex
+-- ispopulated = c.relispopulated
+-- definition = NULL
+FROM postern_catalog.pg_class c JOIN postern_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm'
