@@ -46,17 +46,24 @@ var rule = map[string]row{
 	"internal/engine/postgres/pgwire": {imports: words("internal/gateway internal/engine/postgres/pgsql internal/audit internal/identity internal/policy internal/secret")},
 	"internal/engine/postgres":        {imports: words("internal/plan internal/policy internal/catalog internal/secret internal/engine/postgres/pgsql"), tests: words("internal/config")},
 
-	// The wiring.
-	"internal/demo":   {imports: words("internal/secret")},
-	"internal/daemon": {imports: words("internal/config internal/policy internal/secret internal/catalog internal/plan internal/audit internal/state internal/identity internal/gateway internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire")},
-	"internal/cli":    {imports: words("internal/daemon internal/demo internal/config internal/identity internal/policy internal/secret internal/catalog internal/plan internal/audit internal/state internal/engine/postgres internal/engine/postgres/pgsql")},
-	"cmd/postern":     {imports: words("internal/cli")},
+	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
+	// brings both together.
+	"internal/daemon": {imports: words("internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway")},
+	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway
+		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
+	"internal/demo": {imports: words("internal/secret")},
+	"internal/cli": {imports: words(`internal/daemon internal/demo internal/config internal/policy internal/secret internal/catalog internal/plan internal/audit
+		internal/state internal/identity internal/gateway internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgserve`)},
+	"cmd/postern": {imports: words("internal/cli")},
 
-	// Test programs and test packages.
-	"test/house":   {tests: words("internal/cli")},
-	"test/attacks": {},
-	"test/drivers": {},
-	"test/bench":   {},
+	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
+	// attack runner derives the password of an identity role, which nobody is told.
+	"test/site":    {imports: words("internal/cli internal/pgtest")},
+	"test/house":   {},
+	"test/docs":    {tests: words("internal/cli")},
+	"test/attacks": {tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/drivers": {tests: words("test/site")},
+	"test/bench":   {tests: words("test/site")},
 }
 
 // foreign says which packages may use a module that is kept behind one door, and why others may.
