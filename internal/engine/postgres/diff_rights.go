@@ -108,7 +108,7 @@ func (d *differ) rights() {
 		take[bundle{"", h.kind, h.object, h.grantee, h.grantor, h.owner}] = append(take[bundle{"", h.kind, h.object, h.grantee, h.grantor, h.owner}], h.right)
 	}
 	for r, id := range d.wall.rights {
-		if !have[r] && !d.rebuilt(r) {
+		if !have[r] && !d.rebuilt(r) && !d.everybodys(r) {
 			k := bundle{change: id, kind: r.kind, object: r.object, grantee: r.grantee}
 			give[k] = append(give[k], r)
 		}
@@ -161,7 +161,29 @@ func privileges(rights []right) string {
 
 func onWhat(kind, object string) string { return strings.ToUpper(kind) + " " + object }
 
+// schemaOf finds the schema that a privilege is on, or nil.
+func (d *differ) schemaOf(r right) *catalog.Schema {
+	for i := range d.snap.Schemas {
+		if r.kind == "schema" && quoteIdent(d.snap.Schemas[i].Name) == r.object {
+			return &d.snap.Schemas[i]
+		}
+	}
+	return nil
+}
+
+// everybodys says whether USAGE on a schema that belongs to another owner, as public does before 15, comes through PUBLIC.
+func (d *differ) everybodys(r right) bool {
+	s := d.schemaOf(r)
+	return s != nil && r.privilege == "USAGE" && !d.can(s.Owner) &&
+		slices.ContainsFunc(s.ACL, func(g catalog.Grant) bool { return g.Grantee == "" && g.Privilege == "USAGE" })
+}
+
 func (d *differ) giveRights(k bundle, rights []right) {
+	if s := d.schemaOf(rights[0]); s != nil && !d.can(s.Owner) {
+		d.step("schema:"+s.Name, "let profiles name what is in schema "+s.Name, "subjects cannot use types and open tables of the schema", false,
+			fmt.Sprintf("GRANT %s ON %s TO %s", privileges(rights), onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+		return
+	}
 	e := d.changes[k.change]
 	if e == nil {
 		e = d.change(k.change, phaseIdentities, "give the grantor the rows of Postern's own tables", policy.Pos{})
