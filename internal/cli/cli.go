@@ -82,12 +82,12 @@ security on the server, puts a gateway in front that explains what it refuses, a
 trail of who saw what that cannot be changed unnoticed.`,
 		Example: `  postern demo                      see it work on sample data
   postern init postgres://db1/shop  start a policy for your own server
-  postern plan && postern apply     build the wall
+  postern plan; postern apply       see and build the wall
   postern serve                     guard connections`,
 		Version:       a.env.Version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true, SuggestionsMinimumDistance: 2,
+		SilenceUsage: true,
+		Args:         cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()

@@ -1,0 +1,12 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands lists the verbs, in the order of design.md §8.
+func (a *app) commands() []*cobra.Command {
+	all := []*cobra.Command{a.plan(), a.apply(), a.serve(), a.audit(), a.user(), a.policy()}
+	for _, v := range later {
+		all = append(all, notYet(v.use, v.short))
+	}
+	return all
+}
