@@ -25,11 +25,10 @@ var rule = map[string]row{
 	"internal/catalog":             {},
 	"internal/policy":              {},
 	"internal/classify/checkdigit": {},
-	"internal/classify/lexicon":    {},
 	"internal/pgtest":              {},
 
 	// Models.
-	"internal/classify": {imports: words("internal/classify/checkdigit internal/classify/lexicon")},
+	"internal/classify": {imports: words("internal/classify/checkdigit")},
 	"internal/audit":    {imports: words("internal/secret")},
 
 	// What works with the models.
