@@ -2,28 +2,14 @@ package attacks
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
 )
-
-// newShop makes the database shop with the corpus' schema in it. The application's owner is a role of its own.
-func newShop(t *testing.T, c *pgtest.Cluster) *pgtest.DB {
-	t.Helper()
-	c.Role(t, "app_owner", "NOLOGIN")
-	db := c.NewDatabaseNamed(t, "shop")
-	schema, err := os.ReadFile(filepath.Join("testdata", "schema.sql"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.Exec(t, string(schema))
-	return db
-}
 
 // direct is the endpoint of a login straight to the server.
 func direct(t *testing.T, db *pgtest.DB) Endpoint {
@@ -49,7 +35,7 @@ func keep(t *testing.T, db *pgtest.DB) func(context.Context) error {
 // A runner that misses a leak here would miss it everywhere.
 func TestPlainGrants(t *testing.T) {
 	c := pgtest.Start(t, 15)
-	db := newShop(t, c)
+	db := site.NewShopDatabase(t, c)
 	for _, role := range []string{"analyst", "support"} {
 		c.Role(t, role)
 		db.Exec(t, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "+pgx.Identifier{role}.Sanitize())

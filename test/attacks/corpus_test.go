@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) { site.Main(m) }
 
 func load(t *testing.T) *Corpus {
 	t.Helper()

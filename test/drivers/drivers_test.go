@@ -68,8 +68,8 @@ func TestClients(t *testing.T) {
 		run(t, s, "javac", "-d", classes, "clients/Jdbc.java")
 		checkTour(t, client(t, s, "java", "-cp", classes+":/usr/share/java/postgresql.jar", "Jdbc"), map[string]string{
 			"schemas": "information_schema; pg_catalog; public",
-			"tables": "public|customers|TABLE; public|orders|TABLE; public|patients|TABLE; public|products|TABLE; " +
-				"public|events|PARTITIONED TABLE",
+			"tables": "public|events|PARTITIONED TABLE; public|customers|TABLE; public|orders|TABLE; public|patients|TABLE; " +
+				"public|products|TABLE",
 			"columns": "id|int4|10|0|NO; name|text|2147483647|0|NO; email|text|2147483647|0|YES; ssn|text|2147483647|0|YES; " +
 				"phone|text|2147483647|0|YES; region|text|2147483647|0|YES; balance|numeric|12|2|YES; notes|text|2147483647|0|YES",
 			"keys":    "id|1|customers_pkey",

@@ -22,6 +22,8 @@ func NewShopDatabase(t testing.TB, c *pgtest.Cluster) *pgtest.DB {
 	c.Role(t, "app_owner", "NOLOGIN")
 	db := c.NewDatabaseNamed(t, "shop")
 	db.Exec(t, Testdata(t, "schema.sql"))
+	db.Provisioner(t, Provisioner, "app_owner")
+	c.Role(t, Grantor, "CREATEROLE")
 	return db
 }
 

@@ -1,0 +1,163 @@
+package attacks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/postern-sec/postern/internal/engine/postgres"
+	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/test/site"
+)
+
+// strictlyRefused lists the attempts that could be answered and that the gateway refuses all the same, with the
+// reason. The list can only get shorter: an entry that is answered must leave it.
+var strictlyRefused = map[string]string{}
+
+// maxStrict is how long strictlyRefused may be.
+const maxStrict = 12
+
+// TestBothWalls runs the corpus through the gateway and against the wall alone, on every major.
+func TestBothWalls(t *testing.T) {
+	if len(strictlyRefused) > maxStrict {
+		t.Errorf("%d attempts are refused that could be answered, at most %d", len(strictlyRefused), maxStrict)
+	}
+	corpus := load(t)
+	for _, major := range pgtest.Majors(t) {
+		t.Run(fmt.Sprintf("pg%d", major), func(t *testing.T) {
+			s := site.NewShop(t, pgtest.Start(t, major))
+			s.Apply(t)
+			restore := keep(t, s.DB)
+			t.Run("wall", func(t *testing.T) { testWall(t, wall(t, s, restore), corpus) })
+			s.Serve(t)
+			t.Run("gateway", func(t *testing.T) { testGateway(t, gateway(s, restore), corpus) })
+		})
+	}
+}
+
+// testGateway: none leaks, what is refused without need is on the list, and every ordinary query is answered.
+func testGateway(t *testing.T, at Endpoint, corpus *Corpus) {
+	report, err := Run(context.Background(), at, corpus.Attacks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.With(Leaked) {
+		t.Errorf("LEAK %s", r)
+	}
+	for _, r := range report.Loose() {
+		t.Errorf("should be refused: %s", r)
+	}
+	var strict []string
+	for _, r := range report.Strict() {
+		strict = append(strict, r.Entry.ID)
+		if strictlyRefused[r.Entry.ID] == "" {
+			t.Errorf("refused without a reason on the list: %s", r)
+		}
+	}
+	for id := range strictlyRefused {
+		if !slices.Contains(strict, id) {
+			t.Errorf("%s is answered now: take it off the list", id)
+		}
+	}
+	t.Logf("gateway: %d leaked, %d refused as wanted, %d refused that could be answered", len(report.With(Leaked)),
+		len(report.With(Denied))-len(strict), len(strict))
+	wrong, err := RunBenign(context.Background(), at, corpus.Benign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range wrong {
+		t.Errorf("an ordinary query went wrong: %s", w)
+	}
+}
+
+// testWall: nothing leaks but what only a gateway can stop.
+func testWall(t *testing.T, at Endpoint, corpus *Corpus) {
+	report, err := Run(context.Background(), at, corpus.Attacks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	residual := 0
+	for _, r := range report.With(Leaked) {
+		if r.Entry.Residual {
+			residual++
+		} else {
+			t.Errorf("LEAK %s", r)
+		}
+	}
+	wrong, err := RunBenign(context.Background(), at, corpus.Benign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("wall: %d residual leaks, %d refused that could be answered, %d of %d ordinary queries right", residual,
+		len(report.Strict()), len(corpus.Benign)-len(wrong), len(corpus.Benign))
+}
+
+// gateway is the endpoint that people use.
+func gateway(s *site.Site, restore func(context.Context) error) Endpoint {
+	return Endpoint{
+		Config:  func(role string) (*pgconn.Config, error) { return pgconn.ParseConfig(s.DSN(role, "shop")) },
+		Restore: restore,
+	}
+}
+
+// wall is a login straight to the server as a subject's identity role, with the password that nobody is shown.
+func wall(t *testing.T, s *site.Site, restore func(context.Context) error) Endpoint {
+	t.Helper()
+	serverID := s.DB.Query(t, "SELECT system_identifier FROM pg_control_system()")
+	return Endpoint{
+		Config: func(role string) (*pgconn.Config, error) {
+			password := postgres.IdentityPassword(secret.New(s.RootKey), serverID, role, 1)
+			dsn := s.DB.DSN(role)
+			return pgconn.ParseConfig(strings.Replace(dsn, "'"+pgtest.PasswordOf(role)+"'", "'"+password.Reveal()+"'", 1))
+		},
+		Restore: restore,
+	}
+}
+
+// TestPlantedHoles takes something out of a finished wall, three times, and wants the runner to notice each. A test that
+// has never failed proves nothing.
+func TestPlantedHoles(t *testing.T) {
+	corpus := load(t)
+	s := site.NewShop(t, pgtest.Start(t, pgtest.DefaultMajor))
+	s.Apply(t)
+	schema := s.DB.Query(t, `SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relname = 'patients' AND c.relkind = 'v' AND n.nspname LIKE 'postern\_%'`)
+	masker := s.DB.Query(t, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '"+schema+".patients'::regclass")
+	view := s.DB.Query(t, "SELECT pg_get_viewdef('"+schema+".patients'::regclass)")
+	grants := "GRANT SELECT ON public.patients TO " + masker
+	for _, hole := range []struct{ name, plant, leaks, repair string }{
+		{
+			"a mask", grants + "; CREATE OR REPLACE VIEW " + schema + ".patients AS SELECT * FROM public.patients",
+			"A036", "CREATE OR REPLACE VIEW " + schema + ".patients AS " + view,
+		},
+		{"a policy", "ALTER TABLE public.customers DISABLE ROW LEVEL SECURITY", "A112", "ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY"},
+		{
+			"a revoke", "GRANT EXECUTE ON FUNCTION public.get_customer_ssn(int) TO PUBLIC; GRANT USAGE ON SCHEMA public TO PUBLIC", "A094",
+			"REVOKE EXECUTE ON FUNCTION public.get_customer_ssn(int) FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC",
+		},
+	} {
+		t.Run(hole.name, func(t *testing.T) {
+			s.DB.Exec(t, hole.plant)
+			report, err := Run(context.Background(), wall(t, s, keep(t, s.DB)), corpus.Attacks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found []string
+			for _, r := range report.With(Leaked) {
+				if !r.Entry.Residual {
+					found = append(found, r.Entry.ID)
+				}
+			}
+			if !slices.Contains(found, hole.leaks) {
+				t.Errorf("%s is missing and the runner reports %q, without %s", hole.name, found, hole.leaks)
+			}
+			s.DB.Exec(t, hole.repair)
+		})
+	}
+	t.Run("none", func(t *testing.T) { testWall(t, wall(t, s, keep(t, s.DB)), corpus) })
+}
