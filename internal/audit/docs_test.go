@@ -52,11 +52,11 @@ func TestEventsReference(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(path) //nolint:gosec // ours
+	got, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

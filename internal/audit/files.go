@@ -109,11 +109,11 @@ func (l *lineReader) next() (line, error) {
 
 // eachLine calls f with each line of a trail file.
 func eachLine(folder, name string, f func(line) error) error {
-	file, err := os.Open(filepath.Join(folder, name)) //nolint:gosec // the operator's folder
+	file, err := os.Open(filepath.Join(folder, name))
 	if err != nil {
 		return fmt.Errorf("open audit file: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	lines := newLineReader(file)
 	for {
 		l, err := lines.next()
@@ -131,7 +131,7 @@ func eachLine(folder, name string, f func(line) error) error {
 
 // syncFolder makes the names in a folder durable.
 func syncFolder(folder string) error {
-	d, err := os.Open(folder) //nolint:gosec // the operator's folder
+	d, err := os.Open(folder)
 	if err != nil {
 		return fmt.Errorf("open audit folder: %w", err)
 	}
@@ -144,7 +144,7 @@ func writeNew(folder, name string, write func(io.Writer) error) error {
 	if exists(path) {
 		return fmt.Errorf("create %s: it exists already", name)
 	}
-	f, err := os.OpenFile(path+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator's folder
+	f, err := os.OpenFile(path+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}

@@ -26,7 +26,7 @@ func NewID(now time.Time, random io.Reader) (string, error) {
 
 func formatID(now time.Time, random [5]byte) string {
 	r := uint64(random[0])<<32 | uint64(random[1])<<24 | uint64(random[2])<<16 | uint64(random[3])<<8 | uint64(random[4])
-	ms := uint64(now.UnixMilli()) //nolint:gosec // the years 1970 to 2109
+	ms := uint64(now.UnixMilli())
 	high := ms << (64 - 42) >> (64 - 42)
 	low := r & (1<<idRandomBits - 1)
 	// 80 bits: 40 in each half, 8 characters each.

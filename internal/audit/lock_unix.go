@@ -16,7 +16,7 @@ const lockName = ".lock"
 // lockFolder takes the folder for one writer until the returned file is closed, also by the end of the process. A verifier
 // that looks whether somebody writes holds the lock for an instant, so a few tries are made.
 func lockFolder(folder string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's folder
+	f, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock audit folder: %w", err)
 	}
@@ -35,17 +35,17 @@ func lockFolder(folder string) (*os.File, error) {
 
 // hasWriter says whether a process holds the folder at this moment.
 func hasWriter(folder string) bool {
-	f, err := os.Open(filepath.Join(folder, lockName)) //nolint:gosec // the operator's folder
+	f, err := os.Open(filepath.Join(folder, lockName))
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return errors.Is(flock(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
 }
 
 func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a descriptor is small
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}

@@ -352,23 +352,23 @@ func exists(path string) bool {
 }
 
 func (t *Trail) copyTail(last *scanned, name string) error {
-	from, err := os.Open(filepath.Join(t.cfg.Folder, last.name)) //nolint:gosec // the operator's folder
+	from, err := os.Open(filepath.Join(t.cfg.Folder, last.name))
 	if err != nil {
-		return err //nolint:wrapcheck // the caller wraps
+		return err
 	}
-	defer from.Close() //nolint:errcheck // only read
+	defer from.Close()
 	return writeNew(t.cfg.Folder, name, func(w io.Writer) error {
 		_, err := io.Copy(w, io.NewSectionReader(from, last.size, last.tail))
-		return err //nolint:wrapcheck // the caller wraps
+		return err
 	})
 }
 
 func describe(path string) (Torn, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator's folder
+	f, err := os.Open(path)
 	if err != nil {
 		return Torn{}, fmt.Errorf("read torn bytes: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	sum := sha256.New()
 	n, err := io.Copy(sum, f)
 	if err != nil {

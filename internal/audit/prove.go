@@ -65,7 +65,7 @@ func (c *checker) count(m mark) {
 		return
 	}
 	c.unsigned++
-	if c.trail && c.every > 0 && c.unsigned == uint64(c.every)+1 && !c.opts.PublicKey.IsZero() { //nolint:gosec // positive
+	if c.trail && c.every > 0 && c.unsigned == uint64(c.every)+1 && !c.opts.PublicKey.IsZero() {
 		c.problem(Problem{
 			Kind: Unsigned, File: m.file, Line: m.line, Seq: m.seq,
 			Message: fmt.Sprintf("more than %d records without a valid signature: Postern signs at least that often", c.every),

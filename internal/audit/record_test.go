@@ -104,7 +104,7 @@ func TestEncoderEqualsEncodingJSON(t *testing.T) {
 			r.Seal = &Seal{}
 			fillValue(reflect.ValueOf(r.Seal).Elem(), &n)
 		case 1:
-			r.Event = Event{Seq: uint64(round), Time: r.Time, Kind: r.Kind} //nolint:gosec // small
+			r.Event = Event{Seq: uint64(round), Time: r.Time, Kind: r.Kind}
 		}
 		got, h := appendRecord(nil, &r.Event, r.Seal, genesis, k)
 		f, err := parseFrame(bytes.TrimSuffix(got, []byte("\n")))
@@ -165,7 +165,7 @@ func TestGoldenVectors(t *testing.T) {
 	var got []byte
 	prev := genesis
 	for i, r := range goldenEvents() {
-		r.Seq, r.Instance = uint64(i)+1, "gw1" //nolint:gosec // small
+		r.Seq, r.Instance = uint64(i)+1, "gw1"
 		if r.Seal != nil {
 			r.Seal.Key = k.id
 		}

@@ -215,7 +215,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^$") //nolint:gosec // ourselves
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^$")
 	cmd.Env = append(os.Environ(), childFolder+"="+folder)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -334,7 +334,7 @@ func fillUp(trail *Trail, folder string) error {
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(filepath.Join(folder, names[len(names)-1])) //nolint:gosec // ours
+	b, err := os.ReadFile(filepath.Join(folder, names[len(names)-1]))
 	if err != nil || b[len(b)-1] != '\n' {
 		return fmt.Errorf("a partly written record was left: %w", err)
 	}

@@ -58,7 +58,7 @@ func (t *Trail) begin(previous string, now time.Time) (err error) {
 	}()
 	err = writeNew(t.cfg.Folder, name, func(w io.Writer) error {
 		_, err := w.Write(t.pending)
-		return err //nolint:wrapcheck // writeNew wraps
+		return err
 	})
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (t *Trail) begin(previous string, now time.Time) (err error) {
 }
 
 func openAppend(folder, name string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(folder, name), os.O_WRONLY|os.O_APPEND, 0) //nolint:gosec // the operator's folder
+	f, err := os.OpenFile(filepath.Join(folder, name), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open audit file: %w", err)
 	}

@@ -86,7 +86,7 @@ func search(ctx context.Context, folder string, q Query, yield func(Found, error
 		}
 		err := eachLine(folder, name, func(l line) error {
 			if err := ctx.Err(); err != nil {
-				return err //nolint:wrapcheck // the caller's own
+				return err
 			}
 			if !l.whole && i == len(names)-1 {
 				return nil
@@ -198,8 +198,12 @@ func (m *matcher) match(text []byte) (Record, bool, error) {
 func (m *matcher) matchRecord(r *Record) bool {
 	q := &m.q
 	for _, pair := range [][2]string{
-		{q.Subject, r.Subject}, {q.Store, r.Store}, {string(q.Kind), string(r.Kind)}, {q.Verdict, r.Verdict},
-		{q.Reason, r.Reason}, {q.Session, r.Session},
+		{q.Subject, r.Subject},
+		{q.Store, r.Store},
+		{string(q.Kind), string(r.Kind)},
+		{q.Verdict, r.Verdict},
+		{q.Reason, r.Reason},
+		{q.Session, r.Session},
 	} {
 		if pair[0] != "" && pair[0] != pair[1] {
 			return false

@@ -51,7 +51,7 @@ func makeFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	for _, name := range fx.names {
-		b, err := os.ReadFile(filepath.Join(cfg.Folder, name)) //nolint:gosec // ours
+		b, err := os.ReadFile(filepath.Join(cfg.Folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,15 +177,19 @@ func TestEveryRecordEveryTampering(t *testing.T) {
 		do   func(c *fixture, p place) bool // false: does not apply to this place
 		want check
 	}{
-		{"edited", func(c *fixture, p place) bool { c.set(p, alter(c.at(p))); return true },
-			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+1, Edited) }},
-		{"edited and hashed anew", func(c *fixture, p place) bool { c.set(p, rehash(alter(c.at(p)))); return true },
+		{
+			"edited", func(c *fixture, p place) bool { c.set(p, alter(c.at(p))); return true },
+			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+1, Edited) },
+		},
+		{
+			"edited and hashed anew", func(c *fixture, p place) bool { c.set(p, rehash(alter(c.at(p)))); return true },
 			func(r *Report, p place) bool {
 				if p == last {
 					return names(r, p.seq, p.file, p.i+1, BadSignature, WrongHead)
 				}
 				return names(r, p.seq, p.file, p.i+1, Edited, BadSignature)
-			}},
+			},
+		},
 		{"prev edited and hashed anew", func(c *fixture, p place) bool {
 			line := c.at(p)
 			at := bytes.LastIndex(line, []byte(`,"prev":"`)) + 9
@@ -202,10 +206,14 @@ func TestEveryRecordEveryTampering(t *testing.T) {
 			return slices.ContainsFunc(r.Problems, func(q Problem) bool { return q.Kind == BadSignature }) &&
 				slices.ContainsFunc(r.Problems, func(q Problem) bool { return q.Kind == WrongHead && q.Seq == last.seq })
 		}},
-		{"removed", func(c *fixture, p place) bool { c.remove(p); return true },
-			func(r *Report, p place) bool { return names(r, p.seq, "", 0, Removed, CutOff) }},
-		{"duplicated", func(c *fixture, p place) bool { c.insert(p, c.at(p)); return true },
-			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+2, Inserted) }},
+		{
+			"removed", func(c *fixture, p place) bool { c.remove(p); return true },
+			func(r *Report, p place) bool { return names(r, p.seq, "", 0, Removed, CutOff) },
+		},
+		{
+			"duplicated", func(c *fixture, p place) bool { c.insert(p, c.at(p)); return true },
+			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+2, Inserted) },
+		},
 		{"duplicated at the end of the trail", func(c *fixture, p place) bool {
 			c.lines[last.file] = append(c.lines[last.file], c.at(p))
 			return true
@@ -219,10 +227,14 @@ func TestEveryRecordEveryTampering(t *testing.T) {
 			c.insert(p, bytes.TrimSuffix(line, []byte("\n")))
 			return true
 		}, func(r *Report, p place) bool { return names(r, p.seq, p.file, 0, Inserted) }},
-		{"a line of nonsense in front", func(c *fixture, p place) bool { c.insert(p, []byte("nonsense")); return true },
-			func(r *Report, p place) bool { return names(r, p.seq-1, p.file, p.i+1, Inserted) }},
-		{"an empty line in front", func(c *fixture, p place) bool { c.insert(p, nil); return true },
-			func(r *Report, p place) bool { return names(r, p.seq-1, p.file, p.i+1, Inserted) }},
+		{
+			"a line of nonsense in front", func(c *fixture, p place) bool { c.insert(p, []byte("nonsense")); return true },
+			func(r *Report, p place) bool { return names(r, p.seq-1, p.file, p.i+1, Inserted) },
+		},
+		{
+			"an empty line in front", func(c *fixture, p place) bool { c.insert(p, nil); return true },
+			func(r *Report, p place) bool { return names(r, p.seq-1, p.file, p.i+1, Inserted) },
+		},
 		{"swapped with the next", func(c *fixture, p place) bool {
 			if isLastOfFile(p) {
 				return false
@@ -241,7 +253,7 @@ func TestEveryRecordEveryTampering(t *testing.T) {
 			return true
 		}, func(r *Report, p place) bool { return names(r, p.seq, last.file, 0, Reordered) }},
 		{"replaced by another record", func(c *fixture, p place) bool {
-			other := all[(int(p.seq)+3)%len(all)] //nolint:gosec // small
+			other := all[(int(p.seq)+3)%len(all)]
 			c.set(p, c.at(other))
 			return true
 		}, func(r *Report, p place) bool { return names(r, p.seq, "", 0, Removed, CutOff, Edited) }},
@@ -273,17 +285,23 @@ func TestEveryRecordEveryTampering(t *testing.T) {
 			c.insert(place{p.file, p.i + 1, 0}, line[len(line)/2:])
 			return true
 		}, func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+1, Edited) }},
-		{"a carriage return", func(c *fixture, p place) bool { c.set(p, append(bytes.Clone(c.at(p)), '\r')); return true },
-			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+1, Edited) }},
-		{"its file missing", func(c *fixture, p place) bool { delete(c.lines, p.file); return true },
+		{
+			"a carriage return", func(c *fixture, p place) bool { c.set(p, append(bytes.Clone(c.at(p)), '\r')); return true },
+			func(r *Report, p place) bool { return names(r, p.seq, p.file, p.i+1, Edited) },
+		},
+		{
+			"its file missing", func(c *fixture, p place) bool { delete(c.lines, p.file); return true },
 			func(r *Report, p place) bool {
 				if p.file == last.file {
 					return names(r, p.seq, "", 0, CutOff)
 				}
 				return names(r, p.seq, p.file, 0, MissingFile)
-			}},
-		{"its file emptied", func(c *fixture, p place) bool { c.lines[p.file] = nil; return true },
-			func(r *Report, p place) bool { return names(r, p.seq, "", 0, CutOff) }},
+			},
+		},
+		{
+			"its file emptied", func(c *fixture, p place) bool { c.lines[p.file] = nil; return true },
+			func(r *Report, p place) bool { return names(r, p.seq, "", 0, CutOff) },
+		},
 		{"a checkpoint forged with another key", func(c *fixture, p place) bool {
 			f, _ := parseFrame(c.at(p))
 			e := Event{Kind: Checkpoint, Seq: f.seq, Time: f.time, Instance: "gw1"}
@@ -484,7 +502,7 @@ func TestRewriteWithoutCheckpoints(t *testing.T) {
 	prev := f.hash
 	for i := range 30 {
 		e := event(i)
-		e.Seq, e.Time, e.Instance = uint64(i)+2, f.time, "gw1" //nolint:gosec // small
+		e.Seq, e.Time, e.Instance = uint64(i)+2, f.time, "gw1"
 		var line []byte
 		line, prev = appendRecord(nil, &e, nil, prev, fx.key)
 		lines = append(lines, bytes.TrimSuffix(line, []byte("\n")))
@@ -502,9 +520,9 @@ func TestRandomEdits(t *testing.T) {
 	whole := map[string][]byte{}
 	folder := fx.write(t)
 	for _, name := range fx.names {
-		whole[name], _ = os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // ours
+		whole[name], _ = os.ReadFile(filepath.Join(folder, name))
 	}
-	rnd := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano()))) //nolint:gosec // a test's dice
+	rnd := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	for range 1500 {
 		name := fx.names[rnd.IntN(len(fx.names))]
 		b := bytes.Clone(whole[name])

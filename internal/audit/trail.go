@@ -221,7 +221,7 @@ func (t *Trail) queue(e *Event) error {
 		t.pending, t.queued = t.pending[:length], before
 		return ErrTooLarge
 	}
-	if t.queued.seq-t.queued.signed >= uint64(t.cfg.CheckpointEvery) { //nolint:gosec // positive, see setDefaults
+	if t.queued.seq-t.queued.signed >= uint64(t.cfg.CheckpointEvery) {
 		t.append(&Event{Kind: Checkpoint}, &Seal{}, now)
 	}
 	return nil

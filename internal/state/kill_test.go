@@ -114,7 +114,7 @@ func killWriter(t *testing.T, folder, sync string, after int, acknowledged map[s
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, exe, "-test.run=^$") //nolint:gosec // ourselves
+	cmd := exec.CommandContext(ctx, exe, "-test.run=^$")
 	cmd.Env = append(os.Environ(), childFolder+"="+folder, childSync+"="+sync)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

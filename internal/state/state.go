@@ -100,9 +100,9 @@ func filePath(path string) (string, error) {
 
 // prepareFile makes sure that nobody but the owner can read the file; SQLite gives its side files the same mode.
 func prepareFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's path
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err //nolint:wrapcheck // the caller wraps
+		return err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -231,7 +231,7 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (instance) DO UPDATE SET count = excluded.count, head = excluded.head, time = excluded.time,
     checkpoint = excluded.checkpoint, updated = excluded.updated
 WHERE excluded.count > trail_head.count`,
-		h.Instance, int64(h.Seq), h.Hash, formatTime(h.Time), int64(h.Checkpoint), formatTime(time.Now())) //nolint:gosec // counts
+		h.Instance, int64(h.Seq), h.Hash, formatTime(h.Time), int64(h.Checkpoint), formatTime(time.Now()))
 	if err != nil {
 		return fmt.Errorf("save head: %w", explain(err))
 	}
@@ -286,7 +286,7 @@ ON CONFLICT (name) DO UPDATE SET value = value + 1, updated = excluded.updated R
 
 // Backup writes a consistent copy to a new file with mode 0600. It does not replace an existing one.
 func (db *DB) Backup(ctx context.Context, to string) error {
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's path
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("back up state: %w", err)
 	}

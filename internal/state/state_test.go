@@ -74,7 +74,7 @@ func TestHeadsSurviveReopeningAndNeverGoBack(t *testing.T) {
 func TestOpenNarrowsAWideFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "postern.db")
-	if err := os.WriteFile(path, nil, 0o644); err != nil { //nolint:gosec // the point
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	open(t, path)
@@ -145,7 +145,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, state.ErrCorrupt, "backup"},
 		"a damaged page": {func(t *testing.T, path string) {
 			fill(t, path)
-			b, err := os.ReadFile(path) //nolint:gosec // ours
+			b, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +223,7 @@ func execute(t *testing.T, path, statement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a test's
+	defer db.Close()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
