@@ -1,6 +1,8 @@
 package pgwire
 
 import (
+	"strings"
+
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 )
@@ -56,6 +58,9 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				continue // ALL
 			}
 			po, a, err := s.livePortal(f.Name, e)
+			if a != nil {
+				a.message = "cursor" + strings.TrimPrefix(a.message, "portal")
+			}
 			if a != nil || err != nil {
 				return nil, a, err
 			}
