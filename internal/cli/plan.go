@@ -208,9 +208,30 @@ func (a *app) printChange(c plan.Change) {
 	for _, t := range c.Locks {
 		a.ui.printf("    locks: %s\n", printable(t))
 	}
-	for _, sql := range c.SQL {
-		a.ui.printf("    %s\n", a.ui.style(styleDim, printable(oneLine(sql))))
+	a.printSQL(c.SQL)
+}
+
+func (a *app) printSQL(all []string) {
+	for i, sql := range all {
+		if i == shownStatements && len(all) > shownStatements+1 {
+			a.ui.printf("    %s\n", a.ui.style(styleDim, fmt.Sprintf("… and %d more statements: --format sql shows all", len(all)-i)))
+			break
+		}
+		a.ui.printf("    %s\n", a.ui.style(styleDim, printable(shorten(oneLine(sql))+";")))
 	}
+}
+
+// What the text of a plan shows of the SQL: a person reads it, --format sql has it all.
+const (
+	shownStatements = 8
+	shownLength     = 300
+)
+
+func shorten(sql string) string {
+	if r := []rune(sql); len(r) > shownLength {
+		return string(r[:shownLength]) + " …"
+	}
+	return sql
 }
 
 func (a *app) printStep(o plan.OperatorStep) {
@@ -222,9 +243,7 @@ func (a *app) printStep(o plan.OperatorStep) {
 	if o.StaysOpen != "" {
 		a.ui.printf("    without it: %s\n", printable(o.StaysOpen))
 	}
-	for _, sql := range o.SQL {
-		a.ui.printf("    %s;\n", printable(oneLine(sql)))
-	}
+	a.printSQL(o.SQL)
 }
 
 func oneLine(sql string) string { return strings.Join(strings.Fields(sql), " ") }

@@ -141,18 +141,11 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
-	found, err := srv.Plan(ctx, request)
+	found, report, err := w.compile(ctx, srv, request)
 	if err != nil {
-		return nil, daemon.Report{}, planError(err)
+		return nil, daemon.Report{}, err
 	}
-	var report daemon.Report
-	if w.store.Provision == config.ProvisionAuto && !found.Plan.Empty() && len(found.Plan.Unaccepted(nil)) == 0 {
-		for _, c := range found.Plan.Changes {
-			report.Applied = append(report.Applied, c.Title)
-		}
-		if found, err = srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest}); err != nil {
-			return nil, daemon.Report{}, fmt.Errorf("apply: %w", err)
-		}
+	if len(report.Applied) > 0 {
 		if marks, err = srv.Marks(ctx); err != nil {
 			return nil, daemon.Report{}, err
 		}
@@ -160,14 +153,43 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 	w.marks = marks
 	v := w.view(found)
 	report.Profiles = len(found.Wanted.Profiles)
-	for _, c := range found.Plan.Changes {
-		report.Waiting = append(report.Waiting, c.Title)
-	}
 	report.Outdated = v.outdated
-	for _, x := range found.Plan.Warnings {
+	for _, x := range found.Wanted.Warnings {
 		report.Warnings = append(report.Warnings, x.Text)
 	}
 	return v, report, nil
+}
+
+// compile says what the policy wants of the server. With provision: auto what needs no consent by name is applied; the login
+// of provision: manual has no right to try or to compare more than the markers.
+func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgres.Request) (*postgres.Result, daemon.Report, error) {
+	if w.store.Provision != config.ProvisionAuto {
+		wanted, snap, err := srv.Compile(ctx, request)
+		if err != nil {
+			return nil, daemon.Report{}, planError(err)
+		}
+		return &postgres.Result{Wanted: wanted, Snapshot: snap}, daemon.Report{}, nil
+	}
+	found, err := srv.Plan(ctx, request)
+	if err != nil {
+		return nil, daemon.Report{}, planError(err)
+	}
+	var report daemon.Report
+	switch {
+	case found.Plan.Empty():
+	case len(found.Plan.Unaccepted(nil)) > 0:
+		for _, c := range found.Plan.Changes {
+			report.Waiting = append(report.Waiting, c.Title)
+		}
+	default:
+		for _, c := range found.Plan.Changes {
+			report.Applied = append(report.Applied, c.Title)
+		}
+		if found, err = srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest}); err != nil {
+			return nil, daemon.Report{}, fmt.Errorf("apply: %w", err)
+		}
+	}
+	return found, report, nil
 }
 
 // planError keeps every mistake of the policy, one line each, out of a log line's way: the first is enough there.
