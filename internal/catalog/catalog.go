@@ -22,6 +22,7 @@ type Snapshot struct {
 	Relations        []Relation
 	Functions        []Function
 	Types            []Type
+	Operators        []Operator
 	Languages        []Language
 	Extensions       []Extension
 	LargeObjects     []LargeObject
@@ -180,6 +181,12 @@ type Type struct {
 	Kind      byte
 	Owner     string
 	Labels    []string // of an enum
+	Extension string
+}
+
+// Operator is an operator outside pg_catalog.
+type Operator struct {
+	Name      Name
 	Extension string
 }
 

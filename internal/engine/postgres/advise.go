@@ -99,7 +99,7 @@ func (d *differ) ownerWarnings() {
 // does: a line that asks for a password shields what stands below it only for the addresses it covers, so only lines for all
 // addresses end the search.
 func (d *differ) hba() {
-	if d.snap.HBA == nil && len(d.w.Identities) > 0 {
+	if d.snap.HBA == nil && len(d.w.Identities) > 0 && d.snap.CurrentUser == d.w.Provisioner {
 		name := quoteIdent(d.w.Provisioner)
 		d.warn(policy.Pos{}, "hba", "GRANT SELECT ON pg_hba_file_rules TO "+name+"; GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO "+name,
 			"pg_hba.conf cannot be read: whether a line lets identity roles in without their password is unknown")

@@ -106,8 +106,9 @@ func (s *Server) Plan(ctx context.Context, req Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(r.Plan.Operator, func(step plan.OperatorStep) bool { return step.Required }) {
-		return r, nil // without these rights nothing can be tried
+	required := slices.ContainsFunc(r.Plan.Operator, func(step plan.OperatorStep) bool { return step.Required })
+	if required || snap.CurrentUser != r.Wanted.Provisioner {
+		return r, nil // nothing can be tried without the provisioner's rights
 	}
 	if err := s.tryOut(ctx, r); err != nil {
 		return nil, err
@@ -150,9 +151,14 @@ func (s *Server) Compile(ctx context.Context, req Request) (*plan.Wanted, *catal
 // Apply carries out a plan: it inspects again, and goes on only if the plan is still the one that was agreed to. Everything
 // happens in one transaction, at whose end a fresh look at the server must find nothing left to do. The result is what was done.
 func (s *Server) Apply(ctx context.Context, req Request, consent Consent) (*Result, error) {
+	return s.retry(ctx, func() (*Result, error) { return s.applyOnce(ctx, req, consent, "") })
+}
+
+// retry starts a transaction over when another session held a table, with longer and longer pauses (ENF-10).
+func (s *Server) retry(ctx context.Context, once func() (*Result, error)) (*Result, error) {
 	wait := firstWait
 	for try := 0; ; try++ {
-		r, err := s.applyOnce(ctx, req, consent)
+		r, err := once()
 		var locked *LockedError
 		if err == nil || !errors.As(err, &locked) || try == lockRetries-1 {
 			return r, err
@@ -166,7 +172,8 @@ func (s *Server) Apply(ctx context.Context, req Request, consent Consent) (*Resu
 	}
 }
 
-func (s *Server) applyOnce(ctx context.Context, req Request, consent Consent) (*Result, error) {
+// applyOnce is one attempt. first is a statement to run before the server is looked at, or "".
+func (s *Server) applyOnce(ctx context.Context, req Request, consent Consent, first string) (*Result, error) {
 	tx, err := s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
@@ -175,9 +182,17 @@ func (s *Server) applyOnce(ctx context.Context, req Request, consent Consent) (*
 	if err := s.prepare(ctx, tx); err != nil {
 		return nil, err
 	}
+	if first != "" {
+		if _, err := tx.Exec(ctx, first); err != nil {
+			return nil, fmt.Errorf("apply: %s: %w", first, err)
+		}
+	}
 	snap, err := s.inspect(ctx, tx, schemasOf(req))
 	if err != nil {
 		return nil, err
+	}
+	if snap.Wall != nil && snap.Wall.Suspended {
+		return nil, &SuspendedError{Store: req.Store}
 	}
 	r, err := s.work(req, snap)
 	if err != nil {

@@ -31,15 +31,12 @@ const (
 // Diff compares the wanted state with the server. Its error is a policy.Problems when the policy and the server cannot be brought
 // together at all: a name that is taken, a policy of the application's that opens the wall.
 func (Engine) Diff(w *plan.Wanted, snap *catalog.Snapshot) (*plan.Plan, error) {
-	d := &differ{
-		w: w, snap: snap, wall: newWall(w, snap), ours: map[string]marker{}, changes: map[string]*entry{},
-	}
-	for _, r := range snap.Roles {
-		if m, ok := parseMarker(r.Comment); ok && m.isOurs(w) {
-			d.ours[r.Name] = m
-		}
-	}
+	d := compare(w, snap)
 	d.check()
+	if wall := snap.Wall; wall != nil && wall.Suspended && len(d.problems) == 0 {
+		d.warn(policy.Pos{}, "suspended", "run: postern resume --store "+w.Store, "store %s is suspended: subjects see nothing", w.Store)
+		return d.plan(), nil
+	}
 	d.install()
 	d.publicRights()
 	d.rules()
@@ -61,6 +58,33 @@ func (Engine) Diff(w *plan.Wanted, snap *catalog.Snapshot) (*plan.Plan, error) {
 		return nil, d.problems.Sort()
 	}
 	return d.plan(), nil
+}
+
+// compare starts a comparison.
+func compare(w *plan.Wanted, snap *catalog.Snapshot) *differ {
+	d := &differ{w: w, snap: snap, wall: newWall(w, snap), ours: map[string]marker{}, changes: map[string]*entry{}}
+	for _, r := range snap.Roles {
+		if m, ok := parseMarker(r.Comment); ok && m.isOurs(w) {
+			d.ours[r.Name] = m
+		}
+	}
+	return d
+}
+
+// newDiffer starts a comparison of a store that must have been set up, for what does not need the whole policy compiled.
+func newDiffer(req Request, snap *catalog.Snapshot) (*differ, error) {
+	w := &plan.Wanted{
+		Store: req.Store, Database: snap.Database.Name, Installation: plan.InstallationID(req.RootKey), Provisioner: snap.CurrentUser,
+	}
+	d := compare(w, snap)
+	d.check()
+	if snap.Wall == nil {
+		return nil, fmt.Errorf("store %s has not been set up: run postern apply", req.Store)
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.Sort()
+	}
+	return d, nil
 }
 
 // differ carries one comparison.

@@ -19,8 +19,6 @@ func (d *differ) check() {
 				d.w.Database, wall.Installation, d.w.Installation)
 		case wall.Store != d.w.Store:
 			d.problem(policy.Pos{}, "", "database %s is already store %q of this installation: one database is one store", d.w.Database, wall.Store)
-		case wall.Suspended:
-			d.problem(policy.Pos{}, fmt.Sprintf("run: postern resume --store %s", d.w.Store), "store %s is suspended", d.w.Store)
 		}
 	}
 	d.checkSchemas()

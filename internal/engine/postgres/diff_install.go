@@ -87,6 +87,9 @@ func (d *differ) key() {
 	sum := sha256.Sum256(append(slices.Clone(ipad), opad...))
 	have := ""
 	if d.snap.Wall != nil {
+		if d.snap.CurrentUser != d.w.Provisioner {
+			return // nobody else may look at the keys
+		}
 		have = d.snap.Wall.KeyDigest
 	}
 	if have == hex.EncodeToString(sum[:]) {

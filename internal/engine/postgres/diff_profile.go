@@ -39,12 +39,16 @@ func (d *differ) profile(p *plan.Profile) error {
 	} else {
 		e.Title = "change profile " + p.Schema
 		m, _ := parseMarker(schema.Comment)
-		if m.Digest != p.Digest {
-			e.made, rebuild = true, true
-			e.because("what %s shows has changed", rulesOf(p))
+		rebuild = m.Digest != p.Digest
+		if rebuild {
+			e.made = true
+			if m.Digest == suspendedDigest {
+				e.because("the store was suspended")
+			} else {
+				e.because("what %s shows has changed", rulesOf(p))
+			}
 			d.compareProfile(e, p, now)
-		}
-		if drift := d.profileDrift(p, schema); len(drift) > 0 {
+		} else if drift := d.profileDrift(p, schema); len(drift) > 0 {
 			rebuild = true
 			for _, reason := range drift {
 				e.drift("%s", reason)

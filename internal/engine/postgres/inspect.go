@@ -77,6 +77,7 @@ func (s *Server) inspect(ctx context.Context, tx pgx.Tx, schemas []string) (*cat
 		{"extensions", nil, &snap.Extensions},
 		{"largeobjects", nil, &snap.LargeObjects},
 		{"defaultacls", nil, &snap.DefaultACLs},
+		{"operators", nil, &snap.Operators},
 		{"databases", nil, &snap.Databases},
 	}
 	batch := &pgx.Batch{}

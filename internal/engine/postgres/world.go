@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/postern-sec/postern/internal/catalog"
@@ -8,89 +9,104 @@ import (
 	"github.com/postern-sec/postern/internal/plan"
 )
 
-// World is what the guard needs to know of a profile. Generation is left to the caller, who knows what came before.
+// World is what the guard has to know of a profile. The generation is the caller's to set.
 func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World {
 	out := &pgsql.World{
-		Store: w.Store, Database: w.Database, Profile: p.Schema, Major: snap.Major(), Schemas: w.Schemas,
+		Store: w.Store, Database: w.Database, Profile: p.Schema, Major: snap.Major(), Schemas: slices.Clone(w.Schemas),
 		Relations: map[pgsql.Name]*pgsql.Relation{}, Known: map[pgsql.Name]pgsql.Hidden{}, Types: map[pgsql.Name]pgsql.Name{},
-		Own: len(p.Owners) > 0, Extension: map[string]string{}, Routines: map[string]bool{},
+		Own: len(p.Owners) > 0, Extension: map[string]string{}, Routines: map[string]bool{}, Operators: map[string]bool{},
 	}
 	for _, t := range p.Tables {
-		rel := relationOf(t)
-		out.Relations[pgsql.Name(t.Base)] = rel
+		rel := worldRelation(t)
+		out.Relations[rel.Name] = rel
 		out.Masked = out.Masked || !t.Open
-	}
-	for _, h := range w.Hidden {
-		out.Known[pgsql.Name(h.Name)] = pgsql.Hidden{Kind: h.Kind, Dataset: h.Dataset}
-	}
-	// What other profiles of the store admit exists for this one too.
-	for _, other := range w.Profiles {
-		for _, t := range other.Tables {
-			if out.Relations[pgsql.Name(t.Base)] == nil {
-				out.Known[pgsql.Name(t.Base)] = pgsql.Hidden{Kind: t.Kind, Dataset: t.Dataset}
-			}
+		for _, col := range t.Source.Columns {
+			worldTypes(out, w, snap, col)
 		}
 	}
-	onPath := map[string]bool{}
-	for _, s := range p.SearchPath {
-		onPath[s] = true
+	for i := range snap.Relations {
+		rel := &snap.Relations[i]
+		name := pgsql.Name(rel.Name)
+		if out.Relations[name] == nil && slices.Contains(w.Schemas, rel.Name.Schema) && rel.Kind != 'S' {
+			out.Known[name] = pgsql.Hidden{Kind: rel.Kind}
+		}
 	}
-	for _, t := range snap.Types {
-		out.Types[pgsql.Name(t.Name)] = pgsql.Name(t.Name)
+	for _, h := range w.Hidden {
+		if name := pgsql.Name(h.Name); out.Relations[name] == nil {
+			out.Known[name] = pgsql.Hidden{Kind: h.Kind, Dataset: h.Dataset}
+		}
 	}
-	for _, e := range snap.Extensions {
-		if onPath[e.Schema] {
-			out.Extension[e.Name] = e.Schema
+	for _, r := range w.Rules {
+		for _, t := range r.Tables {
+			if name := pgsql.Name(t.Base); out.Relations[name] == nil {
+				out.Known[name] = pgsql.Hidden{Kind: out.Known[name].Kind, Dataset: t.Dataset}
+			}
 		}
 	}
 	for _, f := range snap.Functions {
 		out.Routines[f.Name.Name] = true
 	}
+	for _, op := range snap.Operators {
+		if slices.Contains(p.SearchPath, op.Name.Schema) && (op.Extension == "" || out.Extension[op.Extension] == "") {
+			out.Operators[op.Name.Name] = true
+		}
+	}
 	return out
 }
 
-func relationOf(t *plan.Table) *pgsql.Relation {
+// worldRelation is a table as the guard sees it.
+func worldRelation(t *plan.Table) *pgsql.Relation {
 	rel := &pgsql.Relation{
-		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Rule: strings.Join(t.Rules, ","),
-		Dataset: t.Dataset, Unique: map[string][]string{}, Select: true, Delete: t.Delete,
+		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
+		Unique: map[string][]string{}, Select: true, Delete: t.Delete,
 	}
-	types := map[string]string{}
-	if t.Source != nil {
-		for _, c := range t.Source.Columns {
-			types[c.Name] = c.Type
+	for i, c := range t.Columns {
+		col := pgsql.Column{Name: c.Name, Type: t.Source.Columns[i].Type, Label: c.Label, Insert: c.Insert, Update: c.Update}
+		if !c.Raw {
+			col.Mask = maskNames(c.Branches)
 		}
-		for _, k := range t.Source.Keys {
-			if k.Primary {
-				rel.Primary = k.Columns
-			}
-			if k.Constraint && !k.Partial {
-				rel.Unique[k.Name] = k.Columns
-			}
+		rel.Insert, rel.Update = rel.Insert || c.Insert, rel.Update || c.Update
+		rel.Columns = append(rel.Columns, col)
+	}
+	rel.Lock = rel.Update || rel.Delete
+	for _, k := range t.Source.Keys {
+		if k.Partial || !k.Constraint {
+			continue
+		}
+		rel.Unique[k.Name] = k.Columns
+		if k.Primary {
+			rel.Primary = k.Columns
 		}
 	}
-	for _, c := range t.Columns {
-		rel.Columns = append(rel.Columns, pgsql.Column{
-			Name: c.Name, Type: types[c.Name], Label: c.Label, Mask: maskOf(c), Insert: c.Insert, Update: c.Update,
-		})
-		rel.Insert = rel.Insert || c.Insert
-		rel.Update = rel.Update || c.Update
-	}
-	// Row locks need UPDATE on some column; only rows of the UPDATE policy come back (ENF-67).
-	rel.Lock = rel.Update || t.Own
 	return rel
 }
 
-// maskOf names the masks that a column has in some row, least masked first; "" when it is raw in every row.
-func maskOf(c plan.Column) string {
-	if c.Raw {
-		return ""
-	}
+// maskNames names the forms in which a column is shown, least masked first.
+func maskNames(branches []plan.Branch) string {
 	var names []string
-	for _, b := range c.Branches {
+	for _, b := range branches {
 		names = append(names, b.Form.Mask.String())
 	}
-	if len(names) == 0 {
-		return "hidden"
-	}
 	return strings.Join(names, " or ")
+}
+
+// worldTypes lets clients name the types of the columns they see, and use the operators of the extensions these come from.
+func worldTypes(out *pgsql.World, w *plan.Wanted, snap *catalog.Snapshot, col catalog.Column) {
+	for _, typ := range snap.Types {
+		if typ.OID != col.TypeOID && typ.Array != col.TypeOID {
+			continue
+		}
+		if typ.Extension == "" {
+			if slices.Contains(w.Schemas, typ.Name.Schema) {
+				out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+			}
+			continue
+		}
+		out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+		for _, e := range snap.Extensions {
+			if e.Name == typ.Extension {
+				out.Extension[e.Name] = e.Schema
+			}
+		}
+	}
 }
