@@ -105,8 +105,7 @@ func startCluster(ctx context.Context, bin, folder string) (*cluster, error) {
 		}
 	}
 	data := filepath.Join(c.folder, "data")
-	initdb := c.command(ctx, "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "scram-sha-256", "--auth-local=scram-sha-256", "--pwfile=/dev/stdin", "--no-sync")
-	return c, c.initAndStart(ctx, initdb, data)
+	return c, c.initAndStart(ctx, data)
 }
 
 // hba asks everyone for a password, the superuser too: other people of this machine can reach the socket.
@@ -114,9 +113,22 @@ const hba = `# TYPE  DATABASE  USER  METHOD
 local   all       all   scram-sha-256
 `
 
-func (c *cluster) initAndStart(ctx context.Context, initdb *exec.Cmd, data string) error {
-	initdb.Stdin = strings.NewReader(c.password.Reveal() + "\n")
-	if out, err := initdb.CombinedOutput(); err != nil {
+func (c *cluster) initAndStart(ctx context.Context, data string) error {
+	password := filepath.Join(c.folder, "password")
+	if err := os.WriteFile(password, []byte(c.password.Reveal()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write the superuser's password: %w", err)
+	}
+	if c.cred != nil {
+		if err := os.Chown(password, int(c.cred.Uid), int(c.cred.Gid)); err != nil {
+			return fmt.Errorf("hand the superuser's password to the server's user: %w", err)
+		}
+	}
+	initdb := c.command(ctx, "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "scram-sha-256", "--pwfile="+password, "--no-sync")
+	out, err := initdb.CombinedOutput()
+	if rerr := os.Remove(password); err == nil && rerr != nil {
+		return fmt.Errorf("remove the superuser's password: %w", rerr)
+	}
+	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o600); err != nil {

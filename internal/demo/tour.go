@@ -172,7 +172,7 @@ func (t *stage) bypass(ctx context.Context) error {
 	for _, sql := range []string{
 		"SELECT query_to_xml('SELECT * FROM payroll', true, false, '')",
 		"SET ROLE shop_owner",
-		"SELECT set_config('search_path', 'public', false)",
+		"SELECT set_config('role', 'shop_owner', false)",
 		"SELECT most_common_vals FROM pg_stats WHERE tablename = 'customers'",
 		"EXPLAIN ANALYZE SELECT * FROM customers WHERE region = 'US'",
 		"SELECT * FROM order_report",

@@ -14,3 +14,11 @@ func (s *Server) Marks(ctx context.Context) (string, error) {
 	}
 	return marks, nil
 }
+
+// Script runs several statements that stand in one text, as psql -f would; the first that fails ends it.
+func (s *Server) Script(ctx context.Context, script string) error {
+	if _, err := s.conn.PgConn().Exec(ctx, script).ReadAll(); err != nil {
+		return fmt.Errorf("run a script on %s: %w", s.cfg.Address(), err)
+	}
+	return nil
+}
