@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -285,4 +287,130 @@ func TestCatalogShows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// retarget rewrites catalog names in a tool's query the way the guard does, for queries that qualify them.
+func retarget(sql string, major int) string {
+	name := regexp.MustCompile(`'?(pg_catalog|information_schema)\.(\w+)(\s*\()?`)
+	return name.ReplaceAllStringFunc(sql, func(found string) string {
+		m := name.FindStringSubmatch(found)
+		if strings.HasPrefix(found, "'") {
+			return found
+		}
+		if m[3] != "" {
+			if target, ok := pgsql.CatalogFunction(m[2], major); ok {
+				return quoteName(catalog.Name(target)) + m[3]
+			}
+			return found
+		}
+		if target, verdict := pgsql.CatalogRelation(m[1], m[2], major); verdict == pgsql.CatalogRetarget {
+			return quoteName(catalog.Name(target))
+		}
+		return found
+	})
+}
+
+// TestCatalogPsql runs the queries that psql sends, caught from psql itself, as an identity role through the stand-ins.
+func TestCatalogPsql(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		db, conn := catalogFixture(t, c)
+		var out strings.Builder
+		for _, command := range []string{`\dt`, `\d customers`, `\d public.orders`, `\d sales.orders`, `\d events`, `\d+ customers`, `\dn`, `\df`, `\di`, `\dT`, `\du`, `\dv`, `\dp`} {
+			psql := exec.CommandContext(t.Context(), "psql", "-X", "-E", "-d", db.DSN(pgtest.SuperUser), "-c", command)
+			raw, err := psql.CombinedOutput()
+			if err != nil {
+				t.Fatalf("psql %s: %v\n%s", command, err, raw)
+			}
+			fmt.Fprintf(&out, "== %s\n", command)
+			for _, part := range strings.Split(string(raw), "********* QUERY **********\n")[1:] {
+				sql, _, _ := strings.Cut(part, "**************************")
+				rows, err := conn.Query(t.Context(), retarget(sql, c.Major), pgx.QueryExecModeSimpleProtocol)
+				if err != nil {
+					t.Errorf("psql %s: %v\n%s", command, err, retarget(sql, c.Major))
+					continue
+				}
+				for rows.Next() {
+					var line []string
+					for _, v := range rows.RawValues() {
+						line = append(line, string(v))
+					}
+					fmt.Fprintln(&out, regexp.MustCompile(`\b\d{5}\b`).ReplaceAllString(strings.Join(line, "|"), "OID"))
+				}
+				if err := rows.Err(); err != nil {
+					t.Errorf("psql %s: %v\n%s", command, err, retarget(sql, c.Major))
+				}
+			}
+		}
+		got := strings.ReplaceAll(out.String(), db.Name, "DATABASE")
+		if strings.Contains(got, "CANARY") || strings.Contains(got, "payroll_pkey") || strings.Contains(got, "cat_prof") {
+			t.Errorf("something hidden is shown:\n%s", got)
+		}
+		// psql's own version decides which columns it asks for; these lines are in every answer.
+		for _, want := range []string{
+			"public|customers|table|cat_owner", "public|events|partitioned table|cat_owner", "OID|public|customers", "OID|sales|orders",
+			"name|text||t|", "email|character varying(40)||f|", "balance|numeric(12,2)|0|f|", "up|text|upper(name)|f|",
+			"customers_pkey|t|t|f|t|CREATE UNIQUE INDEX customers_pkey ON public.customers USING btree (id)|PRIMARY KEY (id)|p|",
+			"FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE", "LIST (region)", "where to write",
+			"sales|cat_owner", "public|customers_name|index|cat_owner|customers", "tier|", "cat_ana|f|t|f|f|t|",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("psql does not show %q:\n%s", want, got)
+			}
+		}
+	})
+}
+
+// TestCatalogJDBC runs the texts of pgjdbc's getTables, getColumns and getPrimaryKeys.
+func TestCatalogJDBC(t *testing.T) {
+	queries := []struct{ sql, want string }{
+		{`SELECT n.nspname AS "TABLE_SCHEM", c.relname AS "TABLE_NAME", CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema' WHEN true THEN 'SYSTEM' WHEN false THEN CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'p' THEN 'PARTITIONED TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END END AS "TABLE_TYPE", d.description AS "REMARKS" FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid = 0 and d.classoid = 'pg_class'::regclass) WHERE c.relnamespace = n.oid AND (false OR ( c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ) OR ( c.relkind = 'p' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ) OR ( c.relkind = 'v' AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema' )) ORDER BY "TABLE_TYPE","TABLE_SCHEM","TABLE_NAME"`,
+			"public|events|PARTITIONED TABLE| / public|customers|TABLE|people who buy / public|orders|TABLE| / public|products|TABLE| / sales|orders|TABLE|"},
+		{`SELECT c.attname, c.attnotnull::text, c.attnum::text, c.adsrc, c.description FROM (SELECT n.nspname,c.relname,a.attname,a.atttypid,a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS attnotnull,a.atttypmod,a.attlen,t.typtypmod,row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS attnum, nullif(a.attidentity, '') as attidentity,nullif(a.attgenerated, '') as attgenerated,pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS adsrc,dsc.description,t.typbasetype,t.typtype  FROM pg_catalog.pg_namespace n  JOIN pg_catalog.pg_class c ON (c.relnamespace = n.oid)  JOIN pg_catalog.pg_attribute a ON (a.attrelid=c.oid)  JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid)  LEFT JOIN pg_catalog.pg_attrdef def ON (a.attrelid=def.adrelid AND a.attnum = def.adnum)  LEFT JOIN pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid)  LEFT JOIN pg_catalog.pg_class dc ON (dc.oid=dsc.classoid AND dc.relname='pg_class')  LEFT JOIN pg_catalog.pg_namespace dn ON (dc.relnamespace=dn.oid AND dn.nspname='pg_catalog')  WHERE c.relkind in ('r','p','v','f','m') and a.attnum > 0 AND NOT a.attisdropped  AND c.relname LIKE 'customers') c WHERE true  ORDER BY nspname,c.relname,attnum`,
+			"id|true|1|nextval('public.customers_id_seq'::regclass)| / name|true|2|| / email|false|3||where to write / tier|false|4|| / pin|false|5|| / balance|false|6|0| / up|false|7|upper(name)|"},
+		{`SELECT result."TABLE_SCHEM", result."TABLE_NAME", result."COLUMN_NAME", result."KEY_SEQ"::text, result."PK_NAME" FROM (SELECT NULL AS "TABLE_CAT", n.nspname AS "TABLE_SCHEM", ct.relname AS "TABLE_NAME", a.attname AS "COLUMN_NAME", (information_schema._pg_expandarray(i.indkey)).n AS "KEY_SEQ", ci.relname AS "PK_NAME", information_schema._pg_expandarray(i.indkey) AS "KEYS", a.attnum AS "A_ATTNUM" FROM pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid) JOIN pg_catalog.pg_namespace n ON (ct.relnamespace = n.oid) JOIN pg_catalog.pg_index i ON ( a.attrelid = i.indrelid) JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid) WHERE true AND ct.relname = 'orders' AND i.indisprimary ) result where result."A_ATTNUM" = (result."KEYS").x ORDER BY result."TABLE_SCHEM", result."PK_NAME", result."KEY_SEQ"`,
+			"public|orders|id|1|orders_pkey / sales|orders|id|1|orders_pkey"},
+	}
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		_, conn := catalogFixture(t, c)
+		for _, q := range queries {
+			rows, err := conn.Query(t.Context(), retarget(q.sql, c.Major), pgx.QueryExecModeSimpleProtocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []string
+			for rows.Next() {
+				var line []string
+				for _, v := range rows.RawValues() {
+					line = append(line, string(v))
+				}
+				lines = append(lines, strings.Join(line, "|"))
+			}
+			if got := strings.Join(lines, " / "); rows.Err() != nil || got != q.want {
+				t.Errorf("got  %s\nwant %s\n(%v)", got, q.want, rows.Err())
+			}
+		}
+	})
+}
+
+// TestCatalogFiles: each file of the folder is read by something, and nothing is asked for that is not there.
+func TestCatalogFiles(t *testing.T) {
+	t.Parallel()
+	for major := 13; major <= 19; major++ {
+		columns := catalogColumns(major)
+		shown, empty := pgsql.CatalogRelations(major)
+		for i, n := range append(shown, empty...) {
+			if len(columns[catalog.Name(n)]) == 0 {
+				t.Errorf("%d: no columns are recorded for %v", major, n)
+			}
+			if text := catalogFile("views/" + n.Schema + "." + n.Name + ".sql"); (text != "") != (i < len(shown)) {
+				t.Errorf("%d: %v: %q", major, n, text)
+			}
+		}
+		if catalogFile("helpers.sql") == "" || catalogFile("functions.sql") == "" || CatalogDigest(major) == "" {
+			t.Error("a file is missing")
+		}
+	}
+	if CatalogDigest(15) == CatalogDigest(16) {
+		t.Error("the digest does not tell majors apart")
+	}
 }

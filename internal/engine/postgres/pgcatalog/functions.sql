@@ -17,13 +17,10 @@ $body$;
 
 CREATE FUNCTION postern_catalog.pg_table_is_visible(oid) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN n.nspname = 'pg_catalog' THEN true ELSE coalesce(r.plain, t.plain, false) END
-FROM postern_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN postern_catalog._relation r ON r.oid = c.oid
-LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
-LEFT JOIN postern_catalog._relation t ON t.oid = i.indrelid
-WHERE c.oid = $1
+SELECT CASE WHEN $1 < 16384 THEN pg_catalog.pg_table_is_visible($1) ELSE (
+  SELECT r.plain FROM postern_catalog._relation r WHERE r.oid = $1
+  UNION ALL SELECT r.plain FROM pg_catalog.pg_index i JOIN postern_catalog._relation r ON r.oid = i.indrelid WHERE i.indexrelid = $1
+  LIMIT 1) END
 $body$;
 
 CREATE FUNCTION postern_catalog.pg_get_userbyid(oid) RETURNS name
@@ -179,7 +176,7 @@ $body$;
 CREATE FUNCTION postern_catalog.has_table_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_table_privilege(r.view, $2) ELSE pg_catalog.has_table_privilege(c.oid, $2) END
-FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+FROM postern_catalog.pg_class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.has_table_privilege(text, text) RETURNS boolean
@@ -210,7 +207,7 @@ $body$;
 CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_any_column_privilege(r.view, $2) ELSE pg_catalog.has_any_column_privilege(c.oid, $2) END
-FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+FROM postern_catalog.pg_class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.has_any_column_privilege(text, text) RETURNS boolean
@@ -241,7 +238,7 @@ $body$;
 CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_sequence_privilege(r.view, $2) ELSE pg_catalog.has_sequence_privilege(c.oid, $2) END
-FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+FROM postern_catalog.pg_class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.has_sequence_privilege(text, text) RETURNS boolean
@@ -272,7 +269,7 @@ $body$;
 CREATE FUNCTION postern_catalog.has_column_privilege(oid, text, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_column_privilege(r.view, $2, $3) ELSE pg_catalog.has_column_privilege(c.oid, $2, $3) END
-FROM postern_catalog._class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1 LIMIT 1
+FROM postern_catalog.pg_class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.has_column_privilege(text, text, text) RETURNS boolean
@@ -359,4 +356,11 @@ $body$;
 CREATE FUNCTION postern_catalog.has_schema_privilege(oid, text, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.pg_type_is_visible(oid) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.pg_type_is_visible($1) OR t.typnamespace IN (
+  SELECT c.relnamespace FROM pg_catalog.pg_class c JOIN postern_catalog._relation r ON r.oid = c.oid WHERE r.plain)
+FROM postern_catalog.pg_type t WHERE t.oid = $1
 $body$;

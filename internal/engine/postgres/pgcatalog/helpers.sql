@@ -11,29 +11,29 @@ WHERE r.profile_role = ANY (ARRAY(
 CREATE VIEW postern_catalog._system WITH (security_barrier) AS
 SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname IN ('pg_catalog', 'information_schema');
 
+-- The views let every object of the system through by its OID: those below 16384 are made by initdb. The rest is looked up in
+-- what follows, which is evaluated only when such an object is met.
 CREATE VIEW postern_catalog._class WITH (security_barrier) AS
-SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relnamespace IN (SELECT s.oid FROM postern_catalog._system s)
-UNION ALL SELECT r.oid FROM postern_catalog._relation r
+SELECT r.oid FROM postern_catalog._relation r
 UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i JOIN postern_catalog._relation r ON r.oid = i.indrelid;
 
--- Types: the system's, those of extensions, the row types of admitted relations, and what their columns are made of.
+-- Types: those of extensions, the row types of admitted relations, and what their columns are made of.
 CREATE VIEW postern_catalog._type WITH (security_barrier) AS
-WITH extension AS (
-  SELECT d.objid AS oid FROM pg_catalog.pg_depend d
+WITH used AS (
+  SELECT a.atttypid AS oid FROM postern_catalog._relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid WHERE a.attnum > 0
+  UNION SELECT c.reltype FROM postern_catalog._relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+  UNION SELECT d.objid FROM pg_catalog.pg_depend d
   WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'e'),
-used AS (
-  SELECT a.atttypid AS oid FROM pg_catalog.pg_attribute a JOIN postern_catalog._relation r ON r.oid = a.attrelid WHERE a.attnum > 0
-  UNION SELECT c.reltype FROM pg_catalog.pg_class c JOIN postern_catalog._relation r ON r.oid = c.oid
-  UNION SELECT e.oid FROM extension e),
 parts AS (
-  SELECT u.oid FROM used u
-  UNION SELECT t.typelem FROM pg_catalog.pg_type t JOIN used u ON u.oid = t.oid WHERE t.typelem <> 0
-  UNION SELECT t.typbasetype FROM pg_catalog.pg_type t JOIN used u ON u.oid = t.oid WHERE t.typbasetype <> 0)
-SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typnamespace IN (SELECT s.oid FROM postern_catalog._system s)
-UNION SELECT p.oid FROM parts p
-UNION SELECT t.typarray FROM pg_catalog.pg_type t JOIN parts p ON p.oid = t.oid WHERE t.typarray <> 0;
+  SELECT t.oid, t.typarray FROM pg_catalog.pg_type t JOIN used u ON u.oid = t.oid
+  UNION SELECT e.oid, e.typarray FROM pg_catalog.pg_type t JOIN used u ON u.oid = t.oid
+  JOIN pg_catalog.pg_type e ON e.oid = t.typelem OR e.oid = t.typbasetype)
+SELECT p.oid FROM parts p WHERE p.oid >= 16384
+UNION SELECT p.typarray FROM parts p WHERE p.typarray >= 16384;
 
 CREATE VIEW postern_catalog._namespace WITH (security_barrier) AS
 SELECT s.oid FROM postern_catalog._system s
-UNION SELECT c.relnamespace FROM pg_catalog.pg_class c JOIN postern_catalog._relation r ON r.oid = c.oid
-UNION SELECT t.typnamespace FROM pg_catalog.pg_type t JOIN postern_catalog._type v ON v.oid = t.oid
+UNION SELECT c.relnamespace FROM postern_catalog._relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+UNION SELECT e.extnamespace FROM pg_catalog.pg_extension e
+UNION SELECT t.typnamespace FROM postern_catalog._relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid WHERE a.attnum > 0

@@ -20,4 +20,4 @@
 -- relacl = NULL
 -- reloptions = NULL
 FROM pg_catalog.pg_class x
-WHERE x.oid IN (SELECT v.oid FROM postern_catalog._class v)
+WHERE x.oid < 16384 OR x.oid IN (SELECT v.oid FROM postern_catalog._class v)

@@ -2,7 +2,7 @@
 -- conparentid = 0
 -- conbin = NULL
 FROM pg_catalog.pg_constraint x
-WHERE x.connamespace IN (SELECT s.oid FROM postern_catalog._system s)
+WHERE x.oid < 16384
    OR (x.contype IN ('p', 'u', 'x', 'n') AND x.conrelid IN (SELECT r.oid FROM postern_catalog._relation r))
    OR (x.contype = 'f' AND x.conrelid IN (SELECT r.oid FROM postern_catalog._relation r)
        AND x.confrelid IN (SELECT r.oid FROM postern_catalog._relation r))

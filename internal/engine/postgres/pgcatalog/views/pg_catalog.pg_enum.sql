@@ -1,2 +1,2 @@
 FROM pg_catalog.pg_enum x
-WHERE x.enumtypid IN (SELECT t.oid FROM postern_catalog._type t)
+WHERE x.enumtypid < 16384 OR x.enumtypid IN (SELECT t.oid FROM postern_catalog._type t)

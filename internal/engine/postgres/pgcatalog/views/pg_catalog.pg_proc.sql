@@ -5,4 +5,4 @@
 -- proconfig = NULL
 -- proacl = NULL
 FROM pg_catalog.pg_proc x
-WHERE x.pronamespace IN (SELECT s.oid FROM postern_catalog._system s)
+WHERE x.oid < 16384
