@@ -1,0 +1,371 @@
+package classify
+
+import "strings"
+
+// surroundings is what a table's name and its first scores say about all of its columns.
+type surroundings struct {
+	person float64 // strong classes about people
+	names  bool    // given and family names, or full names, stand in it
+	place  bool
+	thing  bool
+	health bool
+	card   bool
+	log    bool
+	linked bool // references a table of people
+	lookup bool // a reference list
+}
+
+// context is computed from the first pass's scores and applied once.
+func (j *judge) context() {
+	env := make([]surroundings, len(j.tables))
+	people := map[Target]bool{}
+	for i := range j.tables {
+		env[i] = j.survey(i)
+		if env[i].person >= float64(model.personStrong)-0.5 {
+			people[Target{j.tables[i].Schema, j.tables[i].Name, ""}] = true
+		}
+	}
+	for i := range j.tables {
+		for k := range j.tables[i].Columns {
+			ref := j.tables[i].Columns[k].References
+			if ref.Table != "" && people[Target{ref.Schema, ref.Table, ""}] {
+				env[i].linked = true
+			}
+		}
+		for _, s := range j.cols[i] {
+			for _, k := range j.c.kinds {
+				if len(s.terms[k.class]) > 0 {
+					j.apply(s, k, env[i], j.cols[i])
+				}
+			}
+		}
+	}
+}
+
+// survey reads one table.
+func (j *judge) survey(i int) surroundings {
+	t := &j.tables[i]
+	tokens := j.c.lex.tokens(t.Name, false)
+	lex := j.c.lex
+	e := surroundings{
+		health: lex.hasWord("health_table", tokens), card: lex.hasWord("card_table", tokens), log: lex.hasWord("log_table", tokens),
+		place: lex.hasWord("place", tokens), thing: lex.hasWord("thing", tokens),
+	}
+	if lex.hasWord("person_table", tokens) || lex.hasWord("person_table", lex.tokens(t.Comment, false)) {
+		e.person += 1.2
+	}
+	given, family, full := false, false, false
+	for _, s := range j.cols[i] {
+		best, w := j.top(s)
+		if w < 0.3 {
+			if looksLinked(s, lex) {
+				e.linked = true
+			}
+			continue
+		}
+		switch best {
+		case "contact.email", "contact.phone", "contact.street_address", "person.username":
+			e.person++
+		case "person.birth_date":
+			e.person += 1.3
+		case "person.first_name":
+			e.person++
+			given = true
+		case "person.last_name":
+			e.person++
+			family = true
+		case "person.name":
+			e.person++
+			full = true
+		case "fin.card_number", "fin.card_last4", "fin.card_cvv":
+			e.card = true
+		case "health.mrn", "health.icd10", "health.condition", "health.medication", "health.lab", "health.blood_type", "health.mbi":
+			if w > 1 {
+				e.health = true
+			}
+		case "person.gender", "person.marital_status", "hr.employee_id", "person.student_id":
+			e.person += 0.7
+		}
+		if best.group() == "id" && best != "id.vin" && best != "id.vehicle_plate" && best != "id.br_cnpj" && best != "id.us_ein" {
+			e.person++
+		}
+		if looksLinked(s, lex) {
+			e.linked = true
+		}
+	}
+	e.names = given && family || full && e.person >= 3.3
+	if e.names || given && family {
+		e.place = e.place && !e.names
+		e.thing = false
+	}
+	if lex.hasWord("person_table", tokens) && e.person >= 2.2 {
+		e.place, e.thing = false, false
+	}
+	e.lookup = t.Rows > 0 && t.Rows <= 300 && len(t.Columns) <= 5 && e.person < 1
+	return e
+}
+
+// looksLinked reports a column that is named like a key to a person.
+func looksLinked(s *scored, lex *lexicon) bool {
+	n := s.name.tokens
+	return len(n) >= 2 && (n[len(n)-1] == "id" || n[len(n)-1] == "uuid" || n[0] == "id") && lex.hasWord("person_table", n)
+}
+
+// top is a column's best class so far.
+func (j *judge) top(s *scored) (Class, float64) {
+	var best Class
+	w := 0.0
+	for _, k := range j.c.kinds {
+		if len(s.terms[k.class]) > 0 && !s.veto[k.class] {
+			if t := s.sum(k.class); t > w {
+				best, w = k.class, t
+			}
+		}
+	}
+	return best, w
+}
+
+// apply enters the context terms of one class.
+func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
+	switch {
+	case !k.person && k.class != "loc.geo" && k.class != "contact.phone" && k.class != "special.language" && k.class != "special.nationality":
+	case e.place && !e.names:
+		switch {
+		case k.class == "contact.phone" || k.class == "contact.email":
+			s.add(k.class, SourceSibling, PlaceTable, model.placeContext/2)
+		default:
+			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
+		}
+	case k.class == "contact.phone":
+	case e.person >= float64(model.personStrong)-0.5:
+		s.add(k.class, SourceSibling, PersonTable, model.personContext)
+	case e.person >= 1 || e.linked:
+		s.add(k.class, SourceSibling, PersonTable, model.personContext*0.5)
+	case e.thing:
+		s.add(k.class, SourceSibling, ThingTable, model.thingContext)
+	case k.class != "loc.geo":
+		s.add(k.class, SourceSibling, NoPerson, model.noPerson)
+	}
+	if e.lookup && (k.person || k.class == "special.language" || k.class.group() == "special" || k.class == "health.condition" || k.class == "health.medication" || k.class == "health.icd10") {
+		s.add(k.class, SourceSibling, ReferenceTable, model.referenceTable)
+	}
+	j.groups(s, k, e, siblings)
+}
+
+// groups enters card, health and pair evidence.
+func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
+	if e.card && (k.class == "fin.card_cvv" || k.class == "fin.card_expiry" || k.class == "fin.card_last4" || k.class == "fin.card_number") && s.name.classes[k.class].weight > 0 {
+		s.add(k.class, SourceSibling, CardGroup, model.cardContext)
+	}
+	if k.health && e.health {
+		s.add(k.class, SourceSibling, HealthGroup, model.healthContext)
+	}
+	if k.class == "health.service_date" && !e.health {
+		s.add(k.class, SourceSibling, HealthGroup, -3)
+	}
+	if (k.class == "health.vitals" || k.class == "health.lab") && !e.health && s.name.classes[k.class].weight < model.nameStrong {
+		s.add(k.class, SourceSibling, HealthGroup, -2)
+	}
+	switch k.class {
+	case "loc.geo":
+		if j.paired(s, siblings) {
+			s.add(k.class, SourceSibling, PairSibling, model.pairContext)
+		}
+	case "person.first_name", "person.last_name":
+		other := Class("person.last_name")
+		if k.class == other {
+			other = "person.first_name"
+		}
+		for _, o := range siblings {
+			if o != s && o.sum(other) > 0 && len(o.terms[other]) > 0 && o.name.strong == other {
+				s.add(k.class, SourceSibling, PairSibling, 1)
+				return
+			}
+		}
+	case "fin.sort_code", "fin.bank_account":
+		other := Class("fin.bank_account")
+		if k.class == other {
+			other = "fin.sort_code"
+		}
+		for _, o := range siblings {
+			if o != s && len(o.terms[other]) > 0 && o.name.classes[other].weight > 3 {
+				s.add(k.class, SourceSibling, PairSibling, 1.5)
+				return
+			}
+		}
+	case "secret.security_answer":
+		for _, o := range siblings {
+			if o != s && strings.Contains(strings.ToLower(o.col.Name), "question") && strings.Contains(strings.ToLower(s.col.Name), "answer") {
+				s.add(k.class, SourceSibling, PairSibling, model.pairContext)
+				return
+			}
+		}
+	}
+}
+
+// paired finds the other half of latitude and longitude.
+func (j *judge) paired(s *scored, siblings []*scored) bool {
+	for _, o := range siblings {
+		if o == s || len(o.terms["loc.geo"]) == 0 || o.p.family != s.p.family {
+			continue
+		}
+		if o.name.classes["loc.geo"].weight > 0 && s.name.classes["loc.geo"].weight > 0 {
+			return true
+		}
+		if o.p.number.decimals4 > 0 && s.p.number.decimals4 > 0 && o.sum("loc.geo") > model.priorSpecific+2 && (o.name.opaque || s.name.opaque) && !strings.EqualFold(o.col.Name, s.col.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// propagate lets foreign keys, views and partitions inherit the class of the column they show.
+func (j *judge) propagate() {
+	at := map[Target]*scored{}
+	for i := range j.tables {
+		for k := range j.tables[i].Columns {
+			at[Target{j.tables[i].Schema, j.tables[i].Name, j.tables[i].Columns[k].Name}] = j.cols[i][k]
+		}
+	}
+	for i := range j.tables {
+		for _, s := range j.cols[i] {
+			for _, ref := range []Target{s.col.References, s.col.Via} {
+				base := at[ref]
+				if base == nil || base == s || base.col.Surrogate {
+					continue
+				}
+				class, w := j.top(base)
+				if class == "" || w <= 0 || class == "json.pii" && s.p.family != base.p.family {
+					continue
+				}
+				if len(s.terms[class]) == 0 {
+					s.add(class, SourcePrior, PriorOf, j.c.byClass[class].prior)
+				}
+				weight := model.keyReference
+				if ref == s.col.Via {
+					weight += 4
+				}
+				s.terms[class] = append(s.terms[class], Evidence{
+					Source: SourceKey, What: KeyReference, Weight: weight,
+					Via: Ident(ref.Schema + "." + ref.Table + "." + ref.Column),
+				})
+				if isPassword(class) {
+					s.note, s.sev = base.note, base.sev
+				}
+			}
+		}
+	}
+	j.copies()
+}
+
+// copies gives undecided columns in history, audit and staging copies the class of the same name and type elsewhere.
+func (j *judge) copies() {
+	type key struct{ table, name, typ string }
+	known := map[key]Class{}
+	for i := range j.tables {
+		for _, s := range j.cols[i] {
+			if class, w := j.top(s); w > 2 && class != "json.pii" && class != "text.pii" {
+				known[key{j.tables[i].Name, s.col.Name, s.col.Type}] = class
+			}
+		}
+	}
+	for i := range j.tables {
+		base := copyBase(j.tables[i].Name)
+		if base == "" {
+			continue
+		}
+		for _, s := range j.cols[i] {
+			class, ok := known[key{base, s.col.Name, s.col.Type}]
+			if !ok {
+				continue
+			}
+			if best, w := j.top(s); best == class && w > 0 || s.veto[class] {
+				continue
+			}
+			if len(s.terms[class]) == 0 {
+				s.add(class, SourcePrior, PriorOf, j.c.byClass[class].prior)
+			}
+			s.terms[class] = append(s.terms[class], Evidence{Source: SourceSibling, What: CopyOf, Weight: model.copyOf, Via: Ident(base + "." + s.col.Name)})
+		}
+	}
+}
+
+// copyBase strips the words that mark a copy.
+func copyBase(name string) string {
+	for _, w := range []string{"_history", "_hist", "_audit", "_staging", "_stage", "_stg", "_backup", "_bak", "_old", "_archive", "_log", "_copy", "_tmp"} {
+		if b, ok := strings.CutSuffix(name, w); ok {
+			return b
+		}
+	}
+	for _, w := range []string{"stg_", "staging_", "tmp_", "old_", "bak_", "hist_", "audit_", "raw_"} {
+		if b, ok := strings.CutPrefix(name, w); ok {
+			return b
+		}
+	}
+	return ""
+}
+
+// countriesOf collects votes for countries from values and from the language of column names: shares, and the total under "".
+func (c *Classifier) countriesOf(tables []Table, opt Options) map[string]float64 {
+	out := map[string]float64{}
+	if len(opt.Countries) > 0 {
+		for _, cc := range opt.Countries {
+			out[strings.ToUpper(cc)] = 1
+		}
+		out[""] = 10
+		return out
+	}
+	total := 0.0
+	for i := range tables {
+		for k := range tables[i].Columns {
+			p := tables[i].Columns[k].Profile
+			if p == nil || p.tested == 0 {
+				continue
+			}
+			for cc, n := range p.regions {
+				if cc != "+" && n*4 >= p.tested || cc != "+" && n >= 5 {
+					w := float64(n) / float64(p.tested)
+					out[cc] += w
+					total += w
+				}
+			}
+		}
+	}
+	c.languageVotes(tables, out, &total)
+	for cc := range out {
+		out[cc] /= max(total, 1)
+	}
+	out[""] = total
+	return out
+}
+
+// languageVotes lets column names in one language speak for its countries.
+func (c *Classifier) languageVotes(tables []Table, out map[string]float64, total *float64) {
+	lands := map[string][]string{
+		"de": {"DE", "AT", "CH"}, "fr": {"FR", "BE", "CH", "CA"}, "es": {"ES", "MX", "AR", "CO"}, "pt": {"BR", "PT"}, "it": {"IT"}, "nl": {"NL", "BE"}, "pl": {"PL"}, "tr": {"TR"}, "ru": {"RU"},
+	}
+	for i := range tables {
+		seen := map[string]int{}
+		for k := range tables[i].Columns {
+			langs := map[string]bool{}
+			for _, h := range c.lex.readName(tables[i].Columns[k].Name, nil).classes {
+				if h.weight >= model.nameStrong {
+					langs[h.lang] = true
+				}
+			}
+			if len(langs) == 1 {
+				for l := range langs {
+					seen[l]++
+				}
+			}
+		}
+		for l, n := range seen {
+			if n >= 2 && lands[l] != nil {
+				for _, cc := range lands[l] {
+					out[cc] += 0.7
+					*total += 0.7
+				}
+			}
+		}
+	}
+}

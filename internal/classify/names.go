@@ -1,0 +1,297 @@
+package classify
+
+import "strings"
+
+// nameReading is what the words of an identifier say: the strength per class, and which negative word was met.
+type nameReading struct {
+	classes map[Class]nameHit
+	negated map[Class]wordKind // class whose stem stands next to a negative word
+	strong  Class              // the class the name says most clearly, if any
+	opaque  bool               // no token was understood
+	note    bool               // a free-text word (comment, remarks)
+	tokens  []string
+}
+
+type nameHit struct {
+	reason Reason
+	weight float64
+	lang   string
+}
+
+// match is a phrase found in a name.
+type match struct {
+	from, to int
+	entries  []entry
+}
+
+const noteClass Class = "text.note"
+
+// readName reads a column's name. tableTokens are words of the table that the column may repeat.
+func (l *lexicon) readName(name string, tableTokens []string) nameReading {
+	best := l.readTokens(l.tokens(name, false))
+	if fold(name, true) != fold(name, false) {
+		best.merge(l.readTokens(l.tokens(name, true)))
+	}
+	if rest := dropRepeats(best.tokens, tableTokens); rest != nil {
+		r := l.readTokens(rest)
+		for c, h := range r.classes {
+			h.weight = min(h.weight, model.nameStrong)
+			r.classes[c] = h
+		}
+		best.merge(r)
+	}
+	for c := range best.negated {
+		if best.classes[c].weight >= model.nameWhole {
+			delete(best.negated, c)
+		}
+	}
+	best.pickStrong()
+	return best
+}
+
+// dropRepeats leaves out leading tokens that repeat the table's name; nil when nothing was dropped or nothing is left.
+func dropRepeats(tokens, table []string) []string {
+	n := 0
+	for n < len(tokens)-1 {
+		found := false
+		for _, t := range table {
+			if t == tokens[n] || singular(t) == tokens[n] {
+				found = true
+			}
+		}
+		if !found {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	return tokens[n:]
+}
+
+func (r *nameReading) merge(o nameReading) {
+	for c, h := range o.classes {
+		if h.weight > r.classes[c].weight {
+			r.classes[c] = h
+			delete(r.negated, c)
+		}
+	}
+	r.note = r.note || o.note
+	r.opaque = r.opaque && o.opaque
+}
+
+func (r *nameReading) pickStrong() {
+	top := model.nameSaysOther
+	for c, h := range r.classes {
+		if _, neg := r.negated[c]; neg {
+			continue
+		}
+		if h.weight > top || h.weight == top && r.strong != "" && c < r.strong {
+			r.strong, top = c, h.weight
+		}
+	}
+}
+
+func (l *lexicon) readTokens(tokens []string) nameReading {
+	r := nameReading{classes: map[Class]nameHit{}, negated: map[Class]wordKind{}, tokens: tokens, opaque: true}
+	matches := l.matches(tokens)
+	covered := make([]bool, len(tokens))
+	for _, m := range matches {
+		for i := m.from; i < m.to; i++ {
+			covered[i] = true
+		}
+		r.opaque = false
+	}
+	for i, t := range tokens {
+		if k := l.words[t]; !covered[i] && k != wordUnknown && k != wordNeutral {
+			r.opaque = false
+		}
+	}
+	for _, m := range matches {
+		l.weigh(&r, tokens, covered, m, len(matches))
+	}
+	return r
+}
+
+// matches finds phrases, longest first, without overlap.
+func (l *lexicon) matches(tokens []string) []match {
+	var out []match
+	for i := 0; i < len(tokens); {
+		found := false
+		for n := min(l.longest, len(tokens)-i); n > 0 && !found; n-- {
+			if e := l.phrases[strings.Join(tokens[i:i+n], " ")]; e != nil {
+				out = append(out, match{i, i + n, e})
+				i += n
+				found = true
+			}
+		}
+		if !found {
+			i++
+		}
+	}
+	return out
+}
+
+// weigh enters what one phrase says, given what stands around it.
+func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match, phrases int) {
+	unknown, neutral := 0, 0
+	for i, t := range tokens {
+		if i >= m.from && i < m.to {
+			continue
+		}
+		switch k, isDigit := l.words[t], t[0] >= '0' && t[0] <= '9'; {
+		case isDigit || k == wordNeutral && !covered[i]:
+			neutral++
+		case covered[i]:
+			if k == wordNeutral || !l.strongAnywhere(t) {
+				neutral++
+			} else {
+				unknown++
+			}
+		default:
+			unknown++
+		}
+	}
+	for _, e := range m.entries {
+		if e.class == noteClass {
+			r.note = r.note || m.to == len(tokens) || strings.Contains(headFirst, e.lang)
+			continue
+		}
+		romance := strings.Contains(headFirst, " "+e.lang+" ")
+		head := m.to == len(tokens) || romance && m.from == 0
+		h := nameHit{lang: e.lang}
+		switch {
+		case e.weak && unknown == 0:
+			h.reason, h.weight = NameWeak, model.nameWeak
+		case e.weak:
+			h.reason, h.weight = NameWeak, model.nameWeakMixed
+		case unknown == 0 && neutral == 0:
+			h.reason, h.weight = NameWhole, model.nameWhole
+		case unknown == 0:
+			h.reason, h.weight = NameStrong, model.nameStrong
+		case head:
+			h.reason, h.weight = NameStrongHead, model.nameStrongHead
+		default:
+			h.reason, h.weight = NameStrongMixed, model.nameStrongMixed
+		}
+		if !head && phrases > 1 && unknown > 0 {
+			h.weight *= model.nameNotHead
+		}
+		if k := l.negation(tokens, covered, m, e, romance); k != wordUnknown {
+			r.negated[e.class] = k
+			h.weight = 0
+		}
+		if old, ok := r.classes[e.class]; !ok || h.weight > old.weight {
+			r.classes[e.class] = h
+			if h.weight > 0 {
+				delete(r.negated, e.class)
+			}
+		}
+	}
+}
+
+func (l *lexicon) strongAnywhere(t string) bool {
+	for _, e := range l.phrases[t] {
+		if !e.weak {
+			return true
+		}
+	}
+	return false
+}
+
+// negation looks at the words around a phrase for one that makes the column about the datum instead of the datum.
+func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, romance bool) wordKind {
+	kindAt := func(i int) wordKind {
+		if i < 0 || i >= len(tokens) || covered[i] && l.strongAnywhere(tokens[i]) {
+			return wordUnknown
+		}
+		return l.words[tokens[i]]
+	}
+	next := m.to
+	for next < len(tokens) && kindAt(next) == wordNeutral && !covered[next] && tokens[next] != "id" {
+		next++
+	}
+	switch k := kindAt(next); k {
+	case wordTime, wordCount, wordKindOf, wordSwitch:
+		if k == wordSwitch && byNameBoolean(e.class) {
+			break
+		}
+		return k
+	case wordFile:
+		if e.class.group() != "secret" {
+			return k
+		}
+	case wordNeutral:
+		if tokens[next] == "id" && next == len(tokens)-1 && referenced(e.class) {
+			return wordKindOf
+		}
+	}
+	for i := range m.from {
+		switch k := kindAt(i); k {
+		case wordSwitch:
+			if (tokens[i] == "is" || tokens[i] == "has" || tokens[i] == "can" || tokens[i] == "needs" || tokens[i] == "allow") && !byNameBoolean(e.class) {
+				return k
+			}
+		case wordCount:
+			if t := tokens[i]; t == "count" || t == "min" || t == "max" || t == "cnt" || t == "avg" || t == "average" || t == "limit" || t == "anzahl" {
+				return k
+			}
+		case wordKindOf:
+			if romance || tokens[i] == "typ" || tokens[i] == "art" || tokens[i] == "rodzaj" || tokens[i] == "type" {
+				return k
+			}
+		case wordSubject:
+			if i == m.from-1 && aboutSubject(e) {
+				return k
+			}
+		case wordFile:
+			if i == m.from-1 && aboutSubject(e) {
+				return k
+			}
+		}
+	}
+	if e.class.group() == "secret" || e.class == "net.device_id" || e.class == "bio.fingerprint" {
+		for i, t := range tokens {
+			if !covered[i] && l.tables["file"][t] {
+				return wordFile
+			}
+		}
+	}
+	return wordUnknown
+}
+
+// byNameBoolean lists the classes whose boolean columns count by name, so that is_ and has_ do not speak against them.
+func byNameBoolean(c Class) bool { return c.group() == "special" || c == "health.disability" }
+
+// referenced lists the classes of which a trailing "id" means a key into another table.
+func referenced(c Class) bool {
+	switch c.group() {
+	case "contact", "special", "health", "loc", "bio":
+		return true
+	case "person":
+		return c != "person.student_id" && c != "person.username"
+	}
+	return c == "fin.card_number" || c == "fin.bank_account" || c == "fin.balance" || c == "fin.salary"
+}
+
+// aboutSubject lists the classes that a company, a branch or a product has as well as a person.
+func aboutSubject(e entry) bool {
+	switch e.class {
+	case "person.name", "contact.city", "contact.street_address", "contact.country", "contact.region", "person.job_title", "person.age", "special.language":
+		return true
+	case "person.first_name", "person.last_name":
+		return e.weak
+	}
+	return false
+}
+
+// hasWord reports whether any token of a name is in the word list of the kind.
+func (l *lexicon) hasWord(list string, tokens []string) bool {
+	for _, t := range tokens {
+		if l.tables[list][t] || l.tables[list][singular(t)] {
+			return true
+		}
+	}
+	return false
+}
