@@ -146,13 +146,16 @@ func Start(t testing.TB, major int, options ...Option) *Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() && testing.Verbose() {
-			t.Logf("server log:\n%s", c.Log())
+		if log := c.Log(); t.Failed() && testing.Verbose() {
+			t.Logf("end of the server's log:\n%s", log[max(0, len(log)-loggedTail):])
 		}
 		c.Stop()
 	})
 	return c
 }
+
+// loggedTail is how much of a server's log a failed test shows.
+const loggedTail = 4000
 
 // settings is what a cluster can be asked for.
 type settings struct {
