@@ -90,10 +90,10 @@ func (s *Session) Accept(ctx context.Context) error {
 	s.a.loggedIn()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.accepted = true // the trail says so, and gets the end too
 	if s.ending != nil {
 		return &Refusal{Code: s.ending.Code, Message: s.ending.Message, Hint: s.ending.Hint}
 	}
-	s.accepted = true
 	return nil
 }
 

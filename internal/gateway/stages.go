@@ -147,11 +147,8 @@ func (c *Claimed) Failed(ctx context.Context, cause error) error {
 	g := c.a.g
 	reason := "malformed"
 	var f *identity.Failure
-	switch {
-	case errors.As(cause, &f):
+	if errors.As(cause, &f) {
 		reason = f.Reason
-	case cause != nil && !errors.Is(cause, identity.ErrMalformed):
-		reason = "broken off"
 	}
 	code := CodeAuthentication
 	if g.throttle.Failed(c.a.facts.Address, c.claim.User, g.config.Clock.Now()) || c.locked {

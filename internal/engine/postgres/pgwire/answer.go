@@ -25,6 +25,8 @@ type answer struct {
 	message, rule, hint string
 	event               string
 	position            int
+	stale               string // a prepared statement to be taken off the server
+	isStale             bool
 }
 
 // append writes the answer as an ErrorResponse.

@@ -169,6 +169,7 @@ func (s *session) describe(ctx context.Context, whole []byte) error {
 		return s.refuse(ctx, 'D', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
 	e := &entry{kind: kDescribe, started: s.clock.Now()}
+	var of *statement
 	if variant == 'S' {
 		st, err := s.statement(name, nil)
 		switch {
@@ -179,7 +180,7 @@ func (s *session) describe(ctx context.Context, whole []byte) error {
 		case st.generation != s.profile().World.Generation:
 			return s.refuseStale(ctx, name, st)
 		}
-		e.redacted = st.redacted
+		of = st
 	} else {
 		po, a, err := s.livePortal(name, nil)
 		if err != nil {
@@ -188,8 +189,9 @@ func (s *session) describe(ctx context.Context, whole []byte) error {
 		if a != nil {
 			return s.refuse(ctx, 'D', nil, a, refusedEvent("unknown_name"))
 		}
-		e.redacted = po.redacted
+		of = po.statement
 	}
+	e.redacted, e.shaped = of.redacted, of
 	if err := s.push(e); err != nil {
 		return err
 	}
@@ -212,6 +214,7 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 	}
 	e := &entry{
 		kind: kExecute, event: po.bound, redacted: po.redacted, command: po.command, copyIn: po.copyIn, started: s.clock.Now(),
+		shaped: po.statement,
 	}
 	if len(po.effects) > 0 {
 		touches, a, err := s.effectsOf(po.statement, po.effects, 0, e)
@@ -310,6 +313,11 @@ func (s *session) refuse(ctx context.Context, kind byte, name []byte, a *answer,
 	}
 	s.totals.refused.Add(1)
 	a.event = id
+	if a.isStale {
+		if err := s.forget(a.stale); err != nil {
+			return err
+		}
+	}
 	e := &entry{kind: kQuery, answer: a, started: s.clock.Now()}
 	if kind != 'Q' {
 		e.kind = kParse
@@ -329,14 +337,18 @@ func (s *session) refuse(ctx context.Context, kind byte, name []byte, a *answer,
 	return nil
 }
 
-// refuseStale refuses a statement that was prepared under a policy that is no longer in force, and takes it off the server,
-// so that a driver can prepare it again under its name (ENF-46).
-func (s *session) refuseStale(ctx context.Context, name string, st *statement) error {
+// forget takes a statement off the server, so that a driver can prepare it again under its name.
+func (s *session) forget(name string) error {
 	e := &entry{kind: kClose, injected: true, started: s.clock.Now(), delta: delta{op: dropStatement, name: name}}
 	if err := s.push(e); err != nil {
 		return err
 	}
 	s.in.out = appendClose(s.in.out, 'S', name)
+	return nil
+}
+
+// refuseStale refuses a statement that was prepared under a policy that is no longer in force (ENF-46).
+func (s *session) refuseStale(ctx context.Context, name string, st *statement) error {
 	ev := decisionEvent(st)
 	ev.Verdict, ev.Reason = verdictRefuse, "policy_changed"
 	return s.refuse(ctx, 'B', nil, staleStatement(name), ev)

@@ -115,6 +115,7 @@ func (s *session) relay() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answered := p.answered
+scan:
 	for o.pos < o.n {
 		b := o.buf[o.pos:o.n]
 		if o.stream > 0 {
@@ -134,6 +135,19 @@ func (s *session) relay() error {
 			e := p.front()
 			if e == nil || e.kind != kQuery && e.kind != kExecute || e.answer != nil {
 				return s.broken("sent data that nobody asked for")
+			}
+			if b[0] == 'D' {
+				if declared < 6 {
+					return s.broken("sent a row that cannot be read")
+				}
+				if len(b) < headerSize+2 {
+					break scan
+				}
+				if !e.fits(int(binary.BigEndian.Uint16(b[headerSize:]))) {
+					return s.alarmLocked(gateway.Ending{
+						Code: gateway.CodeTripwire, Message: "the result was withheld: it has another shape than was described",
+					})
+				}
 			}
 			e.rows++
 			e.bytes += declared + 1
@@ -161,6 +175,18 @@ func (s *session) relay() error {
 		p.changed.Broadcast()
 	}
 	return nil
+}
+
+// fits says whether a row has as many columns as were described (PRO-72). What an EXECUTE yields is its own affair, because
+// the statement behind the name may have become another.
+func (e *entry) fits(columns int) bool {
+	switch {
+	case e.kind == kQuery:
+		return columns+1 == e.fields
+	case e.shaped == nil || e.shaped.fields == 0 || len(e.shaped.effects) > 0:
+		return true
+	}
+	return columns+1 == e.shaped.fields
 }
 
 // replace puts what append writes in place of the message at hand; the caller returns drop. What is kept before it goes
@@ -250,10 +276,16 @@ func (s *session) answerOf(kind byte, body []byte) (fate, error) {
 	case kind == 't' && e.kind == kDescribe:
 		return pass, nil
 	case kind == 'n' && e.kind == kDescribe:
+		e.shaped.fields = 1
 		p.pop()
 		return pass, nil
 	case kind == 'T' && (e.kind == kDescribe || e.kind == kQuery):
+		if len(body) < 2 {
+			return drop, s.broken("sent a row description that cannot be read")
+		}
+		e.fields = int(binary.BigEndian.Uint16(body)) + 1
 		if e.kind == kDescribe {
+			e.shaped.fields = e.fields
 			p.pop()
 		}
 		return pass, s.tripwire(body)
@@ -476,9 +508,6 @@ func (s *session) pinMoved(name string) error {
 // that the guard or the wall has failed; nothing of the result goes out (ENF-69, PRO-72).
 func (s *session) tripwire(body []byte) error {
 	protected := s.profile().Protected
-	if len(body) < 2 {
-		return s.broken("sent a row description that cannot be read")
-	}
 	fields := int(binary.BigEndian.Uint16(body))
 	rest := body[2:]
 	const afterName = 18 // OID, attnum, type OID, length, modifier, format

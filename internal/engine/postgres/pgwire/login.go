@@ -260,6 +260,9 @@ func (n *negotiation) identify(ctx context.Context, start *startup) (*gateway.Id
 	} else {
 		proof, err = claimed.FromTransport()
 	}
+	if isGone(err) {
+		return nil, err // psql comes without a password first, and leaves to ask for one: that is no guess
+	}
 	if err != nil {
 		refusal := claimed.Failed(ctx, err)
 		if errors.Is(err, identity.ErrNotYou) {

@@ -198,6 +198,7 @@ func unknownStatement(name string) *answer {
 }
 
 func staleStatement(name string) *answer {
+	stale := name
 	if name == "" {
 		name = "the unnamed statement"
 	} else {
@@ -205,7 +206,7 @@ func staleStatement(name string) *answer {
 	}
 	return &answer{
 		state: "26000", message: name + " was prepared under an earlier policy",
-		rule: "The policy has changed since.", hint: "prepare it again",
+		rule: "The policy has changed since.", hint: "prepare it again", stale: stale, isStale: true,
 	}
 }
 

@@ -32,6 +32,9 @@ type statement struct {
 	effects    []pgsql.Effect
 	empty      bool
 	copyIn     bool
+	// fields is the number of result columns that the server last described, plus one; 0: not described. It is guarded by
+	// the pipeline.
+	fields int
 	// event is the decision's, until the first Bind of the same pipeline has used it. Only the client's goroutine looks.
 	event string
 	epoch uint64
@@ -106,7 +109,9 @@ type entry struct {
 	rows, bytes int64
 	state       string // SQLSTATE
 	done        int    // CommandCompletes of a Query so far
-	delta       delta  // zero op: none
+	fields      int    // columns of the result at hand, plus one
+	shaped      *statement
+	delta       delta // zero op: none
 	more        []delta
 }
 
