@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // InitOptions says for whom InitSQL writes.
@@ -14,6 +15,7 @@ type InitOptions struct {
 	// Verifiers of the passwords of both; a placeholder is printed where one is empty.
 	ProvisionerVerifier, GrantorVerifier string
 	Owners                               []string // owners of the tables to protect
+	SuperOwners                          []string // those of them that are superusers: the provisioner must not become one by membership
 	Adopt                                []string // existing login roles that will become identity roles
 }
 
@@ -23,7 +25,7 @@ func InitSQL(o InitOptions) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	admin, grantor, db := quoteIdent(o.Provisioner), quoteIdent(o.Grantor), quoteIdent(o.Database)
-	line("-- Run as a superuser in database %s. It makes two logins and changes no right of anybody else.", o.Database)
+	line("-- Run as a superuser in database %s. It makes two logins and changes no right of anybody else.", comment(o.Database))
 	line("")
 	line("-- The provisioner, for postern plan and apply: makes roles, schemas and row policies.")
 	if o.Major < 16 {
@@ -32,16 +34,21 @@ func InitSQL(o InitOptions) string {
 	line("CREATE ROLE %s LOGIN CREATEROLE PASSWORD %s;", admin, verifierOr(o.ProvisionerVerifier))
 	line("GRANT CREATE ON DATABASE %s TO %s;", db, admin)
 	line("GRANT CONNECT ON DATABASE %s TO %s WITH GRANT OPTION;", db, admin)
-	if len(o.Owners) == 0 {
+	if len(o.Owners)+len(o.SuperOwners) == 0 {
 		line("-- For each owner of tables to protect: GRANT owner TO %s%s;", admin, membershipOptions(o.Major))
 	}
 	for _, owner := range o.Owners {
-		line("-- Member of the owner %s: row policies and column grants are the owner's to give.", owner)
+		line("-- Member of the owner %s: row policies and column grants are the owner's to give.", comment(owner))
 		line("GRANT %s TO %s%s;", quoteIdent(owner), admin, membershipOptions(o.Major))
+	}
+	for _, owner := range o.SuperOwners {
+		line("-- %s owns tables and is a superuser: membership would make the provisioner one too. Give the tables an owner of", comment(owner))
+		line("-- their own first, and the provisioner membership in it:")
+		line("--   CREATE ROLE app_owner NOLOGIN;  ALTER TABLE … OWNER TO app_owner;  GRANT app_owner TO %s%s;", comment(admin), membershipOptions(o.Major))
 	}
 	for _, role := range o.Adopt {
 		if o.Major >= 16 {
-			line("-- %s becomes the login of a subject (adopt: true).", role)
+			line("-- %s becomes the login of a subject (adopt: true).", comment(role))
 			line("GRANT %s TO %s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;", quoteIdent(role), admin)
 		}
 	}
@@ -53,6 +60,16 @@ func InitSQL(o InitOptions) string {
 	line("CREATE ROLE %s LOGIN CREATEROLE PASSWORD %s;", grantor, verifierOr(o.GrantorVerifier))
 	line("GRANT CONNECT ON DATABASE %s TO %s;", db, grantor)
 	return b.String()
+}
+
+// comment keeps a name on the line of the comment it stands in: a superuser runs what comes after a line end.
+func comment(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return '?'
+		}
+		return r
+	}, name)
 }
 
 func verifierOr(v string) string {
