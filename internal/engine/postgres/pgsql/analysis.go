@@ -24,6 +24,8 @@ type analysis struct {
 	judged map[proto.Message]struct{}
 
 	touches  []*touching // of the current statement
+	effects  []Effect    // of functions in the current statement
+	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
 	location int32       // the last byte offset passed, for refusals that have none of their own
 }
 

@@ -199,6 +199,7 @@ func (a *analysis) used(it *item, name string) {
 	a.reading(it)
 	if i := slices.Index(it.names, name); i >= 0 && i < len(it.rel.Columns) {
 		it.touch.column(it.rel.Columns[i].Name)
+		a.keepMasksOut(it.rel, it.rel.Columns[i:i+1])
 	}
 }
 
@@ -219,8 +220,27 @@ func (a *analysis) reading(it *item) {
 	}
 }
 
+// keepMasksOut refuses SET notes = ssn: it would store what the mask shows over a real value. Nothing leaks that way, but
+// the data is lost.
+func (a *analysis) keepMasksOut(rel *Relation, columns []Column) {
+	if !a.setting {
+		return
+	}
+	for _, c := range columns {
+		if c.Mask != "" {
+			a.refuse(-1, Refusal{Reason: ReasonMaskedValue, Object: rel.Name.String() + "." + quoteIdent(c.Name), Dataset: rel.Dataset,
+				Message: fmt.Sprintf("column %s of %s is shown masked and cannot be stored in another", quoteIdent(c.Name), rel.Name),
+				Detail:  "The mask would be written, not the value."})
+			return
+		}
+	}
+}
+
 func (a *analysis) usedWhole(it *item, level *scope) {
 	a.reading(it)
+	if it.rel != nil {
+		a.keepMasksOut(it.rel, it.rel.Columns)
+	}
 	it.touch.all()
 	if level != nil && level.collect {
 		it.whole = true

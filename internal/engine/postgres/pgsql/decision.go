@@ -52,7 +52,7 @@ const (
 	CloseCursor                          // CLOSE Name
 	DiscardAll                           // DISCARD ALL: statements, cursors, temp
 	EndTransaction                       // COMMIT, ROLLBACK
-	SetVariable                          // SET Name
+	SetVariable                          // SET, RESET or set_config of Name; "all" is RESET ALL, which the pins must follow (ENF-49)
 )
 
 // Effect is one change of, or need for, a name of the session.

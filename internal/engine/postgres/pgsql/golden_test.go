@@ -15,13 +15,18 @@ type goldenCase struct {
 	title, options, input, output string
 }
 
-func readGolden(t *testing.T, file string) (head string, cases []goldenCase) {
+func readFile(t testing.TB, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := strings.Split("\n"+string(text), "\n== ")
+	return string(text)
+}
+
+func readGolden(t *testing.T, file string) (head string, cases []goldenCase) {
+	t.Helper()
+	blocks := strings.Split("\n"+readFile(t, file), "\n== ")
 	head = strings.TrimSpace(blocks[0])
 	for _, b := range blocks[1:] {
 		line, rest, _ := strings.Cut(b, "\n")

@@ -17,6 +17,7 @@ const (
 	ReasonCatalog          Reason = "catalog_not_allowed"     // a system catalog that is not readable
 	ReasonAction           Reason = "action_not_admitted"     // the relation is admitted, not for this action
 	ReasonColumn           Reason = "column_not_writable"     // the column may not be inserted or updated
+	ReasonMaskedValue      Reason = "masked_value"            // a masked value would be stored over a real one
 	ReasonColumnUnknown    Reason = "column_unknown"          // no such column, or no such table in scope
 	ReasonSystemColumn     Reason = "system_column"           // ctid, xmin and so on of a protected relation
 	ReasonAmbiguous        Reason = "ambiguous_reference"     // a qualified reference that cannot be kept apart after the rewrite
@@ -33,6 +34,18 @@ const (
 	ReasonRoundTrip        Reason = "statement_not_canonical" // the rewritten text does not mean what was judged
 	ReasonInternal         Reason = "internal_error"          // a defect of the guard: refused, never sent
 )
+
+// Reasons lists every reason code there is, in the order of the documentation.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonSyntax, ReasonLimit, ReasonMultiple, ReasonStatement, ReasonConstruct,
+		ReasonRelationUnknown, ReasonRelation, ReasonCatalog, ReasonAction, ReasonColumn,
+		ReasonMaskedValue, ReasonColumnUnknown, ReasonSystemColumn, ReasonAmbiguous, ReasonFunction,
+		ReasonFunctionArgument, ReasonOperator, ReasonType, ReasonSetting, ReasonSettingValue,
+		ReasonCopy, ReasonExplain, ReasonTemporary, ReasonLock, ReasonRoundTrip,
+		ReasonInternal,
+	}
+}
 
 // The SQLSTATEs of refusals (PRO-99).
 const (

@@ -208,7 +208,24 @@ func isStar(n *pg.Node) bool {
 func (a *analysis) from(list []*pg.Node, sc *scope) {
 	for _, n := range list {
 		items := a.fromItem(n, sc)
+		a.distinctNames(items, sc)
 		sc.items = append(slices.Clip(sc.items), items...)
+	}
+}
+
+// distinctNames refuses a name that stands twice in FROM. public.orders and sales.orders can stand side by side in the
+// client's text, but their views would need the same alias.
+func (a *analysis) distinctNames(items []*item, sc *scope) {
+	for i, it := range items {
+		if it.alias == "" {
+			continue
+		}
+		same := func(other *item) bool { return other.alias == it.alias }
+		if slices.ContainsFunc(sc.items, same) || slices.ContainsFunc(items[:i], same) {
+			a.refuse(-1, Refusal{SQLState: stateAmbiguous, Reason: ReasonAmbiguous, Object: it.alias,
+				Message: fmt.Sprintf("table name %q specified more than once", it.alias),
+				Hint:    "Give the tables aliases and qualify columns with them."})
+		}
 	}
 }
 
@@ -322,6 +339,10 @@ func mergedShape(using []string, natural bool, left, right []*item) shape {
 
 func (a *analysis) functionItem(r *pg.RangeFunction, sc *scope) *item {
 	a.mark(r)
+	if len(r.Functions) == 0 {
+		a.misplaced(r)
+		return &item{}
+	}
 	var out shape
 	first := ""
 	for i, n := range r.Functions {

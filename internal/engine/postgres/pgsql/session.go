@@ -314,6 +314,7 @@ func (a *analysis) setConfig(n *pg.Node, f *pg.FuncCall) {
 	} else {
 		a.mayStand(name, []string{value})
 	}
+	a.effects = append(a.effects, Effect{Kind: SetVariable, Name: name})
 	f.Funcname = nameNodes("pg_catalog", "set_config")
 	a.nodeList(f.Args, nil)
 }

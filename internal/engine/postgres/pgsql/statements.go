@@ -14,8 +14,9 @@ func (a *analysis) statements(tree *pg.ParseResult) []Statement {
 		if a.refusal != nil {
 			break
 		}
-		a.touches, a.location = nil, raw.StmtLocation
+		a.touches, a.effects, a.location = nil, nil, raw.StmtLocation
 		st := a.statement(raw.Stmt)
+		st.Effects = append(st.Effects, a.effects...)
 		for _, t := range a.touches {
 			st.Touches = append(st.Touches, t.result())
 		}
@@ -299,6 +300,12 @@ func (a *analysis) copyStatement(c *pg.CopyStmt) Statement {
 			return st
 		}
 		a.selectStmt(q, nil)
+		for _, t := range a.touches {
+			if t.action != "select" {
+				a.refuse(-1, Refusal{Reason: ReasonCopy, Object: "COPY", Message: "COPY takes a query that only reads",
+					Detail: "INSERT, UPDATE and DELETE inside COPY are not available."})
+			}
+		}
 		return st
 	}
 	a.copyTable(c)

@@ -133,6 +133,15 @@ func (a *analysis) assigned(n *pg.Node, sc *scope, column func(string)) {
 	a.node(rt.Val, sc)
 }
 
+// set judges a list of assignments to existing rows.
+func (a *analysis) set(list []*pg.Node, sc *scope, rel *Relation, t *touching) {
+	a.setting = true
+	for _, n := range list {
+		a.assigned(n, sc, func(column string) { a.updateColumn(rel, column, t) })
+	}
+	a.setting = false
+}
+
 func (a *analysis) insertColumn(rel *Relation, column string, t *touching) {
 	a.writeColumn(rel, column, t, "insert", func(c Column) bool { return c.Insert })
 }
@@ -211,9 +220,7 @@ func (a *analysis) onConflict(c *pg.OnConflictClause, rv *pg.RangeVar, it *item,
 	excluded.names = excluded.shape.columns
 	level = &scope{outer: sc.outer, ctes: sc.ctes, items: []*item{it, excluded}}
 	t := a.touch(r, "update")
-	for _, n := range c.TargetList {
-		a.assigned(n, level, func(column string) { a.updateColumn(r.rel, column, t) })
-	}
+	a.set(c.TargetList, level, r.rel, t)
 	a.node(c.WhereClause, level)
 }
 
@@ -251,9 +258,7 @@ func (a *analysis) update(s *pg.UpdateStmt, sc *scope) shape {
 	t := a.touch(r, "update")
 	a.from(s.FromClause, sc)
 	sc.items = append([]*item{it}, sc.items...)
-	for _, n := range s.TargetList {
-		a.assigned(n, sc, func(column string) { a.updateColumn(r.rel, column, t) })
-	}
+	a.set(s.TargetList, sc, r.rel, t)
 	a.node(s.WhereClause, sc)
 	return a.returning(s.ReturningList, s.Relation, it, r, sc)
 }
@@ -322,9 +327,7 @@ func (a *analysis) mergeWhen(w *pg.MergeWhenClause, rv *pg.RangeVar, r resolved,
 	case pg.CmdType_CMD_UPDATE:
 		a.may(r.rel.Update, rv, r, "update", "UPDATE")
 		t := a.touch(r, "update")
-		for _, n := range w.TargetList {
-			a.assigned(n, sc, func(column string) { a.updateColumn(r.rel, column, t) })
-		}
+		a.set(w.TargetList, sc, r.rel, t)
 	case pg.CmdType_CMD_DELETE:
 		a.may(r.rel.Delete, rv, r, "delete from", "DELETE")
 		a.touch(r, "delete")
