@@ -306,3 +306,29 @@ func FuzzCompileFilter(f *testing.F) {
 		}
 	})
 }
+
+func TestExpectFilter(t *testing.T) {
+	t.Parallel()
+	e := Expectation{
+		Schemas: []string{"public", "sales"}, Tables: map[Name]bool{{"public", "assignments"}: true, {"sales", "orders"}: true},
+		Types: map[Name]bool{{"sales", "tier"}: true}, Attributes: map[string]string{"region": "E'U", "name": "ana"}, User: "probe",
+		Restrict: func(n Name) (string, bool, error) { return "active AND id > 1", n.Name == "assignments", nil },
+	}
+	for _, tc := range []struct{ in, want string }{
+		{"region = subject.region", "region = 'E''U'"},
+		{"lower(region) <> subject.region::text AND owner = current_user", "pg_catalog.lower(region) <> 'E''U'::text AND owner = 'probe'"},
+		{"id IN (SELECT customer_id FROM assignments a WHERE a.agent = subject.name)", "id IN (SELECT customer_id FROM (SELECT * FROM public.assignments WHERE active AND id > 1) a WHERE a.agent = 'ana')"},
+		{"EXISTS (SELECT 1 FROM orders WHERE orders.id = public.customers.id) AND t = 'x'::tier", "EXISTS (SELECT 1 FROM sales.orders WHERE orders.id = customers.id) AND t = 'x'::sales.tier"},
+	} {
+		got, missing, err := ExpectFilter(tc.in, e)
+		if err != nil || got != tc.want || len(missing) > 0 {
+			t.Errorf("got  %s\nwant %s (%v, missing %v)", got, tc.want, err, missing)
+		}
+	}
+	if _, missing, err := ExpectFilter("a = subject.nothere", e); err != nil || len(missing) != 1 {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+	if got, err := ExpectExpression("upper(value) || 'value'", "E Mail"); err != nil || got != `pg_catalog.upper("E Mail") || 'value'` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
