@@ -99,7 +99,12 @@ func (b *buffer) String() string {
 // New writes an installation for a database. The policy is a text with the placeholders of Site.fill in it.
 func New(t testing.TB, db *pgtest.DB, policy string) *Site {
 	t.Helper()
-	dir := t.TempDir()
+	return NewAt(t, db, t.TempDir(), policy)
+}
+
+// NewAt is New in a folder of the caller's.
+func NewAt(t testing.TB, db *pgtest.DB, dir, policy string) *Site {
+	t.Helper()
 	s := &Site{Dir: dir, Config: filepath.Join(dir, "postern.yaml"), CA: filepath.Join(dir, "ca.pem"), DB: db}
 	var err1 error
 	s.Port, err1 = pgtest.FreePort()
@@ -158,6 +163,20 @@ func (s *Site) verifier(t testing.TB, name string) string {
 		t.Fatalf("postern user hash: exit %d\n%s", r.Code, r.Stderr)
 	}
 	return strings.TrimSpace(r.Stdout)
+}
+
+// Command puts the command into a folder, as "postern", for scripts that type it, and returns the variable that their
+// environment needs for it.
+func Command(t testing.TB, folder string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(folder, "postern")); err != nil {
+		t.Fatal(err)
+	}
+	return asPostern + "=1"
 }
 
 // Result is what a command did.
