@@ -62,7 +62,7 @@ var rule = map[string]row{
 	"test/docs":    {tests: words("internal/cli")},
 	"test/attacks": {tests: words("test/site internal/engine/postgres internal/secret")},
 	"test/drivers": {tests: words("test/site")},
-	"test/bench":   {tests: words("test/site")},
+	"test/bench":   {tests: words("test/site internal/engine/postgres internal/secret")},
 }
 
 // foreign says which packages may use a module that is kept behind one door, and why others may.
