@@ -32,6 +32,7 @@ var rule = map[string]row{
 	"internal/audit":    {imports: words("internal/secret")},
 
 	// What works with the models.
+	"internal/scan":     {imports: words("internal/catalog")},
 	"internal/identity": {imports: words("internal/policy internal/secret")},
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/secret")},
@@ -57,12 +58,13 @@ var rule = map[string]row{
 
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
 	// attack runner derives the password of an identity role, which nobody is told.
-	"test/site":    {imports: words("internal/cli internal/pgtest")},
-	"test/house":   {},
-	"test/docs":    {tests: words("internal/cli")},
-	"test/attacks": {tests: words("test/site internal/engine/postgres internal/secret")},
-	"test/drivers": {tests: words("test/site")},
-	"test/bench":   {tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/site":     {imports: words("internal/cli internal/pgtest")},
+	"test/house":    {},
+	"test/docs":     {tests: words("internal/cli")},
+	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/classify": {tests: words("internal/classify")},
+	"test/drivers":  {tests: words("test/site")},
+	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
 
 // foreign says which packages may use a module that is kept behind one door, and why others may.
