@@ -1,0 +1,336 @@
+package classify
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/postern-sec/postern/internal/classify/checkdigit"
+)
+
+// until draws from a pattern until the published rule accepts; the rules themselves are held to their vectors elsewhere.
+func (g *generator) until(ok func(string) bool, draw func() string) string {
+	for {
+		if s := draw(); ok(s) {
+			return s
+		}
+	}
+}
+
+func (g *generator) yymmdd() string {
+	return fmt.Sprintf("%02d%02d%02d", g.between(0, 99), g.between(1, 12), g.between(1, 28))
+}
+
+func (g *generator) ddmmyy() string {
+	return fmt.Sprintf("%02d%02d%02d", g.between(1, 28), g.between(1, 12), g.between(0, 99))
+}
+
+func (g *generator) number(name, arg string) (string, bool) {
+	pat := func(p string) func() string { return func() string { return g.code(p) } }
+	switch name {
+	case "card":
+		return g.until(checkdigit.Luhn, pat(g.pick(w("4ddddddddddddddd 52dddddddddddddd 37ddddddddddddd 6011dddddddddddd")))), true
+	case "track2":
+		return ";" + g.until(checkdigit.Luhn, pat("4ddddddddddddddd")) + "=2911" + g.digits(10) + "?", true
+	case "expiry":
+		return fmt.Sprintf("%02d/%02d", g.between(1, 12), g.between(25, 32)), true
+	case "iban":
+		lengths := map[string]int{"DE": 18, "FR": 23, "ES": 20, "PL": 24}
+		body := g.digits(lengths[arg])
+		for i := 2; i < 99; i++ {
+			if s := fmt.Sprintf("%s%02d%s", arg, i, body); checkdigit.IBAN(s) {
+				return s, true
+			}
+		}
+		return "", false
+	case "bic":
+		return g.code("AAAA") + g.pick(w("DE FR US GB")) + g.code("AdXXX"[:2]), true
+	case "aba":
+		return g.until(checkdigit.ABA, pat("0Nddddddd")), true
+	case "sort":
+		return g.code("dd-dd-dd"), true
+	case "siret":
+		return g.until(func(s string) bool { return checkdigit.SIREN(s[:9]) && checkdigit.SIRET(s) }, pat("Ndddddddddddddd"[:14])), true
+	case "nip":
+		return g.until(checkdigit.NIP, pat("Nddddddddd")), true
+	case "vatfr":
+		return "FR" + g.until(checkdigit.FRVAT, pat("ddNdddddddd")), true
+	case "abn":
+		return g.until(checkdigit.ABN, pat("Ndddddddddd")), true
+	case "clabe":
+		return g.until(checkdigit.CLABE, pat("012ddddddddddddddd")), true
+	case "eth":
+		return "0x" + g.hex(40), true
+	case "btc":
+		return g.bitcoin(), true
+	case "bip39":
+		return g.phrase(), true
+	case "ean":
+		return g.until(checkdigit.EAN13, pat("40ddddddddddd")), true
+	case "isbn":
+		return g.until(checkdigit.EAN13, pat("978dddddddddd")), true
+	case "imei":
+		return g.until(checkdigit.Luhn, pat("35ddddddddddddd")), true
+	case "imsi":
+		return "310410" + g.digits(9), true
+	case "iccid":
+		return g.until(checkdigit.Luhn, pat("8901ddddddddddddddd")), true
+	case "vin":
+		return g.until(checkdigit.VIN, func() string {
+			return g.from("1234", 1) + g.from("ABCDEFGHJKLMNPRSTUVWXYZ", 2) + g.from("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", 10) + g.digits(4)
+		}), true
+	case "plate":
+		return g.pick(w("HH B M KA OHZ GT")) + "-" + g.code("AA d") + g.pick([]string{"", g.digits(2)}), true
+	case "icd":
+		return g.code("Add.d"), true
+	case "npi":
+		return g.until(checkdigit.NPI, pat("1ddddddddd")), true
+	case "dea":
+		return g.until(checkdigit.DEA, func() string { return g.from("ABFM", 1) + g.code("Addddddd") }), true
+	case "loinc":
+		return g.until(func(s string) bool { return checkdigit.Luhn(strings.ReplaceAll(s, "-", "")) }, pat("Ndddd-d")), true
+	case "mbi":
+		return g.from("123456789", 1) + g.code("A") + g.digits(2) + g.from("ACDEFGHJKMNPQRTUVWXY", 1) + g.digits(2) + g.from("ACDEFGHJKMNPQRTUVWXY", 2) + g.digits(2), true
+	case "kvnr":
+		return g.until(checkdigit.KVNR, pat("Addddddddd")), true
+	case "bp":
+		return fmt.Sprintf("%d/%d", g.between(95, 165), g.between(55, 94)), true
+	}
+	return g.national(name)
+}
+
+func (g *generator) national(name string) (string, bool) {
+	pat := func(p string) func() string { return func() string { return g.code(p) } }
+	switch name {
+	case "ssn":
+		return fmt.Sprintf("%03d-%02d-%04d", g.between(1, 665), g.between(1, 99), g.between(1, 9999)), true
+	case "itin":
+		return fmt.Sprintf("9%02d-%02d-%04d", g.between(0, 99), g.between(70, 88), g.between(1, 9999)), true
+	case "ein":
+		return fmt.Sprintf("%02d-%07d", g.between(20, 27), g.between(1, 9999999)), true
+	case "nino":
+		return g.from("ABCEGHJKLMNPRSTWXYZ", 1) + g.from("AECEHJLMPRSTWXY", 1) + g.digits(6) + g.from("ABCD", 1), true
+	case "nhs":
+		s := g.until(checkdigit.NHS, pat("4ddddddddd"))
+		return s[:3] + " " + s[3:6] + " " + s[6:], true
+	case "detax":
+		return g.until(checkdigit.DETaxID, pat("Ndddddddddd")), true
+	case "rvnr":
+		return g.until(checkdigit.RVNR, func() string { return g.digits(2) + g.ddmmyy() + g.code("Addd") }), true
+	case "nir":
+		body := fmt.Sprintf("%d%02d%02d%02d%03d%03d", g.between(1, 2), g.between(30, 99), g.between(1, 12), g.between(1, 95), g.between(1, 900), g.between(1, 900))
+		n, _ := strconv.ParseInt(body, 10, 64)
+		return fmt.Sprintf("%s%02d", body, 97-n%97), true
+	case "dni":
+		return g.until(checkdigit.ESNIF, pat("ddddddddA")), true
+	case "cf":
+		return g.until(checkdigit.CodiceFiscale, func() string {
+			return g.code("AAAAAA") + fmt.Sprintf("%02d", g.between(30, 99)) + g.from("ABCDEHLMPRST", 1) + fmt.Sprintf("%02d", g.between(1, 28)) + g.code("AdddA")
+		}), true
+	case "bsn":
+		return g.until(checkdigit.BSN, pat("Ndddddddd")), true
+	case "benrn":
+		return g.until(checkdigit.BENRN, func() string { return g.yymmdd() + g.digits(5) }), true
+	case "pesel":
+		return g.until(checkdigit.PESEL, func() string { return g.yymmdd() + g.digits(5) }), true
+	case "sepnr":
+		s := g.until(checkdigit.Luhn, func() string { return g.yymmdd() + g.digits(4) })
+		return s[:6] + "-" + s[6:], true
+	case "hetu":
+		return g.until(checkdigit.HETU, func() string {
+			return g.ddmmyy() + "-" + fmt.Sprintf("%03d", g.between(2, 899)) + g.from("0123456789ABCDEFHJKLMNPRSTUVWXY", 1)
+		}), true
+	case "cpr":
+		s := g.until(checkdigit.CPR, func() string { return g.ddmmyy() + g.digits(4) })
+		return s[:6] + "-" + s[6:], true
+	case "fnr":
+		return g.until(checkdigit.FNR, func() string { return g.ddmmyy() + g.digits(5) }), true
+	case "ahv":
+		s := g.until(checkdigit.EAN13, pat("756dddddddddd"))
+		return s[:3] + "." + s[3:7] + "." + s[7:11] + "." + s[11:], true
+	case "ptnif":
+		return g.until(checkdigit.PTNIF, pat("2dddddddd")), true
+	case "cpf":
+		s := g.until(checkdigit.CPF, pat("ddddddddddd"))
+		return s[:3] + "." + s[3:6] + "." + s[6:9] + "-" + s[9:], true
+	case "cnpj":
+		s := g.until(checkdigit.CNPJ, pat("dddddddd0001dd"))
+		return s[:2] + "." + s[2:5] + "." + s[5:8] + "/" + s[8:12] + "-" + s[12:], true
+	case "aadhaar":
+		s := g.until(checkdigit.Verhoeff, pat("Nddddddddddd"))
+		return s[:4] + " " + s[4:8] + " " + s[8:], true
+	case "inpan":
+		return g.code("AAA") + "P" + g.code("A") + fmt.Sprintf("%04d", g.between(1, 9999)) + g.code("A"), true
+	case "cnrid":
+		return g.until(checkdigit.CNResident, func() string {
+			return g.code("Nddddd") + strings.ReplaceAll(g.date(1950, 2004), "-", "") + g.digits(3) + g.from("0123456789X", 1)
+		}), true
+	case "rrn":
+		s := g.until(checkdigit.RRN, func() string { return g.yymmdd() + g.from("1234", 1) + g.digits(6) })
+		return s[:6] + "-" + s[6:], true
+	case "mynumber":
+		return g.until(checkdigit.MyNumber, pat("dddddddddddd")), true
+	case "sin":
+		s := g.until(checkdigit.Luhn, pat("4dddddddd"))
+		return s[:3] + "-" + s[3:6] + "-" + s[6:], true
+	case "tfn":
+		return g.until(checkdigit.TFN, pat("Ndddddddd")), true
+	case "aumed":
+		return g.until(checkdigit.AUMedicare, pat("2ddddddddd")), true
+	case "zaid":
+		return g.until(checkdigit.Luhn, func() string { return g.yymmdd() + g.digits(4) + "08" + g.digits(1) }), true
+	case "nric":
+		return g.until(checkdigit.NRIC, pat("SdddddddA")), true
+	case "tckn":
+		body := g.code("Ndddddddd")
+		for i := range 100 {
+			if s := fmt.Sprintf("%s%02d", body, i); checkdigit.TCKN(s) {
+				return s, true
+			}
+		}
+		return "", false
+	case "curp":
+		return g.until(checkdigit.CURP, func() string { return g.code("AAAA") + g.yymmdd() + g.from("HM", 1) + "NE" + g.code("AAAdd") }), true
+	case "cuit":
+		s := g.until(checkdigit.CUIT, pat("20ddddddddd"))
+		return s[:2] + "-" + s[2:10] + "-" + s[10:], true
+	case "mrz":
+		num := g.digits(9)
+		dob, exp := g.yymmdd(), "31"+g.yymmdd()[2:]
+		c := func(s string) string {
+			for i := range 10 {
+				if checkdigit.MRZField(s + strconv.Itoa(i)) {
+					return strconv.Itoa(i)
+				}
+			}
+			return "0"
+		}
+		line := num + c(num) + "GBR" + dob + c(dob) + "F" + exp + c(exp) + "<<<<<<<<<<<<<<0"
+		return line + c(line[0:10]+line[13:20]+line[21:43]), true
+	}
+	return "", false
+}
+
+func (g *generator) bitcoin() string {
+	raw := append([]byte{0}, []byte(g.from("\x01\x7f\x3c\xa0\xee\x55\x90\x12\x44\xd1", 20))...)
+	a := sha256.Sum256(raw)
+	b := sha256.Sum256(a[:])
+	n := new(big.Int).SetBytes(append(raw, b[:4]...))
+	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	out, m := "", new(big.Int)
+	for n.Sign() > 0 {
+		n.DivMod(n, big.NewInt(58), m)
+		out = alphabet[m.Int64():m.Int64()+1] + out
+	}
+	return "1" + out
+}
+
+// phrase draws from the sixteen valid endings of the standard's test phrases.
+func (g *generator) phrase() string {
+	return g.pick(l("legal winner thank year wave sausage worth useful legal winner thank yellow|letter advice cage absurd amount doctor acoustic avoid letter advice cage above|zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong|abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about|scheme spot photo card baby mountain device kick cradle pact join borrow|cat swing flag economy stadium alone churn speed unique patch report train"))
+}
+
+func (g *generator) technical(name, arg string) (string, bool) {
+	const b64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	switch name {
+	case "ip":
+		return fmt.Sprintf("%d.%d.%d.%d", g.between(23, 210), g.between(0, 255), g.between(0, 255), g.between(1, 254)), true
+	case "ipv6":
+		return fmt.Sprintf("2001:db8:%x:%x::%x", g.between(1, 65535), g.between(1, 65535), g.between(1, 65535)), true
+	case "mac":
+		h := g.hex(12)
+		return strings.Join([]string{h[:2], h[2:4], h[4:6], h[6:8], h[8:10], h[10:]}, ":"), true
+	case "version":
+		return fmt.Sprintf("%d.%d.%d.%d", g.between(1, 9), g.between(0, 20), g.between(0, 99), g.between(0, 200)), true
+	case "ua":
+		return g.pick(l("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36|Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X)|okhttp/4.12.0|curl/8.4.0|Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/12")) + strconv.Itoa(g.r.IntN(50)), true
+	case "url":
+		return "https://static.acme-cdn.net/p/" + g.hex(8) + "/index", true
+	case "avatar":
+		return "https://cdn.acme.net/avatars/" + g.hex(10) + ".png", true
+	case "filename":
+		return g.pick(wordsList()) + "_" + g.digits(4) + g.pick(w(".pdf .csv .png")), true
+	case "path":
+		return g.pick(wordsList()) + "." + g.pick(wordsList()) + "." + g.pick(wordsList()), true
+	case "lat":
+		return strconv.FormatFloat(35+g.r.Float64()*20, 'f', 6, 64), true
+	case "lon":
+		return strconv.FormatFloat(-5+g.r.Float64()*30, 'f', 6, 64), true
+	case "point":
+		return fmt.Sprintf("(%.5f,%.5f)", -5+g.r.Float64()*30, 35+g.r.Float64()*20), true
+	case "geohash":
+		return "u" + g.from("0123456789bcdefghjkmnpqrstuvwxyz", 7), true
+	case "polyline":
+		return g.polyline(), true
+	case "linkedin":
+		return "https://www.linkedin.com/in/" + strings.ToLower(g.code("aaaa")) + g.hex(6), true
+	case "athandle":
+		return "@" + g.pick(wordsList()) + g.digits(2), true
+	case "word":
+		return g.pick(wordsList()), true
+	case "bcrypt":
+		return "$2b$12$" + g.from(b64+"./", 53), true
+	case "md5":
+		return g.hex(32), true
+	case "pass":
+		return g.pick(wordsList()) + g.pick(w("! 123 2024 _x # 99")) + g.digits(g.between(0, 3)), true
+	case "b32":
+		return g.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 32), true
+	case "apikey":
+		return "sk_live_" + g.from(b64, 24), true
+	case "awsid":
+		return "AKIA" + g.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16), true
+	case "awssec":
+		return g.from(b64+"+/", 40), true
+	case "jwt":
+		enc := base64.RawURLEncoding.EncodeToString
+		return enc([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + enc([]byte(`{"sub":"`+g.digits(6)+`"}`)) + "." + g.from(b64, 43), true
+	case "dsn":
+		return "postgres://svc_" + g.hex(4) + ":" + g.from(b64, 12) + "@db" + g.digits(1) + ".internal:5432/app", true
+	case "pem":
+		return "-----BEGIN RSA PRIVATE KEY-----\n" + g.from(b64, 64) + "\n" + g.from(b64, 40) + "\n-----END RSA PRIVATE KEY-----", true
+	case "pubkey":
+		return "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + g.from(b64, 43), true
+	case "dna":
+		return g.from("ACGT", 60), true
+	case "jpeg":
+		return `\xffd8ffe000104a464946` + g.hex(40), true
+	case "fmr":
+		return `\x` + hex.EncodeToString([]byte("FMR\x00 20\x00")) + g.hex(60), true
+	case "vector":
+		n, _ := strconv.Atoi(arg)
+		out := make([]string, n)
+		for i := range out {
+			out[i] = strconv.FormatFloat(g.r.Float64()*0.3-0.15, 'f', 5, 64)
+		}
+		return "{" + strings.Join(out, ",") + "}", true
+	}
+	return "", false
+}
+
+// polyline encodes a short walk.
+func (g *generator) polyline() string {
+	var b strings.Builder
+	put := func(v int) {
+		u := v << 1
+		if v < 0 {
+			u = ^u
+		}
+		for u >= 32 {
+			b.WriteByte(byte(u&31|32) + 63)
+			u >>= 5
+		}
+		b.WriteByte(byte(u) + 63)
+	}
+	put(5200000 + g.r.IntN(90000))
+	put(2100000 + g.r.IntN(90000))
+	for range 14 {
+		put(g.between(-400, 400))
+		put(g.between(-400, 400))
+	}
+	return b.String()
+}

@@ -1,0 +1,182 @@
+package classify
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"testing"
+
+	model "github.com/postern-sec/postern/internal/classify"
+)
+
+const seed = 20260101
+
+// judged is the set run through the classifier in memory: the sample feed without a server.
+func judged(t testing.TB, tables []Table, sampleRows int) [][]model.Finding {
+	t.Helper()
+	c, err := model.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := make([]model.Table, len(tables))
+	for i, tab := range tables {
+		in[i] = model.Table{Schema: tab.Schema, Name: tab.Name, Kind: 'r', Rows: float64(tab.Rows)}
+		for _, col := range tab.Columns {
+			facts := model.Column{Name: col.Name, Type: col.Type}
+			if strings.HasSuffix(col.Type, "serial") {
+				facts.Type, facts.Surrogate, facts.Unique, facts.Primary = "bigint", true, true, true
+			}
+			var texts []string
+			seen := map[string]bool{}
+			nulls := 0
+			for _, v := range col.Values[:min(sampleRows, len(col.Values))] {
+				if v == nil {
+					nulls++
+					continue
+				}
+				if !seen[*v] {
+					seen[*v] = true
+					texts = append(texts, *v)
+				}
+			}
+			facts.Unique = facts.Unique || len(texts) == len(col.Values)-nulls
+			p := c.Measure(&facts, model.Values{Texts: texts, Rows: len(col.Values), Distinct: float64(len(texts))})
+			in[i].Columns = append(in[i].Columns, model.MeasuredColumn{Column: facts, Profile: p})
+		}
+	}
+	return c.Judge(in, model.Options{})
+}
+
+type counts struct{ tp, fp, fn int }
+
+func (c counts) precision() float64 { return ratio(c.tp, c.tp+c.fp) }
+func (c counts) recall() float64    { return ratio(c.tp, c.tp+c.fn) }
+func (c counts) f1() float64 {
+	p, r := c.precision(), c.recall()
+	if p+r == 0 {
+		return 0
+	}
+	return 2 * p * r / (p + r)
+}
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 1
+	}
+	return float64(a) / float64(b)
+}
+
+// score compares findings with labels.
+type score struct {
+	class, binary          counts
+	byClass, byGroup       map[string]*counts
+	byDifficulty           map[string]*counts
+	decoys, decoysFlagged  int
+	wrong                  []string
+	columns, tables, empty int
+}
+
+func evaluate(tables []Table, found [][]model.Finding) *score {
+	s := &score{byClass: map[string]*counts{}, byGroup: map[string]*counts{}, byDifficulty: map[string]*counts{}}
+	at := func(m map[string]*counts, k string) *counts {
+		if m[k] == nil {
+			m[k] = &counts{}
+		}
+		return m[k]
+	}
+	group := func(c string) string { g, _, _ := strings.Cut(c, "."); return g }
+	for i, t := range tables {
+		s.tables++
+		for k, col := range t.Columns {
+			s.columns++
+			got, want := string(found[i][k].Class), col.Class
+			if col.Difficulty == "x" {
+				s.decoys++
+				if got != "" {
+					s.decoysFlagged++
+				}
+			}
+			switch {
+			case got != "" && want != "":
+				s.binary.tp++
+			case got != "":
+				s.binary.fp++
+			case want != "":
+				s.binary.fn++
+			}
+			if got == want && got != "" {
+				s.class.tp++
+				at(s.byClass, want).tp++
+				at(s.byGroup, group(want)).tp++
+				at(s.byDifficulty, col.Difficulty).tp++
+				continue
+			}
+			if got != "" {
+				s.class.fp++
+				at(s.byClass, got).fp++
+				at(s.byGroup, group(got)).fp++
+				at(s.byDifficulty, col.Difficulty).fp++
+			}
+			if want != "" {
+				s.class.fn++
+				at(s.byClass, want).fn++
+				at(s.byGroup, group(want)).fn++
+				at(s.byDifficulty, col.Difficulty).fn++
+			}
+			if got != want {
+				s.wrong = append(s.wrong, fmt.Sprintf("%s %s.%s.%s want %q got %q", col.Difficulty, t.Schema, t.Name, col.Name, want, got))
+			}
+		}
+	}
+	return s
+}
+
+func (s *score) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tables %d columns %d\n", s.tables, s.columns)
+	line := func(name string, c counts) {
+		fmt.Fprintf(&b, "%-28s precision %.3f recall %.3f f1 %.3f (%d right, %d wrong, %d missed)\n", name, c.precision(), c.recall(), c.f1(), c.tp, c.fp, c.fn)
+	}
+	line("class", s.class)
+	line("sensitive or not", s.binary)
+	fmt.Fprintf(&b, "decoys flagged %d of %d (%.1f %%)\n", s.decoysFlagged, s.decoys, 100*ratio(s.decoysFlagged, s.decoys))
+	for _, m := range []map[string]*counts{s.byDifficulty, s.byGroup, s.byClass} {
+		keys := make([]string, 0, len(m))
+		for k := range m {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		for _, k := range keys {
+			line("  "+k, *m[k])
+		}
+	}
+	return b.String()
+}
+
+// TestScores holds the aims of the development set.
+func TestScores(t *testing.T) {
+	tables, err := Load(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := evaluate(tables, judged(t, tables, 1000))
+	t.Log("\n" + s.String())
+	if os.Getenv("DEVSET_WRONG") != "" {
+		t.Log("\n" + strings.Join(s.wrong, "\n"))
+	}
+	if s.tables < 80 || s.columns < 900 {
+		t.Errorf("the set has %d tables and %d columns", s.tables, s.columns)
+	}
+	for _, aim := range []struct {
+		name       string
+		have, want float64
+	}{
+		{"class precision", s.class.precision(), 0.93}, {"class recall", s.class.recall(), 0.85}, {"class f1", s.class.f1(), 0.89},
+		{"sensitive or not f1", s.binary.f1(), 0.93}, {"decoys left alone", 1 - ratio(s.decoysFlagged, s.decoys), 0.97},
+	} {
+		if aim.have < aim.want {
+			t.Errorf("%s is %.3f, the aim is %.3f", aim.name, aim.have, aim.want)
+		}
+	}
+}
