@@ -71,10 +71,12 @@ type Filter struct {
 // Form is one way of showing a column: a mask, compiled.
 type Form struct {
 	Mask policy.Mask
-	SQL  string   // for a raw column its quoted name
-	Rank int      // ENF-36: 0 raw … 5 NULL
-	Keys bool     // reads postern.key
-	Uses []string // columns of the table it reads
+	SQL  string // for a raw column its quoted name
+	Rank int    // ENF-36: 0 raw … 5 NULL
+	Keys bool   // reads postern.key
+	// Derived: the column is generated and recomputed from masked inputs (ENF-19); Mask is for display only.
+	Derived bool
+	Uses    []string // columns of the table it reads
 }
 
 // Raw says whether the column is shown as it is.

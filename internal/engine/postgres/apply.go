@@ -382,7 +382,7 @@ func maskUses(r *Result) []MaskUse {
 			rel := r.Snapshot.Relation(t.Base)
 			for i, f := range t.Forms {
 				key := t.Base.String() + "\x00" + rel.Columns[i].Name + "\x00" + f.SQL
-				if f.Raw() || seen[key] {
+				if f.Raw() || f.Derived || seen[key] {
 					continue
 				}
 				seen[key] = true

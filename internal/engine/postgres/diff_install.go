@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
 )
@@ -60,6 +60,9 @@ func ownTables() []string {
 		`CREATE TABLE postern.object (
 	kind text NOT NULL,
 	identity text NOT NULL,
+	schema name,
+	name name,
+	part name,
 	definition text NOT NULL,
 	PRIMARY KEY (kind, identity)
 )`,
@@ -121,11 +124,9 @@ func (d *differ) catalog() {
 		if m, _ := parseMarker(schema.Comment); m.Digest != digest {
 			reasons = append(reasons, "this version of Postern has another catalog")
 		}
-		for _, o := range d.recordedIn("postern_catalog") {
-			if o.Then != o.Now {
-				drifted = true
-				reasons = append(reasons, fmt.Sprintf("%s %s was changed by hand", o.Kind, o.Identity))
-			}
+		if rec := recorded(d.snap, "catalog", "postern_catalog"); rec == nil || rec.Then != rec.Now {
+			drifted = true
+			reasons = append(reasons, "schema postern_catalog was changed by hand")
 		}
 	}
 	if len(reasons) == 0 {
@@ -134,10 +135,10 @@ func (d *differ) catalog() {
 	e := d.change("catalog", phaseCatalog, "make schema postern_catalog, the catalog that subjects see", policy.Pos{})
 	e.reasons, e.Drift = append(e.reasons, reasons...), drifted
 	if schema != nil {
-		// Everything in the schema is Postern's, or stands in the way: a view somebody added makes this fail.
-		for _, o := range d.recordedIn("postern_catalog") {
-			if o.Now != "" && o.Kind == "view" {
-				e.add("DROP VIEW IF EXISTS "+o.Identity+" CASCADE", "")
+		// Its views are dropped first, so that what somebody did to them goes with them.
+		for i := range d.snap.Relations {
+			if rel := &d.snap.Relations[i]; rel.Name.Schema == "postern_catalog" && rel.Kind == 'v' {
+				e.add("DROP VIEW IF EXISTS "+quoteName(rel.Name)+" CASCADE", "")
 			}
 		}
 	}
@@ -148,34 +149,14 @@ func (d *differ) catalog() {
 		e.Reverse = append([]string{"DROP SCHEMA postern_catalog CASCADE"}, e.Reverse...)
 	}
 	e.add("COMMENT ON SCHEMA postern_catalog IS "+quoteLiteral(d.marker(kindSchema, digest)), "")
-	e.add("DELETE FROM postern.object WHERE identity LIKE '\"postern\\_catalog\".%'", "")
-	e.add(`INSERT INTO postern.object (kind, identity, definition) SELECT 'view', '"postern_catalog"."' || replace(c.relname, '"', '""') || '"', ''
-	FROM pg_class c WHERE c.relnamespace = 'postern_catalog'::regnamespace AND c.relkind = 'v'`, "")
-	e.add(`INSERT INTO postern.object (kind, identity, definition) SELECT 'function', '"postern_catalog"."' || replace(p.proname, '"', '""') || '"(' || pg_get_function_identity_arguments(p.oid) || ')', ''
-	FROM pg_proc p WHERE p.pronamespace = 'postern_catalog'::regnamespace`, "")
-}
-
-// recordedObject is a row of postern.object about something in a schema.
-type recordedObject struct{ Kind, Identity, Then, Now string }
-
-// recordedIn lists what is recorded of a schema.
-func (d *differ) recordedIn(schema string) []recordedObject {
-	var out []recordedObject
-	if d.snap.Wall == nil {
-		return nil
-	}
-	for _, o := range d.snap.Wall.Objects {
-		if (o.Kind == "view" || o.Kind == "function") && strings.HasPrefix(o.Identity, quoteIdent(schema)+".") {
-			out = append(out, recordedObject(o))
-		}
-	}
-	return out
+	e.add(record("catalog", "postern_catalog", catalog.Name{Schema: "postern_catalog"}, ""), "")
 }
 
 // record notes that apply has to write down an object's definition as the server renders it.
-func record(kind, identity string) string {
-	return fmt.Sprintf("INSERT INTO postern.object (kind, identity, definition) VALUES (%s, %s, '') ON CONFLICT (kind, identity) DO UPDATE SET definition = ''",
-		quoteLiteral(kind), quoteLiteral(identity))
+func record(kind, identity string, where catalog.Name, part string) string {
+	return fmt.Sprintf("INSERT INTO postern.object (kind, identity, schema, name, part, definition) VALUES (%s, %s, %s, %s, %s, '') "+
+		"ON CONFLICT (kind, identity) DO UPDATE SET definition = ''", quoteLiteral(kind), quoteLiteral(identity),
+		quoteLiteral(where.Schema), quoteLiteral(where.Name), quoteLiteral(part))
 }
 
 // note records something that the server does not render: the text stays as it is.

@@ -292,7 +292,7 @@ func (d *differ) makeView(e *entry, p *plan.Profile, t *plan.Table) {
 	}
 	e.add("GRANT "+privileges(rights)+" ON TABLE "+view+" TO "+quoteIdent(p.Role), "")
 	e.add("ALTER VIEW "+view+" OWNER TO "+quoteIdent(p.Masker), "")
-	e.add(record("view", view), "")
+	e.add(record("view", view, t.View, ""), "")
 }
 
 // summary is what postern.object remembers of a profile, so that the next plan can tell whether it widens.

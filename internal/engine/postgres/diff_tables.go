@@ -227,5 +227,5 @@ func (d *differ) policy(e *entry, k policyKey, want wallPolicy, reason string) {
 	e.Locks = []string{k.table.String()}
 	e.add(sql, reverse)
 	e.add("COMMENT ON POLICY "+quoteIdent(k.name)+" ON "+quoteName(k.table)+" IS "+quoteLiteral(d.marker(want.kind, digest)), "")
-	e.add(record("policy", policyIdentity(k)), "")
+	e.add(record("policy", policyIdentity(k), k.table, k.name), "")
 }

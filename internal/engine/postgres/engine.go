@@ -90,7 +90,7 @@ func (Engine) Mask(mask policy.Mask, col catalog.Column) (plan.Form, error) {
 // Derived recomputes a generated column from the masked forms of its inputs (ENF-19).
 func (Engine) Derived(col catalog.Column, inputs map[string]plan.Form) (plan.Form, error) {
 	refs := map[string]string{}
-	form := plan.Form{Mask: policy.Mask{Name: policy.Expression, Args: []string{"recomputed from masked columns"}}, Rank: int(policy.Partially)}
+	form := plan.Form{Mask: policy.Mask{Name: policy.Expression, Args: []string{"recomputed from masked columns"}}, Derived: true, Rank: int(policy.Partially)}
 	for name, in := range inputs {
 		refs[name] = in.SQL
 		form.Rank = max(form.Rank, in.Rank)

@@ -140,20 +140,19 @@ func text(p *plan.Plan) string {
 // as runs a statement as a subject, straight on the server with the identity's own password.
 func (w *wallSite) as(t *testing.T, role, sql string) (string, error) {
 	t.Helper()
-	r := w.plan(t)
-	password := IdentityPassword(testKey, r.Snapshot.ServerID, role, 1)
+	serverID := w.db.Query(t, "SELECT system_identifier FROM pg_control_system()")
 	ctx := context.Background()
-	s, err := Open(ctx, Config{Host: w.db.Cluster.SocketDir, Port: uint16(w.db.Cluster.Port), Database: w.db.Name, User: role, Password: password})
+	s, err := Open(ctx, Config{
+		Host: w.db.Cluster.SocketDir, Port: uint16(w.db.Cluster.Port), Database: w.db.Name, User: role,
+		Password: IdentityPassword(testKey, serverID, role, 1),
+	})
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = s.Close(ctx) }()
-	path := ""
-	for _, set := range r.Snapshot.Role(role).Config {
-		if set.Name == "search_path" && set.Database == w.db.Name {
-			path = set.Value
-		}
-	}
+	// Open pins the search path; a subject's own is what its role was given.
+	path := w.db.Query(t, `SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c
+		WHERE s.setrole = '`+role+`'::regrole AND s.setdatabase <> 0 AND c LIKE 'search_path=%'`)
 	if _, err := s.conn.Exec(ctx, "SET search_path = "+path); err != nil {
 		return "", err
 	}

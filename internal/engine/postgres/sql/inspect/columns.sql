@@ -46,4 +46,4 @@ LEFT JOIN LATERAL (
 LEFT JOIN pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND (cardinality($1::text[]) = 0 OR n.nspname = ANY ($1) OR n.nspname ~ '^postern' OR a.attacl IS NOT NULL)
+  AND (cardinality($1::text[]) = 0 OR n.nspname = ANY ($1) OR n.nspname ~ '^postern_' AND n.nspname <> 'postern_catalog' OR a.attacl IS NOT NULL)

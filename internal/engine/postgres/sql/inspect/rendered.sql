@@ -2,18 +2,20 @@
 CASE o.kind
   WHEN 'view' THEN (
     SELECT concat_ws(E'\n', array_to_string(c.reloptions, ','), pg_get_viewdef(c.oid))
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"' = o.identity AND c.relkind = 'v' AND n.nspname LIKE 'postern%')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = o.schema AND c.relname = o.name AND c.relkind = 'v')
   WHEN 'policy' THEN (
     SELECT concat_ws(E'\n', p.polcmd, p.polpermissive,
       (SELECT string_agg(CASE WHEN r = 0 THEN '' ELSE pg_get_userbyid(r) END, ',' ORDER BY r) FROM unnest(p.polroles) r),
       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '" "' || replace(p.polname, '"', '""') || '"' = o.identity)
-  WHEN 'function' THEN (
-    SELECT concat_ws(E'\n', pg_get_userbyid(f.proowner), f.prosecdef, f.provolatile, f.proconfig::text, f.prosrc)
-    FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-    -- Postern's functions stand in its own schemas: the thousands of pg_catalog need not be rendered.
-    WHERE f.pronamespace = ANY (ARRAY(SELECT own.oid FROM pg_namespace own WHERE own.nspname LIKE 'postern%')) AND '"' || replace(n.nspname, '"', '""') || '"."' || replace(f.proname, '"', '""') || '"(' || pg_get_function_identity_arguments(f.oid) || ')' = o.identity)
+    WHERE n.nspname = o.schema AND c.relname = o.name AND p.polname = o.part)
+  WHEN 'catalog' THEN (
+    SELECT md5(concat_ws(E'\n',
+      (SELECT string_agg(concat_ws(' ', c.relname, pg_get_userbyid(c.relowner), c.relacl, array_to_string(c.reloptions, ','), pg_get_viewdef(c.oid)), E'\n' ORDER BY c.relname)
+       FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind = 'v'),
+      (SELECT string_agg(concat_ws(' ', f.proname, pg_get_function_identity_arguments(f.oid), pg_get_userbyid(f.proowner), f.proacl, f.prosecdef, f.provolatile,
+         f.proconfig, f.prosrc), E'\n' ORDER BY f.proname, pg_get_function_identity_arguments(f.oid))
+       FROM pg_proc f WHERE f.pronamespace = n.oid)))
+    FROM pg_namespace n WHERE n.nspname = o.schema)
   ELSE o.definition
 END

@@ -10,4 +10,4 @@ SELECT coalesce(json_agg(json_build_object(
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typtype IN ('b', 'c', 'd', 'e', 'r', 'm')
   AND NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
-  AND NOT EXISTS (SELECT 1 FROM pg_type el WHERE el.typarray = t.oid)
+  AND NOT (t.typelem <> 0 AND t.typlen = -1 AND t.typcategory = 'A')

@@ -9,4 +9,4 @@ SELECT coalesce(json_agg(json_build_object(
       WHERE w.ev_class = c.oid AND d.refobjid <> c.oid) x)
 )), '[]')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE c.relkind IN ('v', 'm') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'postern_catalog')

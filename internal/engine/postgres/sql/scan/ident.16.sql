@@ -1,0 +1,6 @@
+-- pg_ident.conf as the server reads the file now, with the files it includes (16 and later).
+SELECT coalesce(json_agg(json_build_object(
+  'file', i.file_name, 'line', i.line_number, 'map', coalesce(i.map_name, ''), 'system', coalesce(i.sys_name, ''),
+  'role', json_build_object('text', coalesce(i.pg_username, '')), 'error', coalesce(i.error, '')
+) ORDER BY i.map_number NULLS LAST, i.file_name, i.line_number), '[]')
+FROM pg_ident_file_mappings i
