@@ -153,8 +153,9 @@ func (a *analysis) sequence(f *pg.FuncCall, name string) {
 	}
 	rel := a.relationByText(text)
 	if rel == nil || rel.Kind != 'S' || !rel.Insert && !rel.Update {
-		a.refuse(f.Location, Refusal{Reason: ReasonAction, Object: text,
-			Message: fmt.Sprintf("permission denied for sequence %s", quoteIdent(text)),
+		a.refuse(f.Location, Refusal{Reason: ReasonAction, Object: name,
+			Message: fmt.Sprintf("permission denied for the sequence in %s", name),
+			Detail:  "Sequences of tables that you may insert into or update are available.",
 			Hint:    "Leave the column out of the INSERT; its default is filled in."})
 		return
 	}

@@ -318,14 +318,21 @@ func (s *scanner) word(afterDot bool) error {
 			return nil
 		}
 	}
-	if afterDot || len(w) > 9 {
+	var upper [9]byte // as long as INTERSECT, the longest keyword that matters
+	if afterDot || len(w) > len(upper) {
 		return nil
 	}
-	return s.keyword(strings.ToUpper(w))
+	for i := range len(w) {
+		upper[i] = w[i]
+		if w[i] >= 'a' && w[i] <= 'z' {
+			upper[i] -= 'a' - 'A'
+		}
+	}
+	return s.keyword(upper[:len(w)])
 }
 
-func (s *scanner) keyword(w string) error {
-	switch w {
+func (s *scanner) keyword(w []byte) error {
+	switch string(w) {
 	case "COLLATE", "AT", "IS", "ISNULL", "NOTNULL", "NOT", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "IN", "OVERLAPS", "OPERATOR":
 		return s.link(1)
 	case "JOIN", "UNION", "INTERSECT", "EXCEPT":

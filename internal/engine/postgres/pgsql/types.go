@@ -276,8 +276,9 @@ func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
 			return Name{"pg_catalog", parts[len(parts)-1]}.String(), true
 		}
 	}
-	a.refuse(at, Refusal{Reason: ReasonType, Object: text,
-		Message: fmt.Sprintf("%q is not available as %s", text, typ)})
+	a.refuse(at, Refusal{Reason: ReasonType, Object: typ,
+		Message: fmt.Sprintf("this constant is not available as %s", typ),
+		Detail:  "It names nothing that your rules admit."})
 	return "", false
 }
 
