@@ -164,8 +164,6 @@ func startPeers(b *testing.B) []peer {
 		INSERT INTO pgbench_accounts SELECT a, 1, 0, '' FROM generate_series(1, 100000) a;
 		GRANT SELECT ON pgbench_accounts TO direct; RESET ROLE`)
 	db.Exec(b, "VACUUM ANALYZE")
-	db.Provisioner(b, site.Provisioner, "app_owner")
-	c.Role(b, site.Grantor, "CREATEROLE")
 	policy, err := os.ReadFile(filepath.Join("testdata", "postern.yaml"))
 	if err != nil {
 		b.Fatal(err)

@@ -16,14 +16,12 @@ func NewShop(t testing.TB, c *pgtest.Cluster) *Site {
 	return New(t, db, Testdata(t, "postern.yaml"))
 }
 
-// NewShopDatabase makes the database alone, with the logins that Postern needs on it.
+// NewShopDatabase makes the database alone.
 func NewShopDatabase(t testing.TB, c *pgtest.Cluster) *pgtest.DB {
 	t.Helper()
 	c.Role(t, "app_owner", "NOLOGIN")
 	db := c.NewDatabaseNamed(t, "shop")
 	db.Exec(t, Testdata(t, "schema.sql"))
-	db.Provisioner(t, Provisioner, "app_owner")
-	c.Role(t, Grantor, "CREATEROLE")
 	return db
 }
 

@@ -11,8 +11,6 @@ package site
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +18,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -53,20 +52,16 @@ func Main(m *testing.M) {
 	pgtest.Main(m)
 }
 
-// The logins of Postern on the server.
-const (
-	Provisioner = "postern_admin"
-	Grantor     = "postern_grantor"
-)
-
 // Site is one installation.
 type Site struct {
-	Dir     string // holds postern.yaml, secrets/, ca.pem
+	Dir     string // what `postern init` has written
 	Config  string // path of postern.yaml
 	Port    int    // of the gateway's listener on 127.0.0.1
-	CA      string // PEM of the authority behind the gateway's certificate
+	CA      string // PEM of what signed the gateway's certificate
 	RootKey string // contents of keys.root
 	DB      *pgtest.DB
+
+	provisioner, grantor string // the accounts as `postern init` wrote them, for fill
 
 	daemon *daemon
 }
@@ -96,34 +91,40 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// New writes an installation for a database. The policy is a text with the placeholders of Site.fill in it.
+// account finds the accounts in the policy file that init writes.
+var account = regexp.MustCompile(`(?m)^ *(provisioner|grantor): (\{.*\}\})$`)
+
+// New makes an installation for a database with `postern init`, runs the SQL that it prints as superuser, and puts the
+// policy in place of the example. The policy is a text with the placeholders of Site.fill in it.
 func New(t testing.TB, db *pgtest.DB, policy string) *Site {
 	t.Helper()
-	return NewAt(t, db, t.TempDir(), policy)
-}
-
-// NewAt is New in a folder of the caller's.
-func NewAt(t testing.TB, db *pgtest.DB, dir, policy string) *Site {
-	t.Helper()
-	s := &Site{Dir: dir, Config: filepath.Join(dir, "postern.yaml"), CA: filepath.Join(dir, "ca.pem"), DB: db}
-	var err1 error
-	s.Port, err1 = pgtest.FreePort()
-	root := make([]byte, 32)
-	_, err2 := rand.Read(root)
-	s.RootKey = base64.StdEncoding.EncodeToString(root)
-	seed := make([]byte, 32)
-	_, err3 := rand.Read(seed)
-	secrets := filepath.Join(dir, "secrets")
-	if err := errors.Join(
-		err1, err2, err3,
-		os.Mkdir(secrets, 0o700),
-		pgtest.WriteCertificates(dir),
-		os.WriteFile(filepath.Join(secrets, "root.key"), []byte(s.RootKey+"\n"), 0o600),
-		os.WriteFile(filepath.Join(secrets, "audit.key"), []byte("ed25519:seed:"+base64.RawStdEncoding.EncodeToString(seed)+"\n"), 0o600),
-		os.WriteFile(filepath.Join(secrets, "provisioner"), []byte(pgtest.PasswordOf(Provisioner)+"\n"), 0o600),
-		os.WriteFile(filepath.Join(secrets, "grantor"), []byte(pgtest.PasswordOf(Grantor)+"\n"), 0o600),
-	); err != nil {
+	dir := filepath.Join(t.TempDir(), "site")
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
+	}
+	s := &Site{Dir: dir, Config: filepath.Join(dir, "postern.yaml"), CA: filepath.Join(dir, "server.crt"), DB: db}
+	r := s.run(t, "", "init", "--dir", dir, db.DSN(pgtest.SuperUser))
+	if r.Code != 0 {
+		t.Fatalf("postern init: exit %d\n%s", r.Code, r.Stderr)
+	}
+	db.Exec(t, r.Stdout)
+	example, err1 := os.ReadFile(s.Config)
+	key, err2 := os.ReadFile(filepath.Join(dir, "secrets", "root.key"))
+	var err3 error
+	s.Port, err3 = pgtest.FreePort()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	s.RootKey = strings.TrimSpace(string(key))
+	for _, m := range account.FindAllStringSubmatch(string(example), -1) {
+		if m[1] == "provisioner" {
+			s.provisioner = m[2]
+		} else {
+			s.grantor = m[2]
+		}
+	}
+	if s.provisioner == "" || s.grantor == "" {
+		t.Fatalf("no accounts in the policy that postern init wrote:\n%s", example)
 	}
 	s.WritePolicy(t, policy)
 	return s
@@ -137,13 +138,14 @@ func (s *Site) WritePolicy(t testing.TB, policy string) {
 	}
 }
 
-// fill replaces {{server}} by the server's address, {{listen}} by the gateway's, and {{scram NAME}} by the verifier of
-// pgtest.PasswordOf(NAME), which `postern user hash` makes.
+// fill replaces {{server}} by the server's address, {{listen}} by the gateway's, {{provisioner}} and {{grantor}} by the
+// accounts, and {{scram NAME}} by the verifier of pgtest.PasswordOf(NAME), which `postern user hash` makes.
 func (s *Site) fill(t testing.TB, policy string) string {
 	t.Helper()
-	policy = strings.ReplaceAll(policy, "{{server}}", fmt.Sprintf("127.0.0.1:%d", s.DB.Port))
-	policy = strings.ReplaceAll(policy, "{{listen}}", fmt.Sprintf("127.0.0.1:%d", s.Port))
-	policy = strings.ReplaceAll(policy, "{{server ca}}", s.DB.CA)
+	policy = strings.NewReplacer(
+		"{{server}}", fmt.Sprintf("127.0.0.1:%d", s.DB.Port), "{{server ca}}", s.DB.CA,
+		"{{listen}}", fmt.Sprintf("127.0.0.1:%d", s.Port), "{{provisioner}}", s.provisioner, "{{grantor}}", s.grantor,
+	).Replace(policy)
 	for {
 		from := strings.Index(policy, "{{scram ")
 		if from < 0 {
