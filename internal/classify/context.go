@@ -13,6 +13,8 @@ type surroundings struct {
 	log    bool
 	linked bool // references a table of people
 	lookup bool // a reference list
+	study  bool
+	staff  bool
 }
 
 // context is computed from the first pass's scores and applied once.
@@ -49,6 +51,7 @@ func (j *judge) survey(i int) surroundings {
 	lex := j.c.lex
 	e := surroundings{
 		health: lex.hasWord("health_table", tokens), card: lex.hasWord("card_table", tokens), log: lex.hasWord("log_table", tokens),
+		study: lex.hasWord("study", tokens), staff: lex.hasWord("staff", tokens),
 		place: lex.hasWord("place", tokens), thing: lex.hasWord("thing", tokens),
 	}
 	if lex.hasWord("person_table", tokens) || lex.hasWord("person_table", lex.tokens(t.Comment, false)) {
@@ -131,8 +134,8 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 	case !k.person && k.class != "loc.geo" && k.class != "contact.phone" && k.class != "special.language" && k.class != "special.nationality":
 	case e.place && !e.names:
 		switch {
-		case k.class == "contact.phone" || k.class == "contact.email":
-			s.add(k.class, SourceSibling, PlaceTable, model.placeContext/2)
+		case k.class == "contact.phone":
+			s.add(k.class, SourceSibling, PlaceTable, model.placeContext*0.75)
 		default:
 			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
 		}
@@ -167,6 +170,21 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, HealthGroup, -2)
 	}
 	switch k.class {
+	case "loc.cell":
+		for _, o := range siblings {
+			if o != s && o.name.classes[k.class].weight >= model.nameStrong && s.name.classes[k.class].weight > 0 {
+				s.add(k.class, SourceSibling, PairSibling, model.pairContext)
+				return
+			}
+		}
+	case "person.student_id", "hr.employee_id":
+		if e.study != e.staff && s.name.classes[k.class].weight > 0 {
+			w := 2.5
+			if e.study != (k.class == "person.student_id") {
+				w = -2.5
+			}
+			s.add(k.class, SourceSibling, PersonTable, w)
+		}
 	case "loc.geo":
 		if j.paired(s, siblings) {
 			s.add(k.class, SourceSibling, PairSibling, model.pairContext)

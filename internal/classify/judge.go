@@ -217,7 +217,9 @@ func isPassword(k Class) bool { return strings.HasPrefix(string(k), "secret.pass
 
 // keyTerms enters surrogate keys.
 func (j *judge) keyTerms(s *scored, k *kind, nameWeight float64) {
-	if s.col.Surrogate && !(k.keyLike && nameWeight >= model.nameStrongMixed && !strings.HasSuffix(strings.ToLower(s.col.Name), "id")) {
+	f, _ := familyOf(s.col.Type)
+	surrogate := s.col.Surrogate || s.col.Primary && (f == famInt || f == famUUID)
+	if surrogate && !(k.keyLike && nameWeight >= model.nameStrongMixed && !strings.HasSuffix(strings.ToLower(s.col.Name), "id")) {
 		s.add(k.class, SourceKey, KeySurrogate, model.keySurrogate)
 	}
 	if s.col.References != (Target{}) && k.keyLike {
@@ -236,7 +238,7 @@ func (j *judge) countryTerm(s *scored, k *kind, value []Evidence) {
 	switch {
 	case best >= 0.05:
 		s.add(k.class, SourceCountry, CountrySeen, model.countrySeen*min(1, 0.4+best*3))
-	case j.countries[""] >= 3:
+	case j.countries[""] >= 3 && s.name.classes[k.class].weight < model.nameStrong:
 		s.add(k.class, SourceCountry, CountryOther, model.countryOther)
 	}
 }
@@ -255,7 +257,7 @@ func (j *judge) cardinality(s *scored, k *kind) {
 	}
 	switch k.class {
 	case "person.name", "person.first_name", "person.last_name", "contact.email", "contact.phone", "person.username", "contact.street_address", "fin.iban", "fin.card_number":
-		s.add(k.class, SourceType, FewDistinct, model.fewDistinct)
+		s.add(k.class, SourceType, FewDistinct, 2*model.fewDistinct)
 	}
 	if k.class.group() == "id" || k.class == "secret.password_plain" {
 		s.add(k.class, SourceType, FewDistinct, model.fewDistinct)

@@ -58,7 +58,7 @@ var model = numbers{
 	fewDistinct:    -3,
 	personContext:  3,
 	noPerson:       -2.5, // start: 0
-	placeContext:   -6,   // start: -3
+	placeContext:   -16,  // start: -3
 	thingContext:   -3,
 	healthContext:  2,
 	cardContext:    3,

@@ -24,7 +24,10 @@ type match struct {
 	entries  []entry
 }
 
-const noteClass Class = "text.note"
+const (
+	noteClass Class = "text.note"
+	noneClass Class = "none" // phrases that look like a class and are not
+)
 
 // readName reads a column's name. tableTokens are words of the table that the column may repeat.
 func (l *lexicon) readName(name string, tableTokens []string) nameReading {
@@ -111,6 +114,13 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 	for _, m := range matches {
 		l.weigh(&r, tokens, covered, m, len(matches))
 	}
+	given, family := r.classes["person.first_name"], r.classes["person.last_name"]
+	if len(matches) == 2 && given.weight > 1 && (family.weight > 1 || r.classes["person.name"].weight > 0) {
+		r.classes["person.name"] = nameHit{reason: NameStrong, weight: model.nameStrong, lang: given.lang}
+		delete(r.negated, "person.name")
+		given.weight, family.weight = given.weight/2, family.weight/2
+		r.classes["person.first_name"], r.classes["person.last_name"] = given, family
+	}
 	return r
 }
 
@@ -154,6 +164,9 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 		}
 	}
 	for _, e := range m.entries {
+		if e.class == noneClass {
+			continue
+		}
 		if e.class == noteClass {
 			r.note = r.note || m.to == len(tokens) || strings.Contains(headFirst, e.lang)
 			continue

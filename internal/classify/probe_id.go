@@ -184,7 +184,10 @@ func nino(s string) verdict {
 	case "BG", "GB", "KN", "NK", "NT", "TN", "ZZ":
 		return failed
 	}
-	return check(len(s) == 8 || s[8] <= 'D')
+	if len(s) == 8 {
+		return fits
+	}
+	return check(s[8] <= 'D')
 }
 
 func nordicIDs() []probe {

@@ -7,7 +7,7 @@ import (
 
 func personProbes(d *dictionaries) []probe {
 	return []probe{
-		{class: "person.name", how: byList, p0: 0.03, test: d.fullName},
+		{class: "person.name", how: byList, p0: 0.03, limit: 8, test: d.fullName},
 		{class: "person.first_name", how: byList, p0: 0.03, test: d.givenName},
 		{class: "person.last_name", how: byList, p0: 0.03, test: d.lastName},
 		{class: "person.username", how: byWeak, test: username},
@@ -149,7 +149,10 @@ func (d *dictionaries) fullName(v *value) verdict {
 			sur++
 		}
 	}
-	return check(given > 0 && given+sur >= 2 || given > 0 && len(t) == 2 && !d.has("street", t[1]))
+	if given > 0 && sur == 0 && len(t) == 2 {
+		return fits
+	}
+	return check(given > 0 && given+sur >= 2)
 }
 
 // cjkName reports two to four Han or Hangul characters that start with a frequent family name.
@@ -193,6 +196,10 @@ func (d *dictionaries) lastName(v *value) verdict {
 func (d *dictionaries) jobTitle(v *value) verdict {
 	if v.runes < 2 || v.runes > 60 || len(v.words) == 0 || len(v.words) > 6 || v.nDigit > 2 {
 		return misfit
+	}
+	switch v.low {
+	case "admin", "viewer", "editor", "owner", "member", "user", "guest", "moderator", "superuser", "root", "readonly", "read_only", "staff", "support", "superadmin":
+		return misfit // roles of accounts
 	}
 	if d.has("occupation", v.low) {
 		return passed

@@ -34,7 +34,7 @@ func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
 	if !usable || !have {
 		return nil, src
 	}
-	if best.Weight > 4 {
+	if best.Weight > 0 {
 		delete(s.veto, k.class) // another form of the same class fits
 	}
 	best = j.special(s, k, best)

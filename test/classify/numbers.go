@@ -86,7 +86,7 @@ func (g *generator) number(name, arg string) (string, bool) {
 	case "plate":
 		return g.pick(w("HH B M KA OHZ GT")) + "-" + g.code("AA d") + g.pick([]string{"", g.digits(2)}), true
 	case "icd":
-		return g.code("Add.d"), true
+		return g.pick(w("E11.9 I10 J45.909 M54.5 F41.1 K21.9 N39.0 R51 H10.9 L20.9 E78.5 I48.91 J06.9 G43.909 M17.11 F32.9 K80.20 N18.3 S93.401 T78.40 Z00.00 C50.919 D50.9 B37.0 A09 O80 Q21.1 R07.9 E03.9 I25.10")), true
 	case "npi":
 		return g.until(checkdigit.NPI, pat("1ddddddddd")), true
 	case "dea":

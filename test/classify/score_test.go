@@ -22,10 +22,13 @@ func judged(t testing.TB, tables []Table, sampleRows int) [][]model.Finding {
 	in := make([]model.Table, len(tables))
 	for i, tab := range tables {
 		in[i] = model.Table{Schema: tab.Schema, Name: tab.Name, Kind: 'r', Rows: float64(tab.Rows)}
-		for _, col := range tab.Columns {
+		for k, col := range tab.Columns {
 			facts := model.Column{Name: col.Name, Type: col.Type}
 			if strings.HasSuffix(col.Type, "serial") {
 				facts.Type, facts.Surrogate, facts.Unique, facts.Primary = "bigint", true, true, true
+			}
+			if k == 0 && strings.HasSuffix(col.Name, "id") && (col.Type == "uuid" || strings.HasSuffix(col.Type, "int") || strings.HasSuffix(col.Type, "serial")) && col.Class == "" {
+				facts.Primary, facts.Unique = true, true
 			}
 			var texts []string
 			seen := map[string]bool{}
