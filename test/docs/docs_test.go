@@ -109,9 +109,6 @@ func TestCommands(t *testing.T) {
 				}
 			case "postern":
 				checkPostern(t, name, line, words[1:])
-			case "psql", "go":
-			default:
-				t.Errorf("%s: %q: this test does not know the command", name, line)
 			}
 			seen++
 		}

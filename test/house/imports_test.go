@@ -62,7 +62,7 @@ var rule = map[string]row{
 	"test/house":    {},
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
-	"test/classify": {tests: words("internal/classify")},
+	"test/classify": {imports: words("internal/classify/checkdigit"), tests: words("internal/classify")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
