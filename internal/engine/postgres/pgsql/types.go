@@ -221,12 +221,17 @@ func (a *analysis) catalogColumn(n *pg.Node, sc *scope) bool {
 			if len(level.items) == 0 {
 				continue
 			}
+			found := false
 			for _, it := range level.items {
+				if it.shape.known && !it.shape.has(parts[0]) {
+					continue // such as pg_partition_ancestors('16400') beside pg_constraint, in psql's \d
+				}
 				if !it.catalogOIDs() {
 					return false
 				}
+				found = true
 			}
-			return true
+			return found
 		}
 	case 2:
 		it, _ := sc.find(parts[0])
