@@ -69,7 +69,9 @@ func prohibited(s string) bool {
 
 // mixedDirections is the bidirectional check of RFC 3454 section 6, by script.
 func mixedDirections(s string) bool {
-	rtl := func(r rune) bool { return unicode.In(r, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana) }
+	rtl := func(r rune) bool {
+		return unicode.In(r, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana)
+	}
 	first, _ := utf8.DecodeRuneInString(s)
 	last, _ := utf8.DecodeLastRuneInString(s)
 	var some, ltr bool
