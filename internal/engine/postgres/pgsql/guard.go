@@ -3,6 +3,7 @@ package pgsql
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -37,6 +38,8 @@ type Guard struct {
 	hand  int
 	bytes int
 	limit int
+
+	shapes *shapes // nil: none are kept
 }
 
 // cacheKey is the exact text and everything else that the decision depends on (ENF-46). The world is compared by identity:
@@ -60,7 +63,12 @@ func NewGuard(cacheBytes int) *Guard {
 	if cacheBytes == 0 {
 		cacheBytes = DefaultCacheBytes
 	}
-	return &Guard{functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0)}
+	g := &Guard{functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0)}
+	if share := g.limit / shapeShare; share > 0 {
+		g.limit -= share
+		g.shapes = newShapes(share)
+	}
+	return g
 }
 
 // Decide says whether text may be sent to the server for a session of w, and what is sent in its place. It never returns
@@ -76,6 +84,9 @@ func (g *Guard) Decide(w *World, text string, mode Mode) *Decision {
 		}
 		return e.decision
 	}
+	if d := g.shapes.decide(g, w, text, mode); d != nil {
+		return d
+	}
 	d := g.decide(w, text, mode)
 	d.Generation = w.Generation
 	g.keep(key, d)
@@ -84,6 +95,7 @@ func (g *Guard) Decide(w *World, text string, mode Mode) *Decision {
 
 // Forget drops the decisions of a world that is no longer in use.
 func (g *Guard) Forget(w *World) {
+	g.shapes.forget(w)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ring := g.ring[:0]
@@ -109,6 +121,7 @@ func (g *Guard) keep(key cacheKey, d *Decision) {
 	if g.kept[key] != nil {
 		return
 	}
+	key.text = strings.Clone(key.text) // the caller may use its buffer again
 	e := &cacheEntry{key: key, decision: d, cost: cost}
 	for g.bytes+cost > g.limit {
 		g.evict()
