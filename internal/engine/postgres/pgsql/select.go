@@ -343,6 +343,7 @@ func (a *analysis) functionItem(r *pg.RangeFunction, sc *scope) *item {
 		a.misplaced(r)
 		return &item{}
 	}
+	expandUnnest(r)
 	var out shape
 	first := ""
 	for i, n := range r.Functions {
@@ -367,19 +368,47 @@ func (a *analysis) functionItem(r *pg.RangeFunction, sc *scope) *item {
 	if columns := a.columnDefs(r.Coldeflist, sc); len(columns) > 0 {
 		out = shapeOf(columns...)
 	}
+	alias, columns := aliasOf(r.Alias)
+	scalar := len(r.Functions) == 1 && len(out.columns) == 1 && out.columns[0] == first
+	if alias != "" && scalar {
+		out = shapeOf(alias) // a scalar function's column takes the alias as its name
+	}
 	if r.Ordinality {
 		out = out.and(shapeOf("ordinality"))
 	}
-	alias, columns := aliasOf(r.Alias)
 	if alias == "" {
 		alias = first
 		if rewritten := r.Functions[0].GetList().GetItems()[0]; len(r.Functions) == 1 && figureName(rewritten) != first {
 			r.Alias = &pg.Alias{Aliasname: first} // a stand-in of another name must not rename the item
 		}
-	} else if len(out.columns) == 1 && len(columns) == 0 && len(r.Functions) == 1 && out.columns[0] == first {
-		out = shapeOf(alias) // a scalar function's column takes the alias as its name
 	}
 	return &item{alias: alias, shape: out.renamed(columns)}
+}
+
+// expandUnnest writes unnest(a, b) in FROM as ROWS FROM (unnest(a), unnest(b)), which is what the server makes of it, but
+// only as long as the name is not qualified.
+func expandUnnest(r *pg.RangeFunction) {
+	var out []*pg.Node
+	for _, n := range r.Functions {
+		pair := n.GetList().GetItems()
+		var f *pg.FuncCall
+		if len(pair) == 2 && len(pair[1].GetList().GetItems()) == 0 {
+			f = pair[0].GetFuncCall()
+		}
+		parts, _ := names(f.GetFuncname())
+		if len(parts) != 1 || parts[0] != "unnest" || len(f.Args) < 2 || f.FuncVariadic || len(f.AggOrder) > 0 || f.AggFilter != nil ||
+			f.Over != nil || f.AggDistinct || f.AggStar {
+			out = append(out, n)
+			continue
+		}
+		for _, arg := range f.Args {
+			call := &pg.FuncCall{Funcname: nameNodes("unnest"), Args: []*pg.Node{arg}, Funcformat: f.Funcformat, Location: f.Location}
+			items := []*pg.Node{{Node: &pg.Node_FuncCall{FuncCall: call}}, {}}
+			out = append(out, &pg.Node{Node: &pg.Node_List{List: &pg.List{Items: items}}})
+		}
+		r.IsRowsfrom = true
+	}
+	r.Functions = out
 }
 
 // columnDefs judges a column definition list and returns the names.
