@@ -112,7 +112,7 @@ func neededColumns(rel *catalog.Relation, forms []Form, f *Filter) []string {
 
 // filter compiles a row filter.
 func (c *compiler) filter(r *policy.Rule, rel *catalog.Relation, f policy.Filter) *Filter {
-	out, err := c.in.Engine.Filter(c.snap, c.store.Schemas, rel, f.SQL, c.ownNames(r))
+	out, err := c.in.Engine.Filter(c.snap, c.store.Schemas, rel, f.SQL, c.rowsOf(r), c.ownNames(r))
 	if err != nil {
 		at := ""
 		var positioned interface{ Position() int }
@@ -130,6 +130,28 @@ func (c *compiler) filter(r *policy.Rule, rel *catalog.Relation, f policy.Filter
 		}
 	}
 	return out
+}
+
+// rowsOf says which rows of each table the rule by itself admits, where row security limits them: its own filter, or none of a table
+// that only other rules admit. Filters that read such a table see just those: in a profile of several rules, row security would show
+// them the rows of all, and they would admit what no rule admits alone (ENF-33).
+func (c *compiler) rowsOf(r *policy.Rule) map[catalog.Name]string {
+	rows := map[catalog.Name]string{}
+	for _, rel := range c.tables {
+		if c.datasets[rel.Name] == r.On {
+			if f, ok := r.Rows[c.location(rel.Name)]; ok {
+				rows[rel.Name] = f.SQL
+			}
+			continue
+		}
+		for _, other := range c.p.Rules {
+			_, filtered := other.Rows[c.location(rel.Name)]
+			if other.Enabled && other.Level != policy.Own && other.On == c.datasets[rel.Name] && (filtered || !other.Until.IsZero()) {
+				rows[rel.Name] = "false"
+			}
+		}
+	}
+	return rows
 }
 
 // ownNames says whether every subject of a rule logs in to the server under their own name, so that current_user means them (ENF-90).

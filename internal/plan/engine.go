@@ -8,8 +8,9 @@ import (
 
 // Engine is what plan asks of a store's engine. It is pure: everything it needs to know of the server is in the snapshot.
 type Engine interface {
-	// Filter compiles a row filter of a table. currentUser admits current_user (ENF-90).
-	Filter(snap *catalog.Snapshot, schemas []string, table *catalog.Relation, text string, currentUser bool) (*Filter, error)
+	// Filter compiles a row filter of a table. rows are the same rule's filters of other tables: what its subqueries may see of
+	// them (ENF-33). currentUser admits current_user (ENF-90).
+	Filter(snap *catalog.Snapshot, schemas []string, table *catalog.Relation, text string, rows map[catalog.Name]string, currentUser bool) (*Filter, error)
 	// Mask compiles a mask of a column to an expression of exactly the column's type.
 	Mask(mask policy.Mask, col catalog.Column) (Form, error)
 	// Derived recomputes a generated column from the masked forms of its inputs (ENF-19).

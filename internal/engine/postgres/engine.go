@@ -23,8 +23,11 @@ func (e filterError) Position() int { return e.err.Offset }
 func (e filterError) Unwrap() error { return e.err }
 
 // Filter compiles a row filter of a table.
-func (Engine) Filter(snap *catalog.Snapshot, schemas []string, table *catalog.Relation, text string, currentUser bool) (*plan.Filter, error) {
-	opts := pgsql.FilterOptions{Schemas: schemas, Tables: map[pgsql.Name]pgsql.FilterTable{}, Types: map[pgsql.Name]bool{}, CurrentUser: currentUser}
+func (Engine) Filter(snap *catalog.Snapshot, schemas []string, table *catalog.Relation, text string, rows map[catalog.Name]string, currentUser bool) (*plan.Filter, error) {
+	opts := pgsql.FilterOptions{Schemas: schemas, Tables: map[pgsql.Name]pgsql.FilterTable{}, Types: map[pgsql.Name]bool{}, Rows: map[pgsql.Name]string{}, CurrentUser: currentUser}
+	for n, sql := range rows {
+		opts.Rows[pgsql.Name(n)] = sql
+	}
 	for i := range snap.Relations {
 		rel := &snap.Relations[i]
 		if rel.Kind != 'S' && !isOwnSchema(rel.Name.Schema) && len(rel.Columns) > 0 {

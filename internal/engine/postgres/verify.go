@@ -247,7 +247,6 @@ func (r *verifyRun) compare(ctx context.Context, p *plan.Profile, subject verify
 				c.rules = append(c.rules, comparedRule{rule: rule, says: rt, active: active(rule)})
 			}
 		}
-		c.all = p.Rules
 		if err := c.run1(ctx); err != nil {
 			return fmt.Errorf("table %s: %w", t.Base, err)
 		}
@@ -290,7 +289,7 @@ func (r *verifyRun) ruleAlone(ctx context.Context, pair *snapshotPair, rule *pla
 			continue
 		}
 		c := comparison{
-			run: r, pair: pair, profile: "rule " + rule.Name, table: t.Base, target: t.Base, source: rel, subject: subject, all: []*plan.Rule{rule},
+			run: r, pair: pair, profile: "rule " + rule.Name, table: t.Base, target: t.Base, source: rel, subject: subject,
 			rules: []comparedRule{{rule: rule, says: t, active: true}}, raw: t.Select,
 		}
 		if err := c.run1(ctx); err != nil {

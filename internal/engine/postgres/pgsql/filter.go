@@ -29,6 +29,10 @@ type FilterOptions struct {
 	Types   map[Name]bool        // types outside pg_catalog that may be named in a cast
 	// CurrentUser admits current_user: only where every identity role is the subject's own name (ENF-90).
 	CurrentUser bool
+	// Rows says which rows of other tables the filter's subqueries may see: the texts of the same rule's filters. Row security shows
+	// a profile of several rules the rows of all of them, and a filter that read those would admit rows that none of its rules
+	// admits alone (ENF-33). A table that is not here is read as row security shows it.
+	Rows map[Name]string
 }
 
 // Filter is a compiled row filter: one boolean expression that means the same in a policy of its table and in a CASE of a
@@ -106,6 +110,8 @@ type filterCompiler struct {
 	values    map[string]*pgquery.Node // set for expressions over given forms: what a name stands for
 	foreign   string                   // the complaint about any other name
 	valueUsed bool
+
+	reading []Name // tables whose own filters are being compiled, outermost first
 
 	scopes  []*filterScope
 	reads   map[Name]map[string]bool // relation -> columns; a "*" entry means all

@@ -1,6 +1,7 @@
 package pgsql
 
 import (
+	"slices"
 	"strings"
 
 	pgquery "github.com/pganalyze/pg_query_go/v6"
@@ -18,6 +19,7 @@ type filterRelation struct {
 	alias   string
 	base    Name // zero for a subquery
 	columns map[string]string
+	only    *pgquery.SelectStmt // what stands for the table, when only some of its rows may be seen
 }
 
 // filterRef is where a reference leads.
@@ -67,8 +69,15 @@ func (c *filterCompiler) used(found filterRef) {
 		return
 	}
 	c.scopes[found.scope].inner++
-	if r := found.relation; r != nil && r.base != (Name{}) {
+	r := found.relation
+	if r == nil {
+		return
+	}
+	if r.base != (Name{}) {
 		c.reads[r.base][found.name] = true
+	}
+	if r.only != nil {
+		addTarget(r.only, r.base.Name, found.name)
 	}
 }
 
@@ -176,7 +185,7 @@ func (c *filterCompiler) tableRef(name, typ string, location int32) (filterRef, 
 func (c *filterCompiler) from(n *pgquery.Node) error {
 	switch x := n.Node.(type) {
 	case *pgquery.Node_RangeVar:
-		return c.rangeVar(x.RangeVar)
+		return c.rangeVar(n, x.RangeVar)
 	case *pgquery.Node_JoinExpr:
 		return c.join(x.JoinExpr)
 	case *pgquery.Node_RangeSubselect:
@@ -229,7 +238,8 @@ func (c *filterCompiler) rangeSubselect(r *pgquery.RangeSubselect) error {
 	return c.addRelation(filterRelation{alias: r.Alias.Aliasname, columns: columns}, -1)
 }
 
-func (c *filterCompiler) rangeVar(r *pgquery.RangeVar) error {
+// rangeVar qualifies a table, and puts a subquery in its place when only some of its rows may be seen.
+func (c *filterCompiler) rangeVar(n *pgquery.Node, r *pgquery.RangeVar) error {
 	if r.Catalogname != "" {
 		return filterError(r.Location, "a table is named by schema and name: leave %s out", r.Catalogname)
 	}
@@ -270,7 +280,55 @@ func (c *filterCompiler) rangeVar(r *pgquery.RangeVar) error {
 	if c.reads[name] == nil {
 		c.reads[name] = map[string]bool{}
 	}
+	if text, ok := c.opts.Rows[name]; ok {
+		only, err := c.onlyRows(table, text, r)
+		if err != nil {
+			return err
+		}
+		rel.only = only
+		n.Node = &pgquery.Node_RangeSubselect{RangeSubselect: &pgquery.RangeSubselect{
+			Subquery: &pgquery.Node{Node: &pgquery.Node_SelectStmt{SelectStmt: only}}, Alias: &pgquery.Alias{Aliasname: alias},
+		}}
+	}
 	return c.addRelation(rel, r.Location)
+}
+
+// onlyRows is SELECT … FROM table WHERE the rule's own filter of that table. Its columns are added as they are used.
+func (c *filterCompiler) onlyRows(table FilterTable, text string, r *pgquery.RangeVar) (*pgquery.SelectStmt, error) {
+	if slices.Contains(c.reading, table.Name) {
+		return nil, filterError(r.Location, "the row filters of this rule read each other's tables in a circle, by way of %s.%s", table.Name.Schema, table.Name.Name)
+	}
+	node, err := parseExpression(text)
+	if err != nil {
+		return nil, filterError(r.Location, "the row filter of %s.%s, which this one reads: %v", table.Name.Schema, table.Name.Name, err)
+	}
+	inner := &filterCompiler{
+		table: table, opts: c.opts, strict: c.strict, reading: append(slices.Clone(c.reading), c.table.Name, table.Name),
+		reads: c.reads, columns: c.reads[table.Name], attrs: c.attrs, guards: c.guards,
+	}
+	condition, err := inner.expr(node, filterPlace{positive: true})
+	if err != nil {
+		return nil, filterError(r.Location, "the row filter of %s.%s, which this one reads: %v", table.Name.Schema, table.Name.Name, err)
+	}
+	c.current = c.current || inner.current
+	from := &pgquery.RangeVar{Schemaname: table.Name.Schema, Relname: table.Name.Name, Inh: r.Inh, Relpersistence: "p"}
+	return &pgquery.SelectStmt{
+		FromClause:  []*pgquery.Node{{Node: &pgquery.Node_RangeVar{RangeVar: from}}},
+		WhereClause: condition,
+		LimitOption: pgquery.LimitOption_LIMIT_OPTION_DEFAULT, Op: pgquery.SetOperation_SETOP_NONE,
+	}, nil
+}
+
+// addTarget adds a column to what a subquery selects, once.
+func addTarget(sel *pgquery.SelectStmt, table, column string) {
+	for _, t := range sel.TargetList {
+		ref := t.GetResTarget().GetVal().GetColumnRef()
+		if filterString(ref.Fields[len(ref.Fields)-1]) == column {
+			return
+		}
+	}
+	ref := pgquery.MakeColumnRefNode([]*pgquery.Node{pgquery.MakeStrNode(table), pgquery.MakeStrNode(column)}, 0)
+	sel.TargetList = append(sel.TargetList, pgquery.MakeResTargetNodeWithVal(ref, 0))
 }
 
 func (c *filterCompiler) addRelation(r filterRelation, location int32) error {

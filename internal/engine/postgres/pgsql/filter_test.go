@@ -83,6 +83,40 @@ func TestCompileFilterTexts(t *testing.T) {
 	}
 }
 
+// TestCompileFilterRows: subqueries see the rule's own rows of other tables (ENF-33).
+func TestCompileFilterRows(t *testing.T) {
+	t.Parallel()
+	_, opts := filterWorld()
+	orders := opts.Tables[Name{"sales", "orders"}]
+	customers := Name{"public", "customers"}
+	opts.Rows = map[Name]string{customers: "region = subject.region OR id = 0"}
+	f, err := CompileFilter("customer_id IN (SELECT c.id FROM customers c WHERE c.balance > 1)", orders, opts)
+	want := "orders.customer_id = ANY(ARRAY(SELECT c.id FROM (SELECT customers.balance, customers.id FROM public.customers WHERE customers.region = ANY(ARRAY" + attrRegion + ") OR customers.id = 0) c WHERE c.balance > 1))" +
+		" AND EXISTS (SELECT 1 FROM postern.attribute WHERE attribute.role = current_user AND attribute.key = 'region')"
+	if err != nil || f.SQL != want {
+		t.Fatalf("%v\ngot  %s\nwant %s", err, f.SQL, want)
+	}
+	if d := cmp.Diff(map[Name][]string{customers: {"balance", "id", "region"}}, f.ReadColumns); d != "" || !slices.Equal(f.Attributes, []string{"region"}) {
+		t.Errorf("%s %v", d, f.Attributes)
+	}
+	opts.Rows[customers] = "EXISTS (SELECT 1 FROM assignments a WHERE a.customer_id = customers.id AND a.agent = subject.name)"
+	f, err = CompileFilter("EXISTS (SELECT 1 FROM customers a WHERE a.id = orders.customer_id)", orders, opts)
+	want = "orders.customer_id = ANY(ARRAY(SELECT a.id FROM (SELECT customers.id FROM public.customers WHERE customers.id = ANY(ARRAY(SELECT a.customer_id FROM public.assignments a WHERE a.agent = ANY(ARRAY" +
+		attrName + ")))) a)) AND EXISTS (SELECT 1 FROM postern.attribute WHERE attribute.role = current_user AND attribute.key = 'name')"
+	if err != nil || f.SQL != want {
+		t.Fatalf("%v\ngot  %s\nwant %s", err, f.SQL, want)
+	}
+	opts.Rows[customers] = "false"
+	if f, err = CompileFilter("1 < (SELECT count(*) FROM customers)", orders, opts); err != nil || f.SQL != "1 < (SELECT pg_catalog.count(*) FROM (SELECT FROM public.customers WHERE false) customers)" {
+		t.Fatalf("%v: %s", err, f.SQL)
+	}
+	opts.Rows[customers] = "id IN (SELECT customer_id FROM orders)"
+	opts.Rows[Name{"sales", "orders"}] = "customer_id IN (SELECT id FROM customers)"
+	if f, err = CompileFilter("customer_id IN (SELECT id FROM customers)", orders, opts); err == nil {
+		t.Errorf("a circle was accepted as %s", f.SQL)
+	}
+}
+
 func TestCompileFilterFacts(t *testing.T) {
 	t.Parallel()
 	table, opts := filterWorld()
