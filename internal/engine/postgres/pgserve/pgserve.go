@@ -182,12 +182,18 @@ func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgr
 			report.Waiting = append(report.Waiting, c.Title)
 		}
 	default:
+		titles := make([]string, 0, len(found.Plan.Changes))
 		for _, c := range found.Plan.Changes {
-			report.Applied = append(report.Applied, c.Title)
+			titles = append(titles, c.Title)
 		}
-		if found, err = srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest}); err != nil {
-			return nil, daemon.Report{}, fmt.Errorf("apply: %w", err)
+		done, err := srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest})
+		if err != nil {
+			// Nothing was changed. Profiles that the changes are about have another digest than the policy wants and are refused;
+			// the others go on. The next look tries again.
+			report.Waiting = append(titles, "not applied: "+err.Error())
+			return found, report, nil
 		}
+		found, report.Applied = done, titles
 	}
 	return found, report, nil
 }
