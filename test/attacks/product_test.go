@@ -40,7 +40,7 @@ const (
 // looselyAnswered lists the attempts that are answered although a refusal was expected, with the reason why the answer
 // is harmless. It too can only get shorter.
 var looselyAnswered = map[string]string{
-	"A100": "pg_class is Postern's own view of it, in which reltuples is empty for every relation",
+	"A100": "pg_class is Postern's own view of it, in which reltuples is -1 for every relation",
 }
 
 // maxStrict is how long strictlyRefused may be.

@@ -7,7 +7,7 @@
 -- reltablespace = 0
 -- reltoastrelid = 0
 -- relhasrules = false
--- relhastriggers = false
+-- relhastriggers = x.relhastriggers AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint f JOIN postern_catalog._relation r ON r.oid = f.conrelid JOIN postern_catalog._relation s ON s.oid = f.confrelid WHERE f.contype = 'f' AND x.oid IN (f.conrelid, f.confrelid))
 -- relhassubclass = false
 -- relchecks = 0
 -- relrowsecurity = false
