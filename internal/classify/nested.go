@@ -411,3 +411,11 @@ func rangeFamily(typ string) family {
 	}
 	return famDate
 }
+
+// ArrayElements reads an array literal as PostgreSQL writes it, for feeds that get lists of values in that form.
+func ArrayElements(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return arrayElements(s, nodeLimit)
+}

@@ -1,0 +1,296 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/postern-sec/postern/internal/classify"
+	"github.com/postern-sec/postern/internal/discover"
+)
+
+//go:embed sample/*.sql
+var sampleQuestions embed.FS
+
+// Feed answers discover's questions from a PostgreSQL server: one connection per job, opened when first needed. Every
+// transaction is read-only, with timeouts, an empty search_path and row_security off, so that a filtered table errors instead
+// of showing a subset.
+type Feed struct {
+	cfg   Config
+	idle  chan *Server
+	slots chan struct{}
+}
+
+var _ discover.Feed = (*Feed)(nil)
+
+// Limits of a sampling transaction (classification.md §2.2).
+const (
+	sampleStatementTimeout = 15 * time.Second
+	sampleLockTimeout      = 500 * time.Millisecond
+	sampleSmallPages       = 10000
+	sampleFetch            = 250 // rows per FETCH, between looks at the byte limit
+)
+
+// NewFeed makes a feed with at most jobs connections.
+func NewFeed(cfg Config, jobs int) *Feed {
+	if cfg.StatementTimeout == 0 {
+		cfg.StatementTimeout = sampleStatementTimeout
+	}
+	if cfg.LockTimeout == 0 {
+		cfg.LockTimeout = sampleLockTimeout
+	}
+	if cfg.ApplicationName == "" {
+		cfg.ApplicationName = "postern discover"
+	}
+	jobs = max(1, jobs)
+	return &Feed{cfg: cfg, idle: make(chan *Server, jobs), slots: make(chan struct{}, jobs)}
+}
+
+// Close ends all idle connections. Call it when no method is running.
+func (f *Feed) Close(ctx context.Context) {
+	for {
+		select {
+		case s := <-f.idle:
+			_ = s.Close(ctx) // nothing was written
+		default:
+			return
+		}
+	}
+}
+
+// with runs one read-only transaction on a free connection. A connection that broke is dropped.
+func (f *Feed) with(ctx context.Context, work func(tx pgx.Tx) error) error {
+	select {
+	case f.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-f.slots }()
+	var s *Server
+	select {
+	case s = <-f.idle:
+	default:
+		var err error
+		if s, err = Open(ctx, f.cfg); err != nil {
+			return err
+		}
+	}
+	err := s.readOnly(ctx, work)
+	if s.conn.IsClosed() {
+		return err
+	}
+	f.idle <- s
+	return err
+}
+
+// readOnly is one transaction that can change nothing and see no subset.
+func (s *Server) readOnly(ctx context.Context, work func(tx pgx.Tx) error) error {
+	tx, err := s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return sampleRefusal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // read only: nothing to lose
+	if _, err := tx.Exec(ctx, "SET LOCAL search_path = ''; SET LOCAL row_security = off"); err != nil {
+		return sampleRefusal(err)
+	}
+	return work(tx)
+}
+
+// sampleRefusal turns a server's error into one without its message, which may quote data.
+func sampleRefusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		return &discover.NotExamined{Why: discover.WhyError}
+	}
+	why := discover.WhyError
+	switch pg.Code {
+	case "42501":
+		why = discover.WhyPrivilege
+		if strings.Contains(pg.Message, "row-level security") || pg.Routine == "check_enable_rls" {
+			why = discover.WhyRowSecurity
+		}
+	case "57014", "25P04":
+		why = discover.WhyTimeout
+	case "55P03":
+		why = discover.WhyLocked
+	}
+	return &discover.NotExamined{Why: why, Code: pg.Code}
+}
+
+func sampleQuestion(name string) string {
+	text, err := sampleQuestions.ReadFile("sample/" + name + ".sql")
+	if err != nil {
+		return "" // cannot be: the tests ask every question
+	}
+	return string(text)
+}
+
+type columnJSON struct {
+	Num        int              `json:"num"`
+	Name       string           `json:"name"`
+	Type       string           `json:"type"`
+	Base       string           `json:"base"`
+	Domain     string           `json:"domain"`
+	Enum       []string         `json:"enum"`
+	Fields     []columnJSON     `json:"fields"`
+	Comment    string           `json:"comment"`
+	NotNull    bool             `json:"notnull"`
+	Surrogate  bool             `json:"surrogate"`
+	Select     bool             `json:"select"`
+	Primary    bool             `json:"primary"`
+	Unique     bool             `json:"unique"`
+	References *classify.Target `json:"references"`
+}
+
+func (c *columnJSON) facts() classify.Column {
+	out := classify.Column{
+		Name: c.Name, Type: c.Type, Base: c.Base, Domain: c.Domain, EnumLabels: c.Enum, Comment: c.Comment, NotNull: c.NotNull,
+		Unique: c.Unique || c.Primary, Primary: c.Primary, Surrogate: c.Surrogate,
+	}
+	if c.References != nil {
+		out.References = *c.References
+	}
+	for i := range c.Fields {
+		out.Fields = append(out.Fields, c.Fields[i].facts())
+	}
+	return out
+}
+
+// Catalog reads relations and columns.
+func (f *Feed) Catalog(ctx context.Context) (*discover.Catalog, error) {
+	out := &discover.Catalog{}
+	err := f.with(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, "SELECT current_database(), current_user").Scan(&out.Database, &out.User); err != nil {
+			return sampleRefusal(err)
+		}
+		rows, err := tx.Query(ctx, sampleQuestion("relations"))
+		if err != nil {
+			return sampleRefusal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			t, err := scanRelation(rows)
+			if err != nil {
+				return err
+			}
+			out.Tables = append(out.Tables, *t)
+		}
+		return sampleRefusal(rows.Err())
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the catalog of %s: %w", f.cfg.Address(), err)
+	}
+	return out, nil
+}
+
+func scanRelation(rows pgx.Rows) (*discover.Table, error) {
+	var t discover.Table
+	var oid int64
+	var kind string
+	var partition bool
+	var parent, columns, views *string
+	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views)
+	if err != nil {
+		return nil, sampleRefusal(err)
+	}
+	t.OID, t.Kind = uint32(oid), kind[0] //nolint:gosec // an OID is 32 bits wide
+	for _, part := range []struct {
+		text *string
+		into any
+	}{{parent, &t.Parent}, {views, &t.ViewColumns}} {
+		if part.text != nil {
+			if err := json.Unmarshal([]byte(*part.text), part.into); err != nil {
+				return nil, fmt.Errorf("read relation %s.%s: %w", t.Schema, t.Name, err)
+			}
+		}
+	}
+	var list []columnJSON
+	if columns != nil {
+		if err := json.Unmarshal([]byte(*columns), &list); err != nil {
+			return nil, fmt.Errorf("read columns of %s.%s: %w", t.Schema, t.Name, err)
+		}
+	}
+	for i := range list {
+		t.Columns = append(t.Columns, discover.Column{Column: list[i].facts(), Num: list[i].Num, CanSelect: list[i].Select})
+	}
+	return &t, nil
+}
+
+// Stats reads pg_stats of the tables.
+func (f *Feed) Stats(ctx context.Context, tables []*discover.Table, each func(*discover.Table, int, classify.Values)) error {
+	type key struct{ schema, table string }
+	byName := map[key]*discover.Table{}
+	var schemas, names []string
+	for _, t := range tables {
+		byName[key{t.Schema, t.Name}] = t
+		schemas, names = append(schemas, t.Schema), append(names, t.Name)
+	}
+	return f.with(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sampleQuestion("stats"), schemas, names)
+		if err != nil {
+			return sampleRefusal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var schema, table, column string
+			var common, bounds, elems []byte
+			v := classify.Values{Stats: true}
+			if err := rows.Scan(&schema, &table, &column, &v.NullShare, &v.Distinct, &common, &bounds, &elems); err != nil {
+				return sampleRefusal(err)
+			}
+			t := byName[key{schema, table}]
+			for i := range t.Columns {
+				if t.Columns[i].Name == column {
+					v.Texts = append(classify.ArrayElements(string(common)), classify.ArrayElements(string(bounds))...)
+					if len(elems) > 0 && strings.HasSuffix(t.Columns[i].Type, "[]") {
+						v.Texts = append(v.Texts, string(elems))
+					}
+					each(t, i, v)
+				}
+			}
+		}
+		return sampleRefusal(rows.Err())
+	})
+}
+
+// Readers asks the server's own privilege functions.
+func (f *Feed) Readers(ctx context.Context, columns []discover.Place) (map[discover.Place][]string, error) {
+	out := map[discover.Place][]string{}
+	var oids []uint32
+	var nums []int16
+	for _, p := range columns {
+		oids, nums = append(oids, p.OID), append(nums, int16(p.Num)) //nolint:gosec // column numbers end at 1600
+	}
+	err := f.with(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sampleQuestion("readers"), oids, nums)
+		if err != nil {
+			return sampleRefusal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var p discover.Place
+			var num int16
+			var role string
+			if err := rows.Scan(&p.OID, &num, &role); err != nil {
+				return sampleRefusal(err)
+			}
+			p.Num = int(num)
+			out[p] = append(out[p], role)
+		}
+		return sampleRefusal(rows.Err())
+	})
+	return out, err
+}

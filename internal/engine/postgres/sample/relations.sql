@@ -1,0 +1,49 @@
+-- What discover needs to know of every relation and column, without touching a row of any of them.
+SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
+    coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''),
+    CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 FROM pg_catalog.pg_partition_tree(c.oid) t
+        JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.reltuples::float8 END,
+    CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(l.relpages), 0)::bigint FROM pg_catalog.pg_partition_tree(c.oid) t
+        JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.relpages::bigint END,
+    pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+    c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid),
+    coalesce((SELECT greatest(s.last_analyze, s.last_autoanalyze) < now() - interval '30 days' FROM pg_catalog.pg_stat_all_tables s
+        WHERE s.relid = c.oid), false),
+    (SELECT json_build_object('schema', pn.nspname, 'table', p.relname) FROM pg_catalog.pg_inherits i
+        JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+        WHERE i.inhrelid = c.oid AND c.relispartition)::text,
+    (SELECT json_agg(json_build_object(
+        'num', a.attnum, 'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+        'base', CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
+        'domain', CASE WHEN t.typtype = 'd' THEN t.typname END,
+        'enum', CASE WHEN t.typtype = 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END,
+        'fields', CASE WHEN t.typtype = 'c' THEN (SELECT json_agg(json_build_object('name', f.attname, 'type', pg_catalog.format_type(f.atttypid, f.atttypmod))
+            ORDER BY f.attnum) FROM pg_catalog.pg_attribute f WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped) END,
+        'comment', pg_catalog.col_description(c.oid, a.attnum), 'notnull', a.attnotnull,
+        'surrogate', a.attidentity <> '' OR coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~ '(nextval|gen_random_uuid|uuid_generate)', false),
+        'select', pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT'),
+        'primary', EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+        'unique', EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+        'references', (SELECT json_build_object('schema', fn.nspname, 'table', fc.relname, 'column', fa.attname)
+            FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class fc ON fc.oid = k.confrelid
+            JOIN pg_catalog.pg_namespace fn ON fn.oid = fc.relnamespace
+            JOIN pg_catalog.pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = k.confkey[1]
+            WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] ORDER BY k.conname LIMIT 1)
+        ) ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
+    (SELECT json_agg(DISTINCT jsonb_build_object('schema', bn.nspname, 'table', b.relname, 'column', ba.attname))
+        FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend dp ON dp.classid = 'pg_catalog.pg_rewrite'::regclass AND dp.objid = r.oid
+            AND dp.refclassid = 'pg_catalog.pg_class'::regclass AND dp.refobjid <> c.oid AND dp.refobjsubid > 0
+        JOIN pg_catalog.pg_class b ON b.oid = dp.refobjid JOIN pg_catalog.pg_namespace bn ON bn.oid = b.relnamespace
+        JOIN pg_catalog.pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = dp.refobjsubid
+        WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'postern', 'postern_catalog')
+    AND n.nspname !~ '^pg_(toast|temp)_'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_description x WHERE x.objoid = n.oid AND x.classoid = 'pg_catalog.pg_namespace'::regclass
+        AND x.description LIKE 'postern%')
+ORDER BY n.nspname, c.relname

@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/postern-sec/postern/internal/classify"
+	"github.com/postern-sec/postern/internal/discover"
+)
+
+// Sample reads a bounded sample of some columns of one table: the whole of a small one, rows drawn over all pages of a middling
+// one, blocks of a large one. A reservoir cuts the rest; the first rows of a table are never taken for the sample.
+func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
+	r := &reservoir{ask: ask, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
+	err := f.with(ctx, func(tx pgx.Tx) error {
+		for _, share := range shares(ask) {
+			if err := r.read(ctx, tx, sampleSQL(ask, share)); err != nil {
+				return err
+			}
+			if len(r.rows) >= ask.Rows/10 || share >= 100 {
+				return nil
+			}
+			r.rows, r.seen = nil, 0 // too few blocks were drawn: once more with more of them
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.values(), nil
+}
+
+// shares are the percentages of blocks or rows to try, in order.
+func shares(ask discover.Ask) []float64 {
+	t := ask.Table
+	rows := t.Rows
+	switch {
+	case t.Kind == 'v' || t.Kind == 'f', rows < 0 && t.Pages <= sampleSmallPages, rows >= 0 && rows <= 2*float64(ask.Rows) && t.Pages <= sampleSmallPages:
+		return []float64{100}
+	case t.Pages <= sampleSmallPages:
+		if ask.Sparse {
+			return []float64{100}
+		}
+		p := 150 * float64(ask.Rows) / max(rows, 1)
+		return []float64{min(p, 100), 100}
+	}
+	perPage := max(rows, 1) / float64(t.Pages)
+	pages := max(float64(ask.Rows)/max(perPage, 0.01), 60)
+	p := 130 * pages / float64(t.Pages)
+	if ask.Sparse {
+		p *= 20
+	}
+	return []float64{min(p, 50), min(10*p, 50)}
+}
+
+// sampleSQL names its columns, cuts its values on the server and carries no literal taken from data.
+func sampleSQL(ask discover.Ask, share float64) string {
+	t := ask.Table
+	var cols []string
+	for _, i := range ask.Columns {
+		cols = append(cols, cutColumn(&t.Columns[i], ask.Bytes))
+	}
+	from := quoteIdent(t.Schema) + "." + quoteIdent(t.Name)
+	if share < 100 {
+		method := "SYSTEM"
+		if t.Pages <= sampleSmallPages {
+			method = "BERNOULLI"
+		}
+		from += fmt.Sprintf(" TABLESAMPLE %s (%.6f) REPEATABLE (%d)", method, math.Max(share, 0.000001), ask.Seed)
+	}
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + from
+	if ask.Sparse {
+		c := &t.Columns[ask.Columns[0]]
+		name := quoteIdent(c.Name)
+		sql += " WHERE " + name + " IS NOT NULL"
+		if isTextType(c.Type) {
+			sql += " AND " + name + " <> ''"
+		}
+		sql += fmt.Sprintf(" LIMIT %d", ask.Rows)
+	}
+	return sql
+}
+
+func isTextType(typ string) bool {
+	return typ == "text" || strings.HasPrefix(typ, "character varying") || strings.HasPrefix(typ, "character(")
+}
+
+// cutColumn gives a column's text form, cut before it leaves the server; of bytea only the magic number is read.
+func cutColumn(c *discover.Column, limit int) string {
+	name := quoteIdent(c.Name)
+	typ := c.Type
+	if c.Base != "" {
+		typ = c.Base
+	}
+	if typ == "bytea" {
+		return "pg_catalog.substring(" + name + "::pg_catalog.bytea, 1, 64)::pg_catalog.text"
+	}
+	return fmt.Sprintf(`pg_catalog."left"(%s::pg_catalog.text, %d)`, name, limit)
+}
+
+// reservoir keeps a random subset of the rows that stream by.
+type reservoir struct {
+	ask    discover.Ask
+	random *rand.Rand
+	rows   [][]string
+	nulls  [][]bool
+	seen   int
+	bytes  int
+}
+
+// read streams the statement through a cursor, so that the byte limit can stop it.
+func (r *reservoir) read(ctx context.Context, tx pgx.Tx, sql string) error {
+	if _, err := tx.Exec(ctx, "DECLARE postern_sample NO SCROLL CURSOR FOR "+sql); err != nil {
+		return sampleRefusal(err)
+	}
+	for {
+		n, err := r.fetch(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if n < sampleFetch || r.bytes > r.ask.Total {
+			break
+		}
+	}
+	_, err := tx.Exec(ctx, "CLOSE postern_sample")
+	return sampleRefusal(err)
+}
+
+func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM postern_sample", sampleFetch), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return 0, sampleRefusal(err)
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		n++
+		r.seen++
+		at := len(r.rows)
+		if at >= r.ask.Rows {
+			if at = r.random.IntN(r.seen); at >= r.ask.Rows {
+				continue
+			}
+		}
+		row, null := make([]string, len(r.ask.Columns)), make([]bool, len(r.ask.Columns))
+		for i, raw := range rows.RawValues() {
+			null[i] = raw == nil
+			row[i] = string(raw)
+			r.bytes += len(raw)
+		}
+		if at == len(r.rows) {
+			r.rows, r.nulls = append(r.rows, row), append(r.nulls, null)
+		} else {
+			r.rows[at], r.nulls[at] = row, null
+		}
+	}
+	return n, sampleRefusal(rows.Err())
+}
+
+// values turns rows into columns of distinct values.
+func (r *reservoir) values() []classify.Values {
+	out := make([]classify.Values, len(r.ask.Columns))
+	for i := range out {
+		seen := map[string]bool{}
+		nulls := 0
+		for k, row := range r.rows {
+			if r.nulls[k][i] {
+				nulls++
+				continue
+			}
+			if !seen[row[i]] {
+				seen[row[i]] = true
+				out[i].Texts = append(out[i].Texts, row[i])
+			}
+		}
+		out[i].Rows = len(r.rows)
+		if len(r.rows) > 0 {
+			out[i].NullShare = float64(nulls) / float64(len(r.rows))
+		}
+		out[i].Distinct = float64(len(seen))
+	}
+	return out
+}
