@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"regexp"
+	"strings"
+)
+
+// secretPatterns find credentials in text. The second group, where there is one, is the secret.
+var secretPatterns = []struct {
+	kind string
+	re   *regexp.Regexp
+}{
+	{"password in a connection URI", regexp.MustCompile(`(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@'"]*:)([^\s@'"]+)(@)`)},
+	{"password in a connection string", regexp.MustCompile(`(?i)(\b(?:password|passwd|pwd|sslpassword|secret|token|api_?key|access_?key|PGPASSWORD)\s*=\s*)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s'",;)]+)()`)},
+	{"password in a statement", regexp.MustCompile(`(?i)(\bPASSWORD\s+)(E?'(?:[^'\\]|\\.|'')+')()`)},
+	{"AWS access key", regexp.MustCompile(`()\b((?:AKIA|ASIA)[A-Z0-9]{16})\b()`)},
+	{"private key", regexp.MustCompile(`()(-----BEGIN [A-Z ]*PRIVATE KEY-----)()`)},
+	{"token in a header", regexp.MustCompile(`(?i)(\b(?:authorization|bearer|x-api-key)['":\s]+(?:bearer\s+)?)([A-Za-z0-9._~+/=-]{16,})()`)},
+}
+
+// notSecret are what stands for a password without being one.
+var notSecret = regexp.MustCompile(`(?i)^('?"?)(\[hidden\]|\*+|<[^>]*>|%[a-z]|\$\d+|\$\{[^}]*\}|null|new\.\w+|old\.\w+|p_\w+|_\w+|v_\w+|\w+\(.*|)('?"?)$`)
+
+// FindSecrets says where credentials stand in a text, and of what kind they are.
+func FindSecrets(object, text string) []SecretHit {
+	var out []SecretHit
+	for _, p := range secretPatterns {
+		for _, m := range p.re.FindAllStringSubmatchIndex(text, 20) {
+			if notSecret.MatchString(text[m[4]:m[5]]) {
+				continue
+			}
+			out = append(out, SecretHit{Object: object, Kind: p.kind, Line: 1 + strings.Count(text[:m[4]], "\n")})
+		}
+	}
+	return out
+}
+
+// Redact replaces credentials in a text by Hidden.
+func Redact(text string) string {
+	for _, p := range secretPatterns {
+		text = p.re.ReplaceAllString(text, "${1}"+Hidden+"${3}")
+	}
+	return text
+}
+
+var (
+	dynamicSQL    = regexp.MustCompile(`(?is)\bEXECUTE\b[^;]*\|\|`)
+	safeQuote     = regexp.MustCompile(`(?i)\bquote_(?:ident|literal|nullable)\s*\([^()]*\)`)
+	cipherFailure = regexp.MustCompile(`(?i)ignore-cipher-failure`)
+	keyLiteral    = regexp.MustCompile(`(?is)\b(?:pgp_sym_(?:en|de)crypt(?:_bytea)?|(?:en|de)crypt(?:_iv)?|hmac)\s*\([^;]*,\s*E?'[^']+'`)
+	sqlComment    = regexp.MustCompile(`(?s)--[^\n]*|/\*.*?\*/`)
+)
+
+// LookAtBody keeps of a function's body what the checks need, and nothing that could be a secret.
+func LookAtBody(object, source string) BodyFacts {
+	plain := sqlComment.ReplaceAllString(source, " ")
+	f := BodyFacts{
+		CipherFailure: cipherFailure.MatchString(plain),
+		Keys:          keyLiteral.MatchString(plain),
+		Secrets:       FindSecrets(object, source),
+	}
+	for _, m := range dynamicSQL.FindAllString(plain, -1) {
+		// What is left after the quoting functions are taken out: a concatenation with anything but literals is unsafe.
+		if unsafeConcatenation(safeQuote.ReplaceAllString(m, "''")) {
+			f.DynamicSQL = true
+		}
+	}
+	return f
+}
+
+var literal = regexp.MustCompile(`E?'(?:[^']|'')*'`)
+
+func unsafeConcatenation(expr string) bool {
+	for _, part := range strings.Split(expr, "||")[1:] {
+		part = strings.TrimSpace(literal.ReplaceAllString(part, ""))
+		for _, end := range []string{"USING", "using", "INTO", "into"} {
+			part, _, _ = strings.Cut(part, end)
+		}
+		if strings.TrimSpace(part) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// secretOptions are the options whose value is a secret wherever they stand.
+var secretOptions = regexp.MustCompile(`(?i)^(?:password|passwd|sslpassword|ldapbindpasswd|radiussecrets|secret|token|passcode|.*_key|.*_secret)=`)
+
+// RedactOption takes the secret out of name=value.
+func RedactOption(option string) string {
+	if m := secretOptions.FindString(option); m != "" {
+		return m + Hidden
+	}
+	return Redact(option)
+}
+
+// Signature is schema.name(arguments), for people.
+func (f *Function) Signature() string { return f.Name.String() + "(" + f.Arguments + ")" }

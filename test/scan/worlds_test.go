@@ -1,0 +1,8 @@
+package scan_test
+
+import "slices"
+
+// worlds lists every world, area by area.
+func worlds() []world {
+	return slices.Concat(networkWorlds(), hbaWorlds())
+}
