@@ -141,6 +141,12 @@ func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
 	}
 	a.node(cast.Arg, sc)
 	a.typeName(cast.TypeName, false)
+	if c := cast.Arg.GetAConst().GetSval(); c != nil && (c.Sval == "t" || c.Sval == "f") && len(parts) > 0 && parts[len(parts)-1] == "bool" &&
+		len(cast.TypeName.GetArrayBounds()) == 0 && a.refusal == nil {
+		// The deparser writes 't'::bool as true, which is another tree: make it that one.
+		value := &pg.A_Const_Boolval{Boolval: &pg.Boolean{Boolval: c.Sval == "t"}}
+		n.Node = &pg.Node_AConst{AConst: &pg.A_Const{Val: value, Location: -1}}
+	}
 }
 
 // regCast judges x::regclass and its kin: a constant that names something in sight, or an OID column of the catalog.
