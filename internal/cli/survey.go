@@ -153,8 +153,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// plainYAML is text that YAML reads as itself without quotes. Words that mean something else are in yamlWords.
-var plainYAML = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*(:[0-9]+)?$`)
+// plainYAML is text that YAML reads as itself without quotes. What reads as something else although it looks plain is in yamlText.
+var plainYAML = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*(:[0-9]+)?$`)
 
 // yamlText writes a string so that it is read as this very string, on one line.
 func yamlText(s string) (string, error) {

@@ -62,9 +62,8 @@ var rule = map[string]row{
 	"test/house":    {},
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
-	"test/classify": {imports: words("internal/classify/checkdigit"), tests: words("internal/classify")},
+	"test/classify": {tests: words("internal/classify")},
 	"test/drivers":  {tests: words("test/site")},
-	"test/scan":     {tests: words("internal/scan internal/catalog internal/engine/postgres")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
 
