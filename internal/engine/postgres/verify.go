@@ -247,7 +247,7 @@ func (r *verifyRun) compare(ctx context.Context, p *plan.Profile, subject verify
 				c.rules = append(c.rules, comparedRule{rule: rule, says: rt, active: active(rule)})
 			}
 		}
-		if err := c.run1(ctx); err != nil {
+		if err := c.carryOut(ctx); err != nil {
 			return fmt.Errorf("table %s: %w", t.Base, err)
 		}
 	}
@@ -292,7 +292,7 @@ func (r *verifyRun) ruleAlone(ctx context.Context, pair *snapshotPair, rule *pla
 			run: r, pair: pair, profile: "rule " + rule.Name, table: t.Base, target: t.Base, source: rel, subject: subject,
 			rules: []comparedRule{{rule: rule, says: t, active: true}}, raw: t.Select,
 		}
-		if err := c.run1(ctx); err != nil {
+		if err := c.carryOut(ctx); err != nil {
 			return fmt.Errorf("table %s: %w", t.Base, err)
 		}
 	}

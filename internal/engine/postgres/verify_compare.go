@@ -89,8 +89,8 @@ func (t *tally) add(row textRow, by int) {
 	}
 }
 
-// run1 makes the comparison.
-func (c *comparison) run1(ctx context.Context) error {
+// carryOut makes the comparison.
+func (c *comparison) carryOut(ctx context.Context) error {
 	err := c.compare(ctx)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && saysOfStatement(pg.Code) || errors.As(err, &pg) && pg.Code == pgerrNoPrivilege {

@@ -175,6 +175,10 @@ func TestVerifyFindsTampering(t *testing.T) {
 			{"attribute", "UPDATE postern.attribute SET value = 'US' WHERE role = 'ana' AND key = 'region'", "UPDATE postern.attribute SET value = 'EU' WHERE role = 'ana' AND key = 'region'", FindPending, "ana", ""},
 			{"revoked", "REVOKE SELECT ON " + eu + ".orders FROM " + eu + "_prof", "GRANT SELECT ON " + eu + ".orders TO " + eu + "_prof", FindDrift, "", "cannot read it"},
 		} {
+			// Every major gets the changes that its own code could hide; the rest is the same for all of them.
+			if full := c.Major == pgtest.DefaultMajor || c.Major == 18; !full && !slices.Contains([]string{"mask", "policy", "membership", "view owner"}, tc.name) {
+				continue
+			}
 			policy := w.db.Query(t, "SELECT coalesce(pg_get_expr(polqual, polrelid), '') FROM pg_policy WHERE polname = '"+rule+"_r' AND polrelid = 'public.customers'::regclass")
 			w.db.Exec(t, tc.plant)
 			v, err := w.server.Verify(context.Background(), w.req, VerifyOptions{})

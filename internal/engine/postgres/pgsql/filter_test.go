@@ -12,9 +12,17 @@ import (
 
 func filterWorld() (FilterTable, FilterOptions) {
 	customers := FilterTable{Name: Name{"public", "customers"}, Columns: []FilterColumn{
-		{"id", "integer"}, {"region", "character varying(3)"}, {"email", "public.citext"}, {"balance", "numeric(12,2)"},
-		{"tier", "app.tier"}, {"since", "timestamp(3) without time zone"}, {"tags", "text[]"}, {"owner", "text"}, {"code", "character(3)"},
-		{"dob", "date"}, {"Odd Name", "text"},
+		{"id", "integer"},
+		{"region", "character varying(3)"},
+		{"email", "public.citext"},
+		{"balance", "numeric(12,2)"},
+		{"tier", "app.tier"},
+		{"since", "timestamp(3) without time zone"},
+		{"tags", "text[]"},
+		{"owner", "text"},
+		{"code", "character(3)"},
+		{"dob", "date"},
+		{"Odd Name", "text"},
 	}}
 	assignments := FilterTable{Name: Name{"public", "assignments"}, Columns: []FilterColumn{{"agent", "text"}, {"customer_id", "integer"}, {"active", "boolean"}}}
 	sales := FilterTable{Name: Name{"sales", "orders"}, Columns: []FilterColumn{{"id", "integer"}, {"customer_id", "integer"}, {"region", "text"}}}
