@@ -56,6 +56,9 @@ func (a *analysis) callParts(f *pg.FuncCall, name string, sc *scope) {
 		sc.collect = false
 	}
 	a.nodeList(f.Args, sc)
+	if name == "xmlexists" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && len(f.Args) == 2 {
+		f.Args[1] = passing(f.Args[1])
+	}
 	a.nodeList(f.AggOrder, sc)
 	a.node(f.AggFilter, sc)
 	if f.Over != nil {

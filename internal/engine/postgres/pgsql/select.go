@@ -432,6 +432,7 @@ func (a *analysis) columnDefs(list []*pg.Node, sc *scope) []string {
 func (a *analysis) xmlTable(r *pg.RangeTableFunc, sc *scope) *item {
 	a.mark(r)
 	a.node(r.Docexpr, sc)
+	r.Docexpr = passing(r.Docexpr)
 	a.node(r.Rowexpr, sc)
 	a.nodeList(r.Namespaces, sc)
 	out := shape{known: true}
@@ -449,6 +450,15 @@ func (a *analysis) xmlTable(r *pg.RangeTableFunc, sc *scope) *item {
 		alias = "xmltable"
 	}
 	return &item{alias: alias, shape: out.renamed(columns)}
+}
+
+// passing makes an argument of PASSING one that needs no parentheses: the deparser forgets them there.
+func passing(n *pg.Node) *pg.Node {
+	switch n.GetNode().(type) {
+	case *pg.Node_TypeCast, *pg.Node_AExpr, *pg.Node_BoolExpr, *pg.Node_CollateClause, *pg.Node_NullTest, *pg.Node_BooleanTest:
+		return &pg.Node{Node: &pg.Node_CoalesceExpr{CoalesceExpr: &pg.CoalesceExpr{Args: []*pg.Node{n}}}}
+	}
+	return n
 }
 
 func (a *analysis) jsonTable(j *pg.JsonTable, sc *scope) *item {
