@@ -60,6 +60,7 @@ type kind struct {
 	keyLike   bool // a surrogate key may be one
 	health    bool // health context helps
 	countries []string
+	custom    *custom // scope and siblings of a custom classifier
 }
 
 //go:embed taxonomy.tsv

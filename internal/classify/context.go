@@ -169,6 +169,15 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 	if (k.class == "health.vitals" || k.class == "health.lab") && !e.health && s.name.classes[k.class].weight < model.nameStrong {
 		s.add(k.class, SourceSibling, HealthGroup, -2)
 	}
+	if k.custom != nil {
+		for _, want := range k.custom.spec.Siblings {
+			for _, o := range siblings {
+				if best, _ := j.top(o); o != s && best == want {
+					s.add(k.class, SourceSibling, PairSibling, model.pairContext/2)
+				}
+			}
+		}
+	}
 	switch k.class {
 	case "loc.cell":
 		for _, o := range siblings {

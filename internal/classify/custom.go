@@ -3,6 +3,7 @@ package classify
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
@@ -204,6 +205,13 @@ func (c *Classifier) enter(x *custom) error {
 		c.kinds = append(c.kinds, k)
 		c.byClass[class] = k
 	}
+	for _, p := range spec.NotNames {
+		c.lex.addPhrase(noneClass, p, "")
+		c.lex.squash(p)
+	}
+	if len(spec.Scope) > 0 || len(spec.Siblings) > 0 {
+		k.custom = x
+	}
 	for lang, phrases := range spec.Names {
 		for _, p := range phrases {
 			c.lex.addPhrase(class, p, lang)
@@ -232,4 +240,40 @@ func (l *lexicon) squash(phrase string) {
 	}
 	p := strings.Join(tokens, " ")
 	l.squashed[strings.ReplaceAll(p, " ", "")] = p
+}
+
+// inScope reports whether the classifier applies to a column.
+func (x *custom) inScope(schema, table, column string) bool {
+	if len(x.spec.Scope) == 0 {
+		return true
+	}
+	names := []string{schema, table, column}
+	for _, p := range x.spec.Scope {
+		parts := strings.SplitN(p, ".", 3)
+		ok := true
+		for i, part := range parts {
+			m, err := path.Match(part, names[i])
+			ok = ok && err == nil && m
+		}
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Try runs the value rules of one custom classifier over texts, for "discover test": how many of them are accepted.
+func (c *Classifier) Try(class Class, texts []string) (tested, accepted int) {
+	for _, x := range c.custom {
+		if x.spec.name() != class {
+			continue
+		}
+		for _, t := range texts {
+			tested++
+			if x.test(prepare(t)) == passed {
+				accepted++
+			}
+		}
+	}
+	return tested, accepted
 }

@@ -125,6 +125,9 @@ func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string) *
 		if p.family != famOther && !k.allows(p.family) {
 			continue
 		}
+		if k.custom != nil && !k.custom.inScope(t.Schema, t.Name, col.Name) {
+			continue
+		}
 		j.scoreClass(s, k)
 	}
 	j.password(s)

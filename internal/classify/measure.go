@@ -154,8 +154,8 @@ type dateSpread struct {
 
 type numberSpread struct {
 	n, integers, negative, decimals4 int
-	min, max                         float64
-	epoch                            int
+	epoch                            int // seconds or milliseconds of the last decades
+	small                            int // at most 12
 }
 
 // testLimit is how many distinct values of a column are tested (classification.md §2.2).
@@ -418,12 +418,6 @@ func (p *Profile) measureNumber(v *value) {
 		return
 	}
 	n := &p.number
-	if n.n == 0 || f < n.min {
-		n.min = f
-	}
-	if n.n == 0 || f > n.max {
-		n.max = f
-	}
 	n.n++
 	if f == math.Trunc(f) {
 		n.integers++
@@ -434,8 +428,11 @@ func (p *Profile) measureNumber(v *value) {
 	if i := strings.IndexByte(v.raw, '.'); i >= 0 && len(v.raw)-i-1 >= 4 {
 		n.decimals4++
 	}
-	if f >= 1.0e9 && f <= 2.1e9 || f >= 1.0e12 && f <= 2.1e12 {
+	if f >= 1.3e9 && f <= 2.1e9 || f >= 1.0e12 && f <= 2.1e12 {
 		n.epoch++
+	}
+	if f <= 12 {
+		n.small++
 	}
 }
 

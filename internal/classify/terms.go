@@ -220,7 +220,7 @@ func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 			e.What, e.Weight = ValueMisfit, model.weakMiss
 		}
 	case "person.age":
-		if p.number.n > 5 && (p.number.max-p.number.min < 5 || p.number.max <= 12) {
+		if p.number.n > 5 && p.number.small == p.number.n {
 			e.What, e.Weight = ValueRange, -1
 		}
 	case "loc.geo":
@@ -228,7 +228,7 @@ func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 			e.Weight = min(e.Weight, 0.5)
 		}
 	case "contact.phone", "fin.customer_id", "fin.bank_account", "fin.transaction":
-		if p.number.n > 5 && p.number.epoch*10 >= p.number.n*9 && p.number.max-p.number.min < 4e8*1000 && (p.number.min >= 1e12 || p.number.max <= 2.1e9 && p.number.min >= 1.3e9) {
+		if p.number.n > 5 && p.number.epoch*10 >= p.number.n*9 {
 			e.What, e.Weight = ValueMisfit, model.weakMiss
 		}
 	case "fin.card_expiry":

@@ -1,0 +1,272 @@
+package discover
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/postern-sec/postern/internal/classify"
+)
+
+// report puts everything together.
+func (r *run) report(ctx context.Context) *Report {
+	found := r.judge()
+	rep := &Report{Version: Version, Store: r.opt.Store, Database: r.cat.Database, From: r.opt.From, Seed: r.opt.Seed, Columns: []Record{}, NotExamined: []Gap{}}
+	for i, w := range r.tabs {
+		r.tableGaps(w, ctx.Err() != nil)
+		rows := 0
+		for k := range w.t.Columns {
+			if !w.wanted[k] {
+				continue
+			}
+			rec := r.record(w, k, found[i][k])
+			rows = max(rows, rec.Rows)
+			rep.Columns = append(rep.Columns, rec)
+		}
+		rep.Summary.Rows += rows
+	}
+	sortGaps(r.gaps)
+	rep.NotExamined = append(rep.NotExamined, r.gaps...)
+	if r.opt.Readers && ctx.Err() == nil {
+		r.readers(ctx, rep)
+	}
+	if r.opt.Last != nil {
+		rep.Compare(r.opt.Last)
+	}
+	r.summarise(rep)
+	return rep
+}
+
+// record is one column's answer, with a person's verdict on top of the evidence.
+func (r *run) record(w *work, k int, f classify.Finding) Record {
+	t, c := w.t, &w.t.Columns[k]
+	rec := Record{
+		Schema: t.Schema, Table: t.Name, Column: c.Name, Type: c.Type, OID: t.OID, Num: c.Num, Kind: string(t.Kind),
+		Finding: f, RowsEstimated: t.Rows,
+	}
+	if why := w.why[k]; why != "" {
+		rec.State, rec.Reason = classify.StateNotExamined, why
+	}
+	r.judgeVerdict(&rec)
+	if rec.Class == "" {
+		return rec
+	}
+	rec.Label = string(rec.Class)
+	rec.Likelihood = "likely"
+	if rec.Confidence >= 0.8 {
+		rec.Likelihood = "confident"
+	}
+	return rec
+}
+
+// judgeVerdict lets a verdict fix class and tags; evidence may only dispute it.
+func (r *run) judgeVerdict(rec *Record) {
+	v := r.verdict(rec)
+	if v == nil {
+		return
+	}
+	s := &VerdictState{Class: v.Class, By: v.By, Reason: v.Reason}
+	if !v.At.IsZero() {
+		s.At = v.At.UTC().Format(time.DateOnly)
+	}
+	rec.Verdict = s
+	evidence, sure := rec.Class, rec.Confidence >= 0.9
+	grave := rec.Severity >= classify.SeverityHigh || evidence.Group() == "secret" || evidence == "fin.card_cvv" || evidence == "fin.card_track"
+	if evidence != v.Class && (sure && evidence != "" || grave) {
+		s.Disputed, s.Evidence = true, evidence
+	}
+	if v.Type != "" && v.Type != rec.Type {
+		s.Review = true
+		if v.Class == "" && evidence != "" {
+			return // the stricter of old verdict and new evidence
+		}
+	}
+	if s.Disputed && grave {
+		rec.Finding.Evidence = append(rec.Finding.Evidence, classify.Evidence{Source: classify.SourceVerdict, What: classify.Verdict})
+		if v.Class == "" {
+			return // a secret that turns up on a column declared harmless is raised again
+		}
+	}
+	r.c.Decide(&rec.Finding, v.Class, rec.Type)
+}
+
+// verdict finds the most exact verdict about a column.
+func (r *run) verdict(rec *Record) *Verdict {
+	var best *Verdict
+	for i := range r.opt.Verdicts {
+		v := &r.opt.Verdicts[i]
+		name := strings.TrimPrefix(v.Column, r.opt.Store+".")
+		if r.opt.Store == "" {
+			name = v.Column
+		}
+		if name == rec.Place() {
+			return v
+		}
+		if strings.ContainsAny(name, "*?") && Matches(name, rec.Schema, rec.Table, rec.Column) && (best == nil || len(v.Column) > len(best.Column)) {
+			best = v
+		}
+	}
+	return best
+}
+
+// tableGaps says what of a table was not looked at and what to run.
+func (r *run) tableGaps(w *work, interrupted bool) {
+	t := w.t
+	gap := Gap{Schema: t.Schema, Table: t.Name}
+	switch {
+	case !t.Usage:
+		gap.Why, gap.Grant = WhyPrivilege, "GRANT USAGE ON SCHEMA "+quote(t.Schema)+" TO "+quote(r.cat.User)+"; "+r.grantTable(t)
+	case t.RowSecurity:
+		gap.Why, gap.Grant = WhyRowSecurity, "ALTER ROLE "+quote(r.cat.User)+" BYPASSRLS;"
+	case t.Kind == 'f' && !r.opt.Foreign:
+		gap.Why, gap.Minor = WhyForeign, true
+	case t.Kind == 'v' && !r.opt.Views:
+		r.viewGap(w)
+		return
+	default:
+		r.columnGaps(w, interrupted)
+		return
+	}
+	r.gaps = append(r.gaps, gap)
+	for k := range t.Columns {
+		w.why[k] = gap.Why
+	}
+}
+
+// viewGap marks only the computed columns of a view: the others show a base column, which is examined where it is.
+func (r *run) viewGap(w *work) {
+	var computed []string
+	for k := range w.t.Columns {
+		if w.wanted[k] && r.base(w.t, &w.t.Columns[k].Column) == (classify.Target{}) {
+			computed = append(computed, w.t.Columns[k].Name)
+			w.why[k] = WhyView
+		}
+	}
+	if len(computed) > 0 {
+		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: computed, Why: WhyView, Minor: true})
+	}
+}
+
+// columnGaps lists columns without privilege, and columns that had neither statistics nor a sample.
+func (r *run) columnGaps(w *work, interrupted bool) {
+	var denied, unseen []string
+	for k := range w.t.Columns {
+		c := &w.t.Columns[k]
+		switch {
+		case !w.wanted[k] || w.why[k] != "":
+		case !c.CanSelect:
+			denied = append(denied, c.Name)
+			w.why[k] = WhyPrivilege
+		case w.profiles[k] == nil && w.t.Parent.Table == "" && w.t.Rows != 0:
+			unseen = append(unseen, c.Name)
+		}
+	}
+	if len(denied) > 0 {
+		gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: WhyPrivilege, Grant: r.grantTable(w.t)}
+		if len(denied) < len(w.t.Columns) {
+			gap.Columns = denied
+			quoted := make([]string, len(denied))
+			for i, n := range denied {
+				quoted[i] = quote(n)
+			}
+			gap.Grant = "GRANT SELECT (" + strings.Join(quoted, ", ") + ") ON " + quote(w.t.Schema) + "." + quote(w.t.Name) + " TO " + quote(r.cat.User) + ";"
+		}
+		r.gaps = append(r.gaps, gap)
+	}
+	if len(unseen) == 0 {
+		return
+	}
+	why, minor, grant := WhyNoStats, false, "ANALYZE "+quote(w.t.Schema)+"."+quote(w.t.Name)+";"
+	if interrupted {
+		why, grant = WhyInterrupted, ""
+	} else if r.opt.From == FromStats && w.t.Rows >= 0 && w.t.Kind != 'p' {
+		minor = r.onlyOpaque(w, unseen)
+		grant = ""
+	} else if r.opt.From != FromStats {
+		return
+	}
+	for k := range w.t.Columns {
+		if contains(unseen, w.t.Columns[k].Name) {
+			w.why[k] = why
+		}
+	}
+	r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: unseen, Why: why, Grant: grant, Minor: minor})
+}
+
+// onlyOpaque reports that the unseen columns are of types for which the planner keeps no values and which hold nothing.
+func (r *run) onlyOpaque(w *work, names []string) bool {
+	for k := range w.t.Columns {
+		if contains(names, w.t.Columns[k].Name) && !classify.Opaque(w.t.Columns[k].Type) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) grantTable(t *Table) string {
+	return "GRANT SELECT ON " + quote(t.Schema) + "." + quote(t.Name) + " TO " + quote(r.cat.User) + ";"
+}
+
+// quote writes an identifier so that it can be pasted into psql.
+func quote(s string) string {
+	plain := s != ""
+	for i, c := range s {
+		if (c < 'a' || c > 'z') && c != '_' && (i == 0 || c < '0' || c > '9') {
+			plain = false
+		}
+	}
+	if plain {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}
+
+// readers fills in who can read what was found; a server that refuses leaves the lists empty.
+func (r *run) readers(ctx context.Context, rep *Report) {
+	var places []Place
+	for _, rec := range rep.Sensitive() {
+		places = append(places, Place{rec.OID, rec.Num})
+	}
+	if len(places) == 0 {
+		return
+	}
+	found, err := r.feed.Readers(ctx, places)
+	if err != nil {
+		return
+	}
+	for _, rec := range rep.Sensitive() {
+		rec.Readers = found[Place{rec.OID, rec.Num}]
+	}
+}
+
+func (r *run) summarise(rep *Report) {
+	s := &rep.Summary
+	s.Tables, s.Columns = len(r.tabs), len(rep.Columns)
+	for i := range rep.Columns {
+		rec := &rep.Columns[i]
+		if rec.Class != "" {
+			s.Classified++
+			if rec.Confidence >= 0.8 {
+				s.Confident++
+			}
+		}
+		if rec.Severity >= classify.SeverityMedium {
+			s.Findings++
+		}
+		if rec.Verdict != nil && rec.Verdict.Disputed {
+			s.Disputed++
+		}
+		if rec.State == classify.StateNotExamined {
+			s.NotExamined++
+		}
+	}
+}

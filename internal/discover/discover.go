@@ -1,0 +1,472 @@
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postern-sec/postern/internal/classify"
+)
+
+// From says which feeds a run may use.
+type From string
+
+// The values of --from.
+const (
+	FromAuto   From = "auto"   // catalog and statistics, then a sample of columns still undecided
+	FromStats  From = "stats"  // no table is read
+	FromSample From = "sample" // every column is sampled
+)
+
+// Options say what to look at and how.
+type Options struct {
+	Store      string // name of the store in the policy file; empty for a bare connection
+	From       From   // empty: auto
+	Include    []string
+	Exclude    []string
+	Jobs       int     // tables sampled at once; 0: 1
+	Load       float64 // share of the time the server is kept busy, 0 < Load <= 1; 0: 0.8
+	Rows       int     // wanted rows of a table; 0: 2000
+	Seed       int64   // 0: 1
+	Views      bool    // read views, not only what they show of base tables
+	Foreign    bool    // read foreign tables: the load falls on another server
+	Readers    bool    // list who can read each classified column
+	Countries  []string
+	Customs    []classify.Custom
+	Verdicts   []Verdict
+	Last       *Report    // to say what is new
+	Checkpoint Checkpoint // nil: a broken run starts anew
+	Progress   func(Progress)
+	Sleep      func(context.Context, time.Duration) // nil: a timer; tests replace it
+	Now        func() time.Time                     // nil: time.Now, for estimates only
+}
+
+// Progress is told after every step.
+type Progress struct {
+	Stage       string // catalog, statistics, sample, judge
+	Done, Total int    // tables
+	Table       string // the last one
+	Remaining   time.Duration
+}
+
+// Limits of one sample (start values of classification.md §2.2).
+const (
+	defaultRows  = 2000
+	valueBytes   = 4096
+	totalBytes   = 24 << 20
+	sparseShare  = 0.9
+	sparseRows   = 400
+	statsBatch   = 40
+	pauseLongest = 2 * time.Second
+)
+
+func (o *Options) defaults() error {
+	switch o.From {
+	case "":
+		o.From = FromAuto
+	case FromAuto, FromStats, FromSample:
+	default:
+		return fmt.Errorf("from is auto, stats or sample, not %q", o.From)
+	}
+	o.Jobs = max(1, o.Jobs)
+	if o.Load <= 0 || o.Load > 1 {
+		o.Load = 0.8
+	}
+	if o.Rows <= 0 {
+		o.Rows = defaultRows
+	}
+	if o.Seed == 0 {
+		o.Seed = 1
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = func(ctx context.Context, d time.Duration) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(d):
+			}
+		}
+	}
+	for _, p := range append(append([]string(nil), o.Include...), o.Exclude...) {
+		if _, err := path.Match(p, ""); err != nil {
+			return fmt.Errorf("pattern %q: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// run is one run on its way.
+type run struct {
+	opt   Options
+	feed  Feed
+	c     *classify.Classifier
+	cat   *Catalog
+	tabs  []*work
+	gaps  []Gap
+	mu    sync.Mutex
+	start time.Time
+	done  int
+}
+
+// work is one table with its profiles.
+type work struct {
+	t        *Table
+	wanted   []bool // columns that include and exclude admit
+	profiles []*classify.Profile
+	why      map[int]Why // columns that were not examined
+}
+
+// Run looks at one database. When ctx ends early the report of what is done so far comes with the context's error.
+func Run(ctx context.Context, feed Feed, opt Options) (*Report, error) {
+	if err := opt.defaults(); err != nil {
+		return nil, err
+	}
+	c, err := classify.New(opt.Customs...)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{opt: opt, feed: feed, c: c, start: opt.Now()}
+	r.progress("catalog", 0, 0, "")
+	if r.cat, err = feed.Catalog(ctx); err != nil {
+		return nil, err
+	}
+	r.choose()
+	if opt.From != FromSample {
+		if err := r.statistics(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var interrupted error
+	if opt.From != FromStats {
+		interrupted = r.sample(ctx)
+		if interrupted != nil && ctx.Err() == nil {
+			return nil, interrupted
+		}
+	}
+	r.progress("judge", len(r.tabs), len(r.tabs), "")
+	rep := r.report(ctx)
+	return rep, interrupted
+}
+
+// Matches reports whether a pattern over schema, schema.table or schema.table.column admits a column. * stands for any text
+// within one name.
+func Matches(pattern, schema, table, column string) bool {
+	names := []string{schema, table, column}
+	parts := strings.SplitN(pattern, ".", 3)
+	if len(parts) == 1 && strings.ContainsAny(pattern, "*?") == false {
+		return pattern == schema || pattern == table
+	}
+	for i, p := range parts {
+		if ok, err := path.Match(p, names[i]); err != nil || !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// choose applies include and exclude.
+func (r *run) choose() {
+	for i := range r.cat.Tables {
+		t := &r.cat.Tables[i]
+		w := &work{t: t, wanted: make([]bool, len(t.Columns)), profiles: make([]*classify.Profile, len(t.Columns)), why: map[int]Why{}}
+		any := false
+		for k := range t.Columns {
+			w.wanted[k] = admitted(r.opt.Include, true, t, k) && !admitted(r.opt.Exclude, false, t, k)
+			any = any || w.wanted[k]
+		}
+		if any {
+			r.tabs = append(r.tabs, w)
+		}
+	}
+}
+
+func admitted(patterns []string, empty bool, t *Table, k int) bool {
+	if len(patterns) == 0 {
+		return empty
+	}
+	for _, p := range patterns {
+		if Matches(p, t.Schema, t.Name, t.Columns[k].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// statistics measures what the planner knows.
+func (r *run) statistics(ctx context.Context) error {
+	for from := 0; from < len(r.tabs); from += statsBatch {
+		batch := r.tabs[from:min(from+statsBatch, len(r.tabs))]
+		byTable := map[*Table]*work{}
+		var tables []*Table
+		for _, w := range batch {
+			byTable[w.t] = w
+			tables = append(tables, w.t)
+		}
+		err := r.feed.Stats(ctx, tables, func(t *Table, k int, v classify.Values) {
+			if w := byTable[t]; w != nil && w.wanted[k] {
+				w.profiles[k] = r.c.Measure(&t.Columns[k].Column, v)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("read statistics: %w", err)
+		}
+		r.progress("statistics", from+len(batch), len(r.tabs), "")
+	}
+	return nil
+}
+
+// sample reads what statistics left undecided, or everything.
+func (r *run) sample(ctx context.Context) error {
+	undecided := r.undecided()
+	var todo []*work
+	for _, w := range r.tabs {
+		if len(undecided[w]) > 0 {
+			todo = append(todo, w)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	jobs := make(chan *work)
+	errs := make(chan error, r.opt.Jobs)
+	var wg sync.WaitGroup
+	for range r.opt.Jobs {
+		wg.Go(func() {
+			for w := range jobs {
+				if err := r.sampleTable(ctx, w, undecided[w], len(todo)); err != nil {
+					select {
+					case errs <- err:
+					default:
+					}
+					cancel()
+				}
+			}
+		})
+	}
+feed:
+	for _, w := range todo {
+		select {
+		case jobs <- w:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(jobs)
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+// undecided lists the columns of each table that want a sample.
+func (r *run) undecided() map[*work][]int {
+	out := map[*work][]int{}
+	var sure map[*work][]bool
+	if r.opt.From == FromAuto {
+		sure = r.sure()
+	}
+	for _, w := range r.tabs {
+		if !r.readable(w) {
+			continue
+		}
+		for k := range w.t.Columns {
+			if !w.wanted[k] || !w.t.Columns[k].CanSelect || sure != nil && sure[w][k] {
+				continue
+			}
+			out[w] = append(out[w], k)
+		}
+	}
+	return out
+}
+
+// readable says whether a table is read at all: partitions are covered by their parent, views by their base tables.
+func (r *run) readable(w *work) bool {
+	t := w.t
+	switch {
+	case !t.Usage || t.RowSecurity:
+		return false
+	case t.Kind == 'v':
+		return r.opt.Views
+	case t.Kind == 'f':
+		return r.opt.Foreign
+	case t.Parent.Table != "":
+		return false
+	}
+	return true
+}
+
+// sure judges the statistics alone and marks the columns that a sample would not change.
+func (r *run) sure() map[*work][]bool {
+	found := r.judge()
+	out := map[*work][]bool{}
+	for i, w := range r.tabs {
+		marks := make([]bool, len(w.t.Columns))
+		for k := range w.t.Columns {
+			f := &found[i][k]
+			p := w.profiles[k]
+			switch {
+			case p == nil || p.Tested() == 0:
+				marks[k] = classify.Opaque(w.t.Columns[k].Type) && w.t.Columns[k].Comment == ""
+			case p.Wide():
+			default:
+				marks[k] = f.Class != "" && f.Confidence >= 0.9 || f.Class == "" && f.Doubt() < 0.1
+			}
+		}
+		out[w] = marks
+	}
+	return out
+}
+
+// sampleTable reads one table and measures its columns; refusals become gaps.
+func (r *run) sampleTable(ctx context.Context, w *work, columns []int, total int) error {
+	began := r.opt.Now()
+	if r.restore(w, columns) {
+		r.finished(w, total)
+		return nil
+	}
+	ask := Ask{Table: w.t, Columns: columns, Rows: r.opt.Rows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed}
+	values, err := r.feed.Sample(ctx, ask)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return r.refuse(w, columns, err, total)
+	}
+	for i, k := range columns {
+		v := values[i]
+		if v.Rows > 0 && v.NullShare > sparseShare && len(v.Texts) < 20 {
+			more, err := r.feed.Sample(ctx, Ask{Table: w.t, Columns: []int{k}, Rows: sparseRows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed, Sparse: true})
+			if err == nil && len(more[0].Texts) >= len(v.Texts) {
+				v.Texts, v.Distinct = more[0].Texts, more[0].Distinct
+			}
+		}
+		r.measure(w, k, v)
+	}
+	r.save(w, columns)
+	spent := r.opt.Now().Sub(began)
+	if pause := time.Duration(float64(spent) * (1/r.opt.Load - 1)); spent > 50*time.Millisecond {
+		r.opt.Sleep(ctx, min(pause, pauseLongest))
+	}
+	r.finished(w, total)
+	return nil
+}
+
+// measure keeps a sample's profile unless statistics saw more.
+func (r *run) measure(w *work, k int, v classify.Values) {
+	p := r.c.Measure(&w.t.Columns[k].Column, v)
+	if old := w.profiles[k]; old != nil && p.Tested() == 0 && old.Tested() > 0 {
+		return
+	}
+	w.profiles[k] = p
+}
+
+// refuse notes why a table could not be read. Only a server that is gone ends the run.
+func (r *run) refuse(w *work, columns []int, err error, total int) error {
+	var no *NotExamined
+	if !errors.As(err, &no) {
+		return fmt.Errorf("sample %s.%s: %w", w.t.Schema, w.t.Name, err)
+	}
+	r.mu.Lock()
+	gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: no.Why, Code: no.Code}
+	if no.Why == WhyPrivilege {
+		gap.Grant = r.grantTable(w.t)
+	}
+	r.gaps = append(r.gaps, gap)
+	for _, k := range columns {
+		if w.profiles[k] == nil || w.profiles[k].Tested() == 0 {
+			w.why[k] = no.Why
+		}
+	}
+	r.mu.Unlock()
+	r.finished(w, total)
+	return nil
+}
+
+func (r *run) finished(w *work, total int) {
+	r.mu.Lock()
+	r.done++
+	done := r.done
+	r.mu.Unlock()
+	r.progress("sample", done, total, w.t.Schema+"."+w.t.Name)
+}
+
+func (r *run) progress(stage string, done, total int, table string) {
+	if r.opt.Progress == nil {
+		return
+	}
+	p := Progress{Stage: stage, Done: done, Total: total, Table: table}
+	if spent := r.opt.Now().Sub(r.start); done > 0 && total > done {
+		p.Remaining = spent / time.Duration(done) * time.Duration(total-done)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opt.Progress(p)
+}
+
+// judge runs the classifier over everything measured so far.
+func (r *run) judge() [][]classify.Finding {
+	tables := make([]classify.Table, len(r.tabs))
+	for i, w := range r.tabs {
+		t := w.t
+		tables[i] = classify.Table{Schema: t.Schema, Name: t.Name, Comment: t.Comment, Kind: t.Kind, Rows: t.Rows}
+		for k := range t.Columns {
+			col := t.Columns[k].Column
+			switch {
+			case t.Parent.Table != "":
+				col.Via = classify.Target{Schema: t.Parent.Schema, Table: t.Parent.Table, Column: col.Name}
+			case t.Kind == 'v' || t.Kind == 'm':
+				col.Via = r.base(t, &col)
+			}
+			tables[i].Columns = append(tables[i].Columns, classify.MeasuredColumn{Column: col, Profile: w.profiles[k]})
+		}
+	}
+	opt := classify.Options{Countries: r.opt.Countries, Confirmed: map[classify.NameType]classify.Class{}}
+	for _, v := range r.opt.Verdicts {
+		parts := strings.Split(v.Column, ".")
+		if v.Class != "" && v.Type != "" && !strings.ContainsAny(v.Column, "*?[") {
+			opt.Confirmed[classify.NameType{Name: parts[len(parts)-1], Type: v.Type}] = v.Class
+		}
+	}
+	return r.c.Judge(tables, opt)
+}
+
+// base finds the column that a view's column shows: the one of its base tables with the same name and type.
+func (r *run) base(t *Table, col *classify.Column) classify.Target {
+	for _, b := range t.ViewColumns {
+		if b.Column != col.Name {
+			continue
+		}
+		for i := range r.cat.Tables {
+			if r.cat.Tables[i].Schema == b.Schema && r.cat.Tables[i].Name == b.Table {
+				for k := range r.cat.Tables[i].Columns {
+					if c := &r.cat.Tables[i].Columns[k]; c.Name == b.Column && c.Type == col.Type {
+						return b
+					}
+				}
+			}
+		}
+	}
+	return classify.Target{}
+}
+
+// sortGaps puts gaps in the order of their tables.
+func sortGaps(g []Gap) {
+	sort.SliceStable(g, func(i, j int) bool {
+		if g[i].Schema != g[j].Schema {
+			return g[i].Schema < g[j].Schema
+		}
+		if g[i].Table != g[j].Table {
+			return g[i].Table < g[j].Table
+		}
+		return g[i].Why < g[j].Why
+	})
+}

@@ -1,0 +1,458 @@
+package discover
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/postern-sec/postern/internal/classify"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Names that a patch adds to the policy file.
+const (
+	patchProfile = "discovered"
+	patchDataset = "discovered"
+)
+
+// Patch returns the policy file with labels for what was found, a mask profile that fits them and a dataset of the tables that no
+// dataset names yet. Comments, order and everything else stay as they are: text is inserted, nothing is written anew. existing may
+// be empty; known is the policy that the file loads as, or nil. Labels that the file has are left alone.
+func (r *Report) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
+	if r.Store == "" {
+		return nil, errors.New("a patch needs the name of the store: run discover with --store")
+	}
+	text := string(existing)
+	var err error
+	for _, step := range []struct {
+		path    []string
+		entries []entry
+	}{
+		{[]string{"labels"}, r.labelEntries(known)},
+		{[]string{"masks", patchProfile}, r.maskEntries(known)},
+		{[]string{"datasets"}, r.datasetEntries(known)},
+	} {
+		if len(step.entries) == 0 {
+			continue
+		}
+		if text, err = insert(text, step.path, step.entries); err != nil {
+			return nil, fmt.Errorf("patch %s: %w", strings.Join(step.path, "."), err)
+		}
+	}
+	if err := extends(existing, []byte(text)); err != nil {
+		return nil, err
+	}
+	return []byte(text), nil
+}
+
+// entry is one key with a scalar or a mapping below it.
+type entry struct {
+	key   string
+	value string // already YAML
+	below []entry
+	note  string // comment behind it
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$-]*$`)
+
+// place is the column's name in the policy language; empty when a part of it cannot be written there.
+func (r *Report) place(parts ...string) string {
+	for _, p := range parts {
+		if !plainName.MatchString(p) {
+			return ""
+		}
+	}
+	return r.Store + "." + strings.Join(parts, ".")
+}
+
+func (r *Report) labelEntries(known *policy.Policy) []entry {
+	var out []entry
+	for _, c := range r.Sensitive() {
+		place := r.place(c.Schema, c.Table, c.Column)
+		if place == "" || c.State == classify.StateNotExamined {
+			continue
+		}
+		if known != nil && known.Labels[policy.Column{Table: policy.Table{Store: r.Store, Schema: c.Schema, Name: c.Table}, Column: c.Column}] != nil {
+			continue
+		}
+		note := fmt.Sprintf("%.2f", c.Confidence)
+		if c.Confidence < 0.8 {
+			note += ", please check"
+		}
+		out = append(out, entry{key: place, value: c.Label, note: note})
+	}
+	return out
+}
+
+// maskEntries gives each class one mask; columns whose type wants another are named.
+func (r *Report) maskEntries(known *policy.Policy) []entry {
+	byClass := map[classify.Class]map[string]int{}
+	for _, c := range r.Sensitive() {
+		if byClass[c.Class] == nil {
+			byClass[c.Class] = map[string]int{}
+		}
+		byClass[c.Class][usable(c.Mask)]++
+	}
+	classes := make([]string, 0, len(byClass))
+	for c := range byClass {
+		classes = append(classes, string(c))
+	}
+	sort.Strings(classes)
+	have := map[string]bool{}
+	if known != nil && known.Masks[patchProfile] != nil {
+		for _, e := range known.Masks[patchProfile].Entries {
+			have[e.Pattern] = true
+		}
+	}
+	var out []entry
+	common := map[classify.Class]string{}
+	for _, c := range classes {
+		m := commonestMask(byClass[classify.Class(c)])
+		common[classify.Class(c)] = m
+		if !have[c] {
+			out = append(out, entry{key: c, value: scalar(m)})
+		}
+	}
+	for _, c := range r.Sensitive() {
+		if m := usable(c.Mask); m != common[c.Class] {
+			if place := r.place(c.Schema, c.Table, c.Column); place != "" && !have[place] {
+				out = append(out, entry{key: place, value: scalar(m)})
+			}
+		}
+	}
+	if len(out) > 0 && !have["*"] {
+		out = append(out, entry{key: `"*"`, value: "hidden"})
+		rest := "keep"
+		if r.incomplete() {
+			rest = "hidden" // what was not examined is not shown
+		}
+		out = append(out, entry{key: "unlabelled", value: rest})
+	}
+	return out
+}
+
+func commonestMask(counts map[string]int) string {
+	best := ""
+	for m, n := range counts {
+		if best == "" || n > counts[best] || n == counts[best] && m < best {
+			best = m
+		}
+	}
+	return best
+}
+
+// usable is the mask if this version of the policy language has it, else hidden.
+func usable(m classify.Mask) string {
+	s := string(m)
+	if s == "constant" {
+		s = `constant("***")`
+	}
+	if _, err := policy.ParseMask(s); err != nil {
+		return "hidden"
+	}
+	return s
+}
+
+// scalar quotes a mask where YAML needs it.
+func scalar(s string) string {
+	if strings.ContainsAny(s, `",:#{}[]&*!|>'%@`) {
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	}
+	return s
+}
+
+func (r *Report) datasetEntries(known *policy.Policy) []entry {
+	var include []string
+	last := ""
+	for _, c := range r.Sensitive() {
+		place := r.place(c.Schema, c.Table)
+		if place == "" || place == last || (c.Kind != "r" && c.Kind != "p" && c.Kind != "m") || inDataset(known, r.Store, c.Schema, c.Table) {
+			continue
+		}
+		last = place
+		include = append(include, place)
+	}
+	if len(include) == 0 || known != nil && known.Datasets[patchDataset] != nil {
+		return nil
+	}
+	return []entry{{key: patchDataset, note: "owners are missing", below: []entry{{key: "include", value: "[" + strings.Join(include, ", ") + "]"}}}}
+}
+
+func inDataset(known *policy.Policy, store, schema, table string) bool {
+	if known == nil {
+		return false
+	}
+	fits := func(p, s string) bool { return p == "" || p == "*" || p == s }
+	for _, d := range known.Datasets {
+		for _, p := range d.Include {
+			if fits(p.Store, store) && fits(p.Schema, schema) && fits(p.Table, table) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// insert adds entries to the mapping at path, making what is missing of it.
+func insert(text string, path []string, entries []entry) (string, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		return "", fmt.Errorf("the file does not parse: %w", err)
+	}
+	if len(doc.Content) == 0 {
+		return appendBlock(text, wrap(path, entries)), nil
+	}
+	node := doc.Content[0]
+	if node.Kind != yaml.MappingNode {
+		return "", errors.New("the file is not a mapping")
+	}
+	for i, key := range path {
+		keyNode, child := lookup(node, key)
+		switch {
+		case child == nil && i == 0:
+			return appendBlock(text, wrap(path, entries)), nil
+		case child == nil:
+			return into(text, node, wrap(path[i:], entries))
+		case child.Kind == yaml.ScalarNode && child.Tag == "!!null":
+			return afterKey(text, keyNode, child, wrap(path[i+1:], entries))
+		case child.Kind != yaml.MappingNode:
+			return "", fmt.Errorf("%s is not a mapping", key)
+		}
+		node = child
+	}
+	return into(text, node, entries)
+}
+
+// wrap nests entries under the keys of path.
+func wrap(path []string, entries []entry) []entry {
+	for i := len(path) - 1; i >= 0; i-- {
+		entries = []entry{{key: path[i], below: entries}}
+	}
+	return entries
+}
+
+func lookup(m *yaml.Node, key string) (k, v *yaml.Node) {
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == key {
+			return m.Content[i], m.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+func appendBlock(text string, entries []entry) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + strings.Join(block(entries, 0), "\n") + "\n"
+}
+
+// block renders entries as lines of a block mapping.
+func block(entries []entry, indent int) []string {
+	var out []string
+	pad := strings.Repeat(" ", indent)
+	for _, e := range entries {
+		line := pad + e.key + ":"
+		if e.below == nil {
+			line += " " + e.value
+		}
+		if e.note != "" {
+			line += "  # " + e.note
+		}
+		out = append(out, line)
+		out = append(out, block(e.below, indent+2)...)
+	}
+	return out
+}
+
+// flow renders entries for the inside of braces.
+func flow(entries []entry) string {
+	parts := make([]string, len(entries))
+	for i, e := range entries {
+		v := e.value
+		if e.below != nil {
+			v = "{" + flow(e.below) + "}"
+		}
+		parts[i] = e.key + ": " + v
+	}
+	return strings.Join(parts, ", ")
+}
+
+// into adds entries to an existing mapping, in its own style.
+func into(text string, m *yaml.Node, entries []entry) (string, error) {
+	if m.Style&yaml.FlowStyle != 0 {
+		return intoFlow(text, m, entries)
+	}
+	lines := strings.Split(text, "\n")
+	last := lastLine(m)
+	indent := m.Content[0].Column - 1
+	at := last // index of the line after the last node
+	for at < len(lines) {
+		l := lines[at]
+		if strings.TrimSpace(l) == "" || len(l)-len(strings.TrimLeft(l, " ")) <= indent {
+			break
+		}
+		at++
+	}
+	return splice(lines, at, block(entries, indent)), nil
+}
+
+func splice(lines []string, at int, more []string) string {
+	out := append([]string(nil), lines[:at]...)
+	out = append(out, more...)
+	return strings.Join(append(out, lines[at:]...), "\n")
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, c := range n.Content {
+		last = max(last, lastLine(c))
+	}
+	return last
+}
+
+func intoFlow(text string, m *yaml.Node, entries []entry) (string, error) {
+	start := offset(text, m.Line, m.Column)
+	if start >= len(text) || text[start] != '{' {
+		return "", errors.New("cannot find the mapping's brace")
+	}
+	end := closing(text, start)
+	if end < 0 {
+		return "", errors.New("cannot find the mapping's end")
+	}
+	body := strings.TrimRight(text[start+1:end], " \t\n")
+	sep := ", "
+	if strings.TrimSpace(body) == "" || strings.HasSuffix(body, ",") {
+		sep = ""
+	}
+	return text[:start+1] + body + sep + flow(entries) + text[end:], nil
+}
+
+// offset turns a line and a column in runes into bytes.
+func offset(text string, line, column int) int {
+	at := 0
+	for range line - 1 {
+		n := strings.IndexByte(text[at:], '\n')
+		if n < 0 {
+			return len(text)
+		}
+		at += n + 1
+	}
+	for range column - 1 {
+		_, size := firstRune(text[at:])
+		at += size
+	}
+	return at
+}
+
+func firstRune(s string) (rune, int) {
+	for i, r := range s {
+		if i > 0 {
+			return 0, i
+		}
+		_ = r
+	}
+	return 0, len(s)
+}
+
+// closing finds the brace that closes the one at start, over strings, comments and nested braces.
+func closing(text string, start int) int {
+	depth := 0
+	for i := start; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i
+			}
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '\'':
+			if i > 0 && !strings.ContainsRune(" ,[{:\n\t", rune(text[i-1])) {
+				continue // an apostrophe inside a plain scalar
+			}
+			for i++; i < len(text); i++ {
+				if text[i] == '\'' {
+					if i+1 < len(text) && text[i+1] == '\'' {
+						i++
+						continue
+					}
+					break
+				}
+			}
+		case '#':
+			if i > 0 && (text[i-1] == ' ' || text[i-1] == '\n' || text[i-1] == '\t') {
+				for i < len(text) && text[i] != '\n' {
+					i++
+				}
+			}
+		}
+	}
+	return -1
+}
+
+// afterKey fills a key that has no value yet.
+func afterKey(text string, key, null *yaml.Node, entries []entry) (string, error) {
+	lines := strings.Split(text, "\n")
+	i := key.Line - 1
+	if null.Value != "" && null.Line == key.Line { // labels: null, or ~
+		at := offset(lines[i], 1, null.Column)
+		lines[i] = strings.TrimRight(lines[i][:at], " ") + lines[i][at+len(null.Value):]
+	}
+	return splice(lines, key.Line, block(entries, key.Column+1)), nil
+}
+
+// extends makes sure that the new text still says everything that the old one said, in the same order.
+func extends(old, patched []byte) error {
+	var a, b yaml.Node
+	if err := yaml.Unmarshal(old, &a); err != nil {
+		return fmt.Errorf("the file does not parse: %w", err)
+	}
+	if err := yaml.Unmarshal(patched, &b); err != nil {
+		return fmt.Errorf("the patched file does not parse: %w", err)
+	}
+	if len(a.Content) > 0 && (len(b.Content) == 0 || !within(a.Content[0], b.Content[0])) {
+		return errors.New("the patch would change what the file says")
+	}
+	return nil
+}
+
+func within(a, b *yaml.Node) bool {
+	if a.Kind == yaml.ScalarNode && a.Tag == "!!null" {
+		return true
+	}
+	if a.Kind != b.Kind {
+		return false
+	}
+	switch a.Kind {
+	case yaml.ScalarNode:
+		return a.Value == b.Value && a.Tag == b.Tag
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(a.Content); i += 2 {
+			if _, v := lookup(b, a.Content[i].Value); v == nil || !within(a.Content[i+1], v) {
+				return false
+			}
+		}
+		return true
+	case yaml.SequenceNode:
+		if len(a.Content) != len(b.Content) {
+			return false
+		}
+		for i := range a.Content {
+			if !within(a.Content[i], b.Content[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return a.Value == b.Value
+}
