@@ -99,7 +99,8 @@ trail of who saw what that cannot be changed unnoticed.`,
 		return &usageError{command: cmd.CommandPath(), err: err}
 	})
 	root.PersistentFlags().StringVarP(&a.config, "config", "c", "", "policy `file` or folder (default postern.yaml, or $POSTERN_CONFIG)")
-	root.PersistentFlags().StringVar(&a.colour, "color", "auto", "colour output: auto, always or never")
+	a.colour = "auto"
+	root.PersistentFlags().Var(&choice{value: &a.colour, allowed: []string{"auto", "always", "never"}, kind: "when"}, "color", "colour output: auto, always or never")
 	root.SetVersionTemplate("postern {{.Version}}\n")
 	root.AddCommand(a.commands()...)
 	wrapArgs(root)
@@ -132,7 +133,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 // group makes a command that only holds others and refuses a word it does not know.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("say what to do: " + cmd.CommandPath() + " COMMAND")}

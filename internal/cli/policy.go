@@ -164,10 +164,21 @@ func choiceFlag(cmd *cobra.Command, name string, value *string, allowed ...strin
 type choice struct {
 	value   *string
 	allowed []string
+	kind    string // what the help calls a value; "": format
 }
 
+// String implements pflag.Value.
 func (c *choice) String() string { return *c.value }
-func (c *choice) Type() string   { return "format" }
+
+// Type names a value in the help.
+func (c *choice) Type() string {
+	if c.kind != "" {
+		return c.kind
+	}
+	return "format"
+}
+
+// Set implements pflag.Value.
 func (c *choice) Set(s string) error {
 	if !slices.Contains(c.allowed, s) {
 		return fmt.Errorf("expected %s", join(c.allowed))

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -33,11 +34,11 @@ default), profiles whose wall is not what the policy says are refused until post
   postern serve --config /etc/postern --log-format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.load() // mistakes are printed before anything is opened
+			log, err := newLog(a.env.Stderr, logFormat, logLevel)
 			if err != nil {
 				return err
 			}
-			log, err := newLog(a.env.Stderr, logFormat, logLevel)
+			c, err := a.load() // mistakes are printed before anything is opened
 			if err != nil {
 				return err
 			}
@@ -59,7 +60,7 @@ default), profiles whose wall is not what the policy says are refused until post
 func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, &usageError{command: "postern serve", err: err}
+		return nil, &usageError{command: "postern serve", err: fmt.Errorf("--log-level %q: expected debug, info, warn or error", level)}
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if format == "json" {

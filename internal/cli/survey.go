@@ -90,7 +90,9 @@ func surveyOf(login postgres.Config, snap *catalog.Snapshot) *survey {
 // name chooses names for Postern's two logins that are still free, and the files of their passwords.
 func (s *survey) name(roles []catalog.Role) {
 	free := func(name string) string {
-		taken := func(n string) bool { return slices.ContainsFunc(roles, func(r catalog.Role) bool { return r.Name == n }) }
+		taken := func(n string) bool {
+			return slices.ContainsFunc(roles, func(r catalog.Role) bool { return r.Name == n })
+		}
 		for i, base := 0, name; taken(name); i++ {
 			name = base + "_" + s.Store
 			if i > 0 {

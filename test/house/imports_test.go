@@ -63,6 +63,7 @@ var rule = map[string]row{
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
 	"test/classify": {tests: words("internal/classify")},
+	"test/scripts":  {tests: words("test/site")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
