@@ -1,0 +1,296 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern-sec/postern/internal/discover"
+	"github.com/postern-sec/postern/internal/pgtest"
+)
+
+func feedOf(t *testing.T, db *pgtest.DB, user string) *Feed {
+	t.Helper()
+	cfg, err := ParseDSN(db.DSN(user), func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := NewFeed(cfg, 2)
+	t.Cleanup(func() { f.Close(context.Background()) })
+	return f
+}
+
+func discovered(t *testing.T, f *Feed, opt discover.Options) *discover.Report {
+	t.Helper()
+	rep, err := discover.Run(t.Context(), f, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep
+}
+
+func classOf(t *testing.T, rep *discover.Report, place string) string {
+	t.Helper()
+	for i := range rep.Columns {
+		if rep.Columns[i].Place() == place {
+			return string(rep.Columns[i].Class)
+		}
+	}
+	t.Fatalf("no record of %s", place)
+	return ""
+}
+
+const discoverTables = `
+CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, vorname text, nachname text, geb date,
+	prefs jsonb, note json, photo bytea, tags text[], mails text[], seen int4range, sparse text);
+INSERT INTO customers (email, vorname, nachname, geb, prefs, note, photo, tags, mails, seen, sparse)
+SELECT 'p' || i || '@haus.de', (ARRAY['Anna','Peter','Hans','Lena','Uwe'])[1 + i % 5], (ARRAY['Schmidt','Weber','Koch','Wolf'])[1 + i % 4],
+	date '1950-01-01' + i * 50, jsonb_build_object('email', 'x' || i || '@haus.de', 'theme', 'dark'), json_build_object('client_ip', '10.2.3.' || i % 250),
+	'\xffd8ffe000104a464946'::bytea, ARRAY['red', 'blue'], ARRAY['q' || i || '@haus.de'], int4range(i, i + 5),
+	CASE WHEN i % 97 = 0 THEN 'DE' || i END
+FROM generate_series(1, 400) i;
+CREATE VIEW mails AS SELECT email, upper(vorname) AS loud FROM customers;
+CREATE TABLE part (k int, iban text) PARTITION BY RANGE (k);
+CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (100);
+INSERT INTO part SELECT i, 'GB82WEST12345698765432' FROM generate_series(1, 50) i;
+CREATE TYPE addr AS (street text, city text);
+CREATE TABLE comp (a addr);
+INSERT INTO comp SELECT row('Lindenweg ' || i, 'Hamburg')::addr FROM generate_series(1, 30) i;
+CREATE TABLE empty (email text, x int);
+ANALYZE;
+`
+
+func TestFeedsOnEveryMajor(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		db := c.NewDatabase(t)
+		db.Exec(t, discoverTables)
+		for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
+			rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: from, Readers: true})
+			for place, want := range map[string]string{
+				"public.customers.email": "contact.email", "public.customers.vorname": "person.first_name", "public.customers.nachname": "person.last_name",
+				"public.customers.geb": "person.birth_date", "public.customers.prefs": "json.pii", "public.customers.mails": "contact.email",
+				"public.customers.id": "", "public.customers.seen": "", "public.mails.email": "contact.email",
+			} {
+				if got := classOf(t, rep, place); got != want {
+					t.Errorf("%s: %s is %q, want %q", from, place, got, want)
+				}
+			}
+			if from == discover.FromStats {
+				continue
+			}
+			for place, want := range map[string]string{
+				"public.customers.note": "json.pii", "public.part.iban": "fin.iban", "public.part1.iban": "fin.iban", "public.comp.a": "json.pii",
+				"public.empty.email": "contact.email", "public.customers.tags": "", "public.customers.photo": "person.photo",
+			} {
+				if got := classOf(t, rep, place); got != want {
+					t.Errorf("%s: %s is %q, want %q", from, place, got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestStatsReadsNoTable(t *testing.T) {
+	db := pgtest.Shared(t, pgtest.DefaultMajor).NewDatabase(t)
+	db.Exec(t, discoverTables)
+	db.Exec(t, "SELECT pg_stat_reset()")
+	reads := func() string {
+		return db.Query(t, "SELECT coalesce(sum(seq_scan) + sum(coalesce(idx_scan, 0)), 0)::text FROM pg_stat_user_tables")
+	}
+	discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromStats})
+	deadline := time.Now().Add(3 * time.Second)
+	for time.Now().Before(deadline) { // the counters arrive late: give a wrong read the time to show up
+		if n := reads(); n != "0" {
+			t.Fatalf("statistics read tables: %s scans", n)
+		}
+	}
+}
+
+func TestLackingRightsAreNamed(t *testing.T) {
+	c := pgtest.Shared(t, pgtest.DefaultMajor)
+	db := c.NewDatabase(t)
+	c.Role(t, "discover_reader")
+	db.Exec(t, `CREATE TABLE open (email text); CREATE TABLE closed (email text); CREATE TABLE half (email text, ssn text);
+		CREATE TABLE rows (email text); ALTER TABLE rows ENABLE ROW LEVEL SECURITY; CREATE SCHEMA hidden; CREATE TABLE hidden.t (email text);
+		INSERT INTO open VALUES ('a@b.de'); INSERT INTO half VALUES ('a@b.de', '1');
+		GRANT SELECT ON open, rows TO discover_reader; GRANT SELECT (email) ON half TO discover_reader; ANALYZE`)
+	rep := discovered(t, feedOf(t, db, "discover_reader"), discover.Options{})
+	want := map[string]string{
+		"public.closed": "GRANT SELECT ON public.closed TO discover_reader;", "public.half": "GRANT SELECT (ssn) ON public.half TO discover_reader;",
+		"public.rows": "ALTER ROLE discover_reader BYPASSRLS;", "hidden.t": "GRANT USAGE ON SCHEMA hidden TO discover_reader; GRANT SELECT ON hidden.t TO discover_reader;",
+	}
+	for _, g := range rep.NotExamined {
+		name := g.Schema + "." + g.Table
+		if want[name] != g.Grant {
+			t.Errorf("%s: %q, want %q", name, g.Grant, want[name])
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("not reported: %v", want)
+	}
+	if rep.ExitCode(false) != 3 {
+		t.Errorf("exit code %d, want 3", rep.ExitCode(false))
+	}
+}
+
+func TestSamplingHonoursLocks(t *testing.T) {
+	db := pgtest.Shared(t, pgtest.DefaultMajor).NewDatabase(t)
+	db.Exec(t, "CREATE TABLE busy (email text); INSERT INTO busy VALUES ('a@b.de'); CREATE TABLE idle (email text); INSERT INTO idle VALUES ('a@b.de')")
+	conn := db.Connect(t, pgtest.SuperUser)
+	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE busy IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromSample, Include: []string{"public"}})
+	if spent := time.Since(start); spent > 10*time.Second {
+		t.Errorf("waited %s for a lock", spent)
+	}
+	if len(rep.NotExamined) != 1 || rep.NotExamined[0].Why != discover.WhyLocked {
+		t.Errorf("gaps %+v", rep.NotExamined)
+	}
+	if got := classOf(t, rep, "public.idle.email"); got != "contact.email" {
+		t.Errorf("idle.email is %q", got)
+	}
+}
+
+func TestSampleIsBounded(t *testing.T) {
+	db := pgtest.Shared(t, pgtest.DefaultMajor).NewDatabase(t)
+	db.Exec(t, "CREATE TABLE wide (a text, b text); INSERT INTO wide SELECT repeat('x', 200000), repeat(chr(200), 9000) FROM generate_series(1, 60)")
+	db.Exec(t, "CREATE TABLE tall (id int, mail text); INSERT INTO tall SELECT i, 'm' || i || '@haus.de' FROM generate_series(1, 60000) i; ANALYZE")
+	f := feedOf(t, db, pgtest.SuperUser)
+	cat, err := f.Catalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range cat.Tables {
+		tab := &cat.Tables[i]
+		vals, err := f.Sample(t.Context(), discover.Ask{Table: tab, Columns: []int{0, 1}, Rows: 500, Bytes: 4096, Total: 100000, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if vals[0].Rows > 500 {
+			t.Errorf("%s: %d rows", tab.Name, vals[0].Rows)
+		}
+		for _, s := range vals[1].Texts {
+			if len([]rune(s)) > 4096 {
+				t.Errorf("%s: a value of %d bytes", tab.Name, len(s))
+			}
+		}
+		if tab.Name == "tall" {
+			again, err := f.Sample(t.Context(), discover.Ask{Table: tab, Columns: []int{0, 1}, Rows: 500, Bytes: 4096, Total: 100000, Seed: 1})
+			if err != nil || strings.Join(again[1].Texts, ",") != strings.Join(vals[1].Texts, ",") {
+				t.Errorf("the same seed gives another sample (%v)", err)
+			}
+			if vals[1].Texts[0] == "m1@haus.de" && vals[1].Texts[1] == "m2@haus.de" {
+				t.Error("the sample is the first rows of the table")
+			}
+		}
+	}
+}
+
+// canary is a value that must not appear anywhere but in the database.
+func forms(canary string) []string {
+	escaped := strings.ReplaceAll(strings.ReplaceAll(canary, "@", `\u0040`), "-", `\-`)
+	return []string{canary, strings.ToLower(canary), hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary))[:len(canary)], escaped}
+}
+
+func TestNoValueLeavesTheProcess(t *testing.T) {
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	db := c.NewDatabase(t)
+	var canaries []string
+	put := func(kind string) string {
+		s := fmt.Sprintf("zqx%dCanaryValue%s", len(canaries), kind)
+		canaries = append(canaries, s)
+		return s
+	}
+	db.Exec(t, "CREATE EXTENSION hstore")
+	db.Exec(t, fmt.Sprintf(`CREATE TYPE pair AS (l text, r text); CREATE DOMAIN nick AS text;
+		CREATE TABLE birds (email text, password text, note text, js jsonb, plain json, x xml, h hstore, arr text[], b bytea, dom nick, rec pair, api_key text, cc varchar, c char(40), j2 jsonb, n numeric, d date, ip inet, m macaddr)`))
+	for i := range 12 {
+		db.Exec(t, fmt.Sprintf(`INSERT INTO birds VALUES ('%s@haus.de', '%s', 'Please write to %s@haus.de about the order that came late this week again', '{"email": "%s@haus.de", "%s": 1, "k": {"deep": ["%s"]}}', '{"%s": "%s"}',
+			'<%s><name>%s</name></%[9]s>', '"%s"=>"%s"', ARRAY['%s'], '%s', '%s', row('%s', 'x')::pair, 'sk_live_%[17]s', '%[18]s', '%[19]s', '["%[20]s"]', 7391846500%d.25, '1911-03-%02d', '198.51.100.%d', '08:00:2b:01:%02d:77')`,
+			put("a"), put("b"), put("c"), put("d"), put("e"), put("f"), put("g"), put("h"), put("i"), put("j"), put("k"), put("l"), put("m"), put("n"), put("o"), put("p"), put("q"), put("r"), put("s"), put("t"), i, i+1, i+200, i))
+		canaries = append(canaries, fmt.Sprintf("7391846500%d", i), fmt.Sprintf("1911-03-%02d", i+1), fmt.Sprintf("198.51.100.%d", i+200), fmt.Sprintf("08:00:2b:01:%02d:77", i))
+	}
+	db.Exec(t, "CREATE FUNCTION boom(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'value was %', $1; END $$; CREATE VIEW angry AS SELECT boom(email) AS e FROM birds; ANALYZE")
+	logged := len(c.Log())
+	var out bytes.Buffer
+	mem := checkpoint{}
+	for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
+		rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: from, Store: "s", Views: true, Readers: true, Checkpoint: mem, Progress: func(p discover.Progress) { fmt.Fprintf(&out, "%+v", p) }})
+		patch, err := rep.Patch(nil, nil)
+		for _, e := range []error{err, rep.WriteJSON(&out), rep.WriteTSV(&out, true), rep.WriteTable(&out), rep.WriteMarkdown(&out), rep.WriteHTML(&out)} {
+			if e != nil {
+				t.Fatal(e)
+			}
+		}
+		out.Write(patch)
+		for i := range rep.Columns {
+			if err := rep.WriteExplain(&out, rep.Columns[i].Place(), 200); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, raw := range mem {
+		out.Write(raw)
+	}
+	for _, line := range strings.Split(c.Log()[logged:], "\n") {
+		if !strings.Contains(line, "value was") { // the function's own words, of which the server keeps a log
+			out.WriteString(line + "\n")
+		}
+	}
+	text := out.String()
+	for _, canary := range canaries {
+		for _, f := range forms(canary) {
+			if i := strings.Index(text, f); i >= 0 {
+				t.Fatalf("%s got out: …%s…", f, text[max(0, i-80):min(len(text), i+80)])
+			}
+		}
+	}
+	if !strings.Contains(text, "SQLSTATE") {
+		t.Error("the error path was not taken")
+	}
+}
+
+type checkpoint map[string][]byte
+
+func (c checkpoint) Load(key string) ([]byte, bool) { b, ok := c[key]; return b, ok }
+func (c checkpoint) Save(key string, b []byte)      { c[key] = b }
+
+func TestHostileContent(t *testing.T) {
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	c.Exec(t, "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+	db := &pgtest.DB{Cluster: c, Name: "ascii"}
+	db.Exec(t, `CREATE TABLE "evil""; DROP TABLE x; --	tab" ("co
+l" text, mail text);
+		INSERT INTO "evil""; DROP TABLE x; --	tab" SELECT convert_from('\xff80fe', 'SQL_ASCII') || i, 'a' || i || '@haus.de' FROM generate_series(1, 20) i;
+		CREATE TABLE deep (j text, k jsonb); INSERT INTO deep SELECT repeat('[', 5000) || repeat(']', 5000), ('{"a":' || repeat('[', 900) || repeat(']', 900) || '}')::jsonb;
+		CREATE TABLE slow (r text); INSERT INTO slow SELECT repeat('a', 100000) || '!' FROM generate_series(1, 50);
+		ANALYZE`)
+	start := time.Now()
+	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromSample})
+	if spent := time.Since(start); spent > 8*time.Second {
+		t.Errorf("took %s", spent)
+	}
+	var tsv, table bytes.Buffer
+	if err := rep.WriteTSV(&tsv, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := rep.WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(tsv.String(), "\n"), "\n") {
+		if strings.Count(line, "\t") != 4 {
+			t.Errorf("malformed line %q", line)
+		}
+	}
+	if !strings.Contains(tsv.String(), `mail	contact.email`) {
+		t.Errorf("the mail column is missing:\n%s", tsv.String())
+	}
+}
