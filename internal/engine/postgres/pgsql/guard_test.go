@@ -117,7 +117,7 @@ func TestCacheIsBounded(t *testing.T) {
 	const limit = 64 << 10
 	g, w := NewGuard(limit), shopWorld()
 	for i := range 500 {
-		g.Decide(w, fmt.Sprintf("SELECT id FROM customers WHERE id = %d", i), Simple)
+		g.Decide(w, fmt.Sprintf("SELECT id AS a%d FROM customers", i), Simple) // another text each, not another constant
 		if g.bytes > limit {
 			t.Fatalf("%d bytes kept", g.bytes)
 		}
