@@ -33,6 +33,7 @@ var rule = map[string]row{
 
 	// What works with the models.
 	"internal/scan":     {imports: words("internal/catalog")},
+	"internal/discover": {imports: words("internal/catalog internal/classify internal/policy")},
 	"internal/identity": {imports: words("internal/policy internal/secret")},
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/secret")},
@@ -59,10 +60,11 @@ var rule = map[string]row{
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
 	// attack runner derives the password of an identity role, which nobody is told.
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
+	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres")},
 	"test/house":    {},
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
-	"test/classify": {tests: words("internal/classify")},
+	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
@@ -81,7 +83,7 @@ var foreign = map[string][]string{
 	"github.com/pressly/goose/v3":              words("internal/state"),
 	"github.com/spf13/cobra":                   words("internal/cli"),
 	"github.com/spf13/pflag":                   words("internal/cli"),
-	"go.yaml.in/yaml/v3":                       words("internal/policy internal/config test/"),
+	"go.yaml.in/yaml/v3":                       words("internal/policy internal/config internal/discover test/"),
 	"github.com/santhosh-tekuri/jsonschema/v6": words("internal/config internal/policy"),
 }
 

@@ -94,12 +94,18 @@ func (b *buffer) String() string {
 // account finds the accounts in the policy file that init writes.
 var account = regexp.MustCompile(`(?m)^ *(provisioner|grantor): (\{.*\}\})$`)
 
-// New makes an installation for a database with `postern init`, runs the SQL that it prints as superuser, and puts the
-// policy in place of the example. The policy is a text with the placeholders of Site.fill in it.
+// New makes an installation for a database in a folder of its own, see NewAt.
 func New(t testing.TB, db *pgtest.DB, policy string) *Site {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "site")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	return NewAt(t, db, filepath.Join(t.TempDir(), "site"), policy)
+}
+
+// NewAt makes an installation for a database with `postern init` in a folder, which may exist, runs the SQL that it
+// prints as superuser, and puts the policy in place of the example. The policy is a text with the placeholders of
+// Site.fill in it.
+func NewAt(t testing.TB, db *pgtest.DB, dir, policy string) *Site {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s := &Site{Dir: dir, Config: filepath.Join(dir, "postern.yaml"), CA: filepath.Join(dir, "server.crt"), DB: db}
