@@ -281,6 +281,7 @@ var classTexts = map[string]string{
 	"0L": "invalid grantor",
 	"0P": "invalid role specification",
 	"0Z": "diagnostics exception",
+	"10": "XQuery error",
 	"20": "case not found",
 	"21": "cardinality violation",
 	"22": "data exception",

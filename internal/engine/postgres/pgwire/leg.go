@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// smallRead is what a leg under TLS waits with: enough for most statements, and little for a session that is idle.
+const smallRead = 512
+
 // leg is one side of a session once the login is over. One goroutine reads and one writes.
 type leg struct {
 	conn net.Conn
@@ -22,7 +25,7 @@ type leg struct {
 	n     int
 	rerr  error
 	try   func(fd uintptr) bool
-	first [headerSize]byte
+	first [smallRead]byte
 
 	stall    time.Duration
 	deadline time.Time // of writes, as last set
@@ -89,8 +92,8 @@ func (l *leg) tryRead(fd uintptr) bool {
 	}
 }
 
-// takeSmall is take where the descriptor cannot be asked: it waits with the room of one header, and reads on with a buffer
-// only where more is certain to come.
+// takeSmall is take where the descriptor cannot be asked: it waits with little room, and reads on with a buffer only where
+// more is certain to come.
 func (l *leg) takeSmall(rest int64) (*[]byte, int, error) {
 	n, err := l.conn.Read(l.first[:])
 	if n == 0 {
@@ -112,12 +115,20 @@ func (l *leg) takeSmall(rest int64) (*[]byte, int, error) {
 	return buf, n + more, nil
 }
 
-// moreAfter says whether something must follow the n bytes in first: they end inside a message or a header.
+// moreAfter says whether something must follow the n bytes in first: they end inside a message.
 func (l *leg) moreAfter(n int, rest int64) bool {
-	if rest > 0 {
-		return int64(n) != rest // beyond the rest there is less than a header
+	at := rest
+	for at < int64(n) {
+		if int64(n)-at < headerSize {
+			return true
+		}
+		size := int64(binary.BigEndian.Uint32(l.first[at+1:])) + 1
+		if size < headerSize {
+			return false // broken; whoever looks at it says so
+		}
+		at += size
 	}
-	return n < headerSize || binary.BigEndian.Uint32(l.first[1:]) != 4
+	return at != int64(n)
 }
 
 // write sends b in one call. The deadline for a reader that does not take it is renewed now and then.

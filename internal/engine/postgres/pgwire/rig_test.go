@@ -229,12 +229,13 @@ func (r *rig) buildWall(t testing.TB) {
 		CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text, region text);
 		INSERT INTO customers SELECT i, 'name ' || i, 'c' || i || '@example.test', CASE WHEN i % 2 = 0 THEN 'EU' ELSE 'US' END FROM generate_series(1, 10) i;
 		CREATE TABLE notes (id int PRIMARY KEY, body text);
+		CREATE TABLE gate (id int);
 		CREATE TABLE payroll (id int, salary int);
 		CREATE SCHEMA wall;
 		CREATE VIEW wall.customers AS SELECT id, name, (left(email, 1) || '***')::text AS email, region FROM public.customers WHERE region = 'EU';
 		REVOKE ALL ON SCHEMA public FROM PUBLIC;
 		GRANT USAGE ON SCHEMA wall, public TO ROLE;
-		GRANT SELECT ON wall.customers TO ROLE;
+		GRANT SELECT ON wall.customers, gate TO ROLE;
 		GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO ROLE;`, "ROLE", r.role))
 	r.noTrip = map[uint32]struct{}{}
 	for _, oid := range strings.Fields(r.db.Query(t, "SELECT 'public.customers'::regclass::oid UNION ALL SELECT 'public.payroll'::regclass::oid")) {
@@ -257,9 +258,13 @@ func (r *rig) buildWall(t testing.TB) {
 		Dataset: "customers", Select: true, Insert: true, Update: true, Delete: true, Primary: []string{"id"}, Unique: map[string][]string{"notes_pkey": {"id"}},
 		Columns: []pgsql.Column{{Name: "id", Type: "integer", Insert: true, Update: true}, {Name: "body", Type: "text", Insert: true, Update: true}},
 	}
+	gate := &pgsql.Relation{
+		Name: pgsql.Name{Schema: "public", Name: "gate"}, Target: pgsql.Name{Schema: "public", Name: "gate"}, Kind: 'r', Open: true, Rule: "analysts",
+		Dataset: "customers", Select: true, Columns: []pgsql.Column{{Name: "id", Type: "integer"}},
+	}
 	r.world = &pgsql.World{
 		Store: "shop", Database: r.db.Name, Profile: "wall", Generation: 1, Major: r.db.Major, Schemas: []string{"public"}, Masked: true,
-		Relations: map[pgsql.Name]*pgsql.Relation{customers.Name: customers, notes.Name: notes},
+		Relations: map[pgsql.Name]*pgsql.Relation{customers.Name: customers, notes.Name: notes, gate.Name: gate},
 		Known:     map[pgsql.Name]pgsql.Hidden{{Schema: "public", Name: "payroll"}: {Kind: 'r', Dataset: "hr"}},
 		Types:     map[pgsql.Name]pgsql.Name{}, Extension: map[string]string{}, Routines: map[string]bool{}, Operators: map[string]bool{},
 		Timeouts: map[string]int64{},
