@@ -144,6 +144,8 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, PersonTable, model.personContext)
 	case e.person >= 1 || e.linked:
 		s.add(k.class, SourceSibling, PersonTable, model.personContext*0.5)
+	case e.thing && quasiPlace(k.class):
+		s.add(k.class, SourceSibling, ThingTable, model.placeContext/2)
 	case e.thing:
 		s.add(k.class, SourceSibling, ThingTable, model.thingContext)
 	case k.class != "loc.geo":
@@ -185,6 +187,19 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 				s.add(k.class, SourceSibling, PairSibling, model.pairContext)
 				return
 			}
+		}
+	case "contact.postal_code", "contact.city", "contact.region", "contact.street_address":
+		if s.name.classes[k.class].weight > 0 || k.class == "contact.city" {
+			for _, o := range siblings {
+				if best, w := j.top(o); o != s && w > 0 && best != k.class && (best == "contact.street_address" || best == "contact.city" || best == "contact.postal_code") {
+					s.add(k.class, SourceSibling, PairSibling, model.pairContext/2)
+					return
+				}
+			}
+		}
+	case "fin.salary":
+		if e.staff && s.name.classes[k.class].weight > 0 {
+			s.add(k.class, SourceSibling, PersonTable, 2.5)
 		}
 	case "person.student_id", "hr.employee_id":
 		if e.study != e.staff && s.name.classes[k.class].weight > 0 {
@@ -395,4 +410,13 @@ func (c *Classifier) languageVotes(tables []Table, out map[string]float64, total
 			}
 		}
 	}
+}
+
+// quasiPlace lists the classes that things have as often as people.
+func quasiPlace(k Class) bool {
+	switch k {
+	case "contact.city", "contact.region", "contact.country", "special.language", "special.nationality", "contact.postal_code":
+		return true
+	}
+	return false
 }

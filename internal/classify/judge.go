@@ -183,8 +183,13 @@ func (j *judge) nameTerms(s *scored, k *kind) float64 {
 			w = h.weight
 			s.add(k.class, SourceName, h.reason, w)
 		}
+	} else if s.name.none && s.name.strong == "" {
+		s.add(k.class, SourceName, NameNegated, model.nameOther)
 	} else if s.name.strong != "" && s.name.strong != lexClass && !sameFamily(s.name.strong, k.class) {
 		s.add(k.class, SourceName, NameOther, model.nameOther)
+	}
+	if w == 0 && s.name.strong == "" && s.name.weak {
+		s.add(k.class, SourceName, NameOther, model.nameOtherSoft)
 	}
 	if s.col.Domain != "" {
 		if h, ok := j.c.lex.readName(s.col.Domain, nil).classes[lexClass]; ok && h.weight >= model.nameStrongMixed {
@@ -248,14 +253,14 @@ func (j *judge) countryTerm(s *scored, k *kind, value []Evidence) {
 
 // cardinality enters columns with too few distinct values for what they would be.
 func (j *judge) cardinality(s *scored, k *kind) {
-	if s.p.rows < 200 && !s.p.stats || s.p.tested == 0 || s.p.tested > 8 {
+	if s.p.tested == 0 || s.p.tested > 8 {
 		return
 	}
 	d := s.p.distinct
 	if d < 0 || d > 8 && d != 0 {
 		return
 	}
-	if s.p.rows < 200 && s.table.Rows < 500 {
+	if max(float64(s.p.rows), s.table.Rows) < 100 {
 		return
 	}
 	switch k.class {

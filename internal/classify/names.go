@@ -7,8 +7,10 @@ type nameReading struct {
 	classes map[Class]nameHit
 	negated map[Class]wordKind // class whose stem stands next to a negative word
 	strong  Class              // the class the name says most clearly, if any
+	weak    bool               // some class is named by a weak word
 	opaque  bool               // no token was understood
 	note    bool               // a free-text word (comment, remarks)
+	none    bool               // a phrase that only looks like a class
 	tokens  []string
 }
 
@@ -87,6 +89,7 @@ func (r *nameReading) merge(o nameReading) {
 func (r *nameReading) pickStrong() {
 	top := model.nameSaysOther
 	for c, h := range r.classes {
+		r.weak = r.weak || h.weight > 0
 		if _, neg := r.negated[c]; neg {
 			continue
 		}
@@ -109,6 +112,12 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 	for i, t := range tokens {
 		if k := l.words[t]; !covered[i] && k != wordUnknown && k != wordNeutral {
 			r.opaque = false
+		}
+	}
+	if len(matches) == 0 {
+		for _, t := range tokens {
+			k := l.words[t]
+			r.none = r.none || k == wordSubject || k == wordKindOf || l.tables["thing"][t]
 		}
 	}
 	for _, m := range matches {
@@ -165,6 +174,7 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 	}
 	for _, e := range m.entries {
 		if e.class == noneClass {
+			r.none = true
 			continue
 		}
 		if e.class == noteClass {

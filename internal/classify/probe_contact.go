@@ -126,7 +126,7 @@ func nationalPhone(v *value) verdict {
 	if outlineAny(sh, "(ddd) ddd-dddd", "(ddd)ddd-dddd", "ddd-ddd-dddd", "ddd.ddd.dddd", "ddd ddd dddd", "ddd ddd-dddd", "(ddd) ddd dddd") {
 		return check(sh[strings.IndexFunc(sh, func(r rune) bool { return r >= '0' && r <= '9' })] >= '2' || sh[0] == '0')
 	}
-	digits := compact(strings.NewReplacer("(", "", ")", "", "+", "").Replace(s))
+	digits := compact(bareDigits(s))
 	if !isDigits(digits) || strings.ContainsAny(s, ".") && strings.Count(s, ".") != 4 && strings.Count(s, ".") != 1 {
 		return misfit
 	}

@@ -152,8 +152,14 @@ func (d *dictionaries) icd10(s string) verdict {
 	return check(d.icd[s[0]][atoi2(s[1:])])
 }
 
+// bloodSpelling folds the ways to write a blood group; read-only.
+var bloodSpelling = strings.NewReplacer(" ", "", "rh", "", "(", "", ")", "", "positive", "+", "negative", "-", "pos.", "+", "neg.", "-", "pos", "+", "neg", "-", "positif", "+", "negatif", "-", "positivo", "+", "negativo", "-", "−", "-", "_", "", "+ve", "+", "-ve", "-", "d", "", "^", "")
+
 func bloodType(s string) bool {
-	s = strings.NewReplacer(" ", "", "rh", "", "(", "", ")", "", "positive", "+", "negative", "-", "pos.", "+", "neg.", "-", "pos", "+", "neg", "-", "positif", "+", "negatif", "-", "positivo", "+", "negativo", "-", "−", "-", "_", "", "+ve", "+", "-ve", "-", "d", "", "^", "").Replace(s)
+	if len(s) == 0 || len(s) > 20 {
+		return false
+	}
+	s = bloodSpelling.Replace(s)
 	s = strings.Replace(s, "zero", "0", 1)
 	base := strings.TrimRight(s, "+-")
 	switch base {

@@ -12,7 +12,10 @@ func digitID(class Class, region string, p0 float64, n int, structure func(strin
 	return probe{class: class, how: byChecksum, p0: p0, fams: "tin", region: region, test: func(v *value) verdict {
 		s := v.digits
 		if s == "" {
-			s = strings.NewReplacer("+", "", "(", "", ")", "").Replace(v.compact)
+			if v.nDigit != n || v.nLower+v.nUpper+v.nOther > 0 {
+				return misfit
+			}
+			s = bareDigits(v.compact)
 		}
 		if isDigits(v.raw) {
 			for len(s) < n && len(s) >= n-1 {
@@ -303,4 +306,14 @@ func plate(v *value) verdict {
 		return misfit
 	}
 	return passed
+}
+
+// bareDigits drops brackets and plus signs.
+func bareDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '+' || r == '(' || r == ')' {
+			return -1
+		}
+		return r
+	}, s)
 }

@@ -171,7 +171,7 @@ func (j *judge) weighList(pr *probe, t tally, n int, named bool) Evidence {
 			e.Weight = -0.5 * confident
 		}
 	default:
-		e.Weight = limit * min(1, share/model.dictFull) * confident
+		e.Weight = limit * min(1, math.Log(share/pr.p0)/math.Log(model.dictFull/pr.p0)) * confident
 	}
 	return e
 }
@@ -201,6 +201,10 @@ func weighSet(pr *probe, t tally, n int, p *Profile) Evidence {
 // special adjusts the evidence of classes that need a look at the whole column.
 func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 	p := s.p
+	if g := k.class.group(); (g == "person" || g == "contact") && e.What == ValueDictionary && p.tested > 4 && float64(p.legal) >= 0.2*float64(p.tested) {
+		e.What, e.Weight = ValueMisfit, model.weakMiss // names of companies
+		return e
+	}
 	switch k.class {
 	case "net.ip":
 		if e.Weight > 0 && p.family == famText && j.looksLikeVersion(s) {
@@ -213,10 +217,6 @@ func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 			e.Weight = min(e.Weight, 1)
 		}
 		if p.tested > 14 {
-			e.What, e.Weight = ValueMisfit, model.weakMiss
-		}
-	case "person.name":
-		if p.tested > 4 && float64(p.legal) >= 0.2*float64(p.tested) {
 			e.What, e.Weight = ValueMisfit, model.weakMiss
 		}
 	case "person.age":

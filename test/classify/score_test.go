@@ -165,6 +165,21 @@ func TestScores(t *testing.T) {
 	}
 	s := evaluate(tables, judged(t, tables, 1000))
 	t.Log("\n" + s.String())
+	if place := os.Getenv("DEVSET_EXPLAIN"); place != "" {
+		found := judged(t, tables, 1000)
+		for i, tab := range tables {
+			for k, c := range tab.Columns {
+				if strings.Contains(place, tab.Schema+"."+tab.Name+"."+c.Name) {
+					for _, sum := range found[i][k].Sums[:min(3, len(found[i][k].Sums))] {
+						t.Logf("%s %s %.2f %.3f", c.Name, sum.Class, sum.Total, sum.Confidence)
+						for _, e := range sum.Terms {
+							t.Logf("    %+.2f %s %s %d/%d %s", e.Weight, e.Source, e.What, e.Matched, e.Tested, e.Shape)
+						}
+					}
+				}
+			}
+		}
+	}
 	if os.Getenv("DEVSET_WRONG") != "" {
 		t.Log("\n" + strings.Join(s.wrong, "\n"))
 	}
