@@ -1,3 +1,0 @@
-package scan
-
-func tlsChecks() []Check { return nil }
