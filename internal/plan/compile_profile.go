@@ -167,6 +167,7 @@ func (c *compiler) profileTable(p *Profile, rel *catalog.Relation) *Table {
 		t.View = rel.Name
 	}
 	update, insert := c.writable(p, rel, by)
+	inserts := false
 	for i, col := range rel.Columns {
 		out, ok := c.profileColumn(rel, i, by)
 		if !ok {
@@ -174,12 +175,24 @@ func (c *compiler) profileTable(p *Profile, rel *catalog.Relation) *Table {
 		}
 		out.Update = t.Own || out.Raw && slices.Contains(update, col.Name)
 		out.Insert = t.Own || out.Raw && slices.Contains(insert, col.Name)
-		if out.Insert && col.Identity == 0 && col.Sequence.Name != "" && !t.Own {
-			t.Sequences = append(t.Sequences, col.Sequence)
-		}
+		inserts = inserts || out.Insert
 		t.Columns = append(t.Columns, out)
 	}
+	if inserts && !t.Own {
+		t.Sequences = sequences(rel)
+	}
 	return t
+}
+
+// sequences lists the sequences of serial defaults: they run with the caller's rights, those of identity columns do not (ENF-12).
+func sequences(rel *catalog.Relation) []catalog.Name {
+	var out []catalog.Name
+	for _, col := range rel.Columns {
+		if col.Identity == 0 && col.Sequence.Name != "" {
+			out = append(out, col.Sequence)
+		}
+	}
+	return out
 }
 
 // writable lists the columns that the profile may update and insert. Where several rules write to one table, row policies cannot

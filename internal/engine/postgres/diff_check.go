@@ -221,12 +221,13 @@ func (d *differ) retarget(rel *catalog.Relation, p catalog.RowPolicy) string {
 	return "ALTER POLICY " + quoteIdent(p.Name) + " ON " + quoteName(rel.Name) + " TO " + quoteIdents(roles)
 }
 
-// grantees lists the roles outside Postern that hold a privilege on a table or its columns, the owner left out; "" is PUBLIC.
+// grantees lists the roles outside Postern that hold a privilege on a table or its columns, the owner left out; "" is PUBLIC, and
+// the role that inherits from PUBLIC stands for everybody outside.
 func (d *differ) grantees(rel *catalog.Relation) []string {
 	seen := map[string]bool{}
 	add := func(acl []catalog.Grant) {
 		for _, g := range acl {
-			if g.Grantee == "" || g.Grantee != rel.Owner && !d.isOurs(g.Grantee) {
+			if g.Grantee == "" || g.Grantee == plan.PublicRole || g.Grantee != rel.Owner && !d.isOurs(g.Grantee) {
 				seen[g.Grantee] = true
 			}
 		}

@@ -75,7 +75,7 @@ func (d *differ) alterIdentity(e *entry, i *plan.Identity, verifier, digest stri
 		if marked {
 			e.drift("attributes of role %s were changed by hand", i.Role)
 		}
-		e.add("ALTER ROLE "+name+" LOGIN INHERIT NOCREATEROLE NOCREATEDB", "")
+		d.setAttributes(e, role, true)
 	}
 	if marked && (role.Superuser || role.BypassRLS || role.Replication) {
 		e.drift("role %s was made superuser, or may bypass row security or replicate", i.Role)
@@ -355,16 +355,9 @@ func (d *differ) dropRole(name string, m marker) {
 
 // dropIdentity removes a login role from this store: for good, unless another store uses it or it was there before Postern.
 func (d *differ) dropIdentity(name string, m marker) {
-	here, elsewhere := false, false
+	here, elsewhere := false, d.elsewhere(name)
 	for _, mem := range d.snap.Memberships {
-		if mem.Member != name {
-			continue
-		}
-		if d.ours[mem.Role].Kind == kindProfile {
-			here = true
-		} else if d.otherStore(mem.Role) {
-			elsewhere = true
-		}
+		here = here || mem.Member == name && d.ours[mem.Role].Kind == kindProfile
 	}
 	role := d.snap.Role(name)
 	for _, s := range role.Config {

@@ -25,7 +25,7 @@ func (d *differ) makeRole(e *entry, name, kind, digest string) {
 	}
 	if role.Login || role.Superuser || role.CreateRole || role.CreateDB || role.BypassRLS || role.Replication || !role.Inherit {
 		e.drift("role %s was given attributes by hand", name)
-		e.add("ALTER ROLE "+quoteIdent(name)+" NOLOGIN INHERIT NOCREATEROLE NOCREATEDB", "")
+		d.setAttributes(e, role, false)
 		if role.Superuser || role.BypassRLS || role.Replication {
 			d.step("attributes:"+name, "take SUPERUSER, BYPASSRLS and REPLICATION from "+name, "row policies do not bind the role", false,
 				"ALTER ROLE "+quoteIdent(name)+" NOSUPERUSER NOBYPASSRLS NOREPLICATION")
@@ -35,6 +35,32 @@ func (d *differ) makeRole(e *entry, name, kind, digest string) {
 		e.drift("role %s was given a setting by hand: %s", name, s.Name)
 		e.add(resetSetting(name, s), fmt.Sprintf("ALTER ROLE %s%s SET %s = %s", quoteIdent(name), inDatabase(s), quoteIdent(s.Name), quoteLiteral(s.Value)))
 	}
+}
+
+// setAttributes says only what differs: from 16 on a role may name CREATEDB only if it has it.
+func (d *differ) setAttributes(e *entry, role *catalog.Role, login bool) {
+	var out []string
+	if role.Login != login {
+		out = append(out, map[bool]string{true: "LOGIN", false: "NOLOGIN"}[login])
+	}
+	if !role.Inherit {
+		out = append(out, "INHERIT")
+	}
+	if role.CreateRole {
+		out = append(out, "NOCREATEROLE")
+	}
+	if len(out) > 0 {
+		e.add("ALTER ROLE "+quoteIdent(role.Name)+" "+strings.Join(out, " "), "")
+	}
+	if !role.CreateDB {
+		return
+	}
+	sql := "ALTER ROLE " + quoteIdent(role.Name) + " NOCREATEDB"
+	if me := d.snap.Role(d.w.Provisioner); d.snap.Major() >= 16 && me != nil && !me.CreateDB && !me.Superuser {
+		d.step("createdb:"+role.Name, "take CREATEDB from "+role.Name, role.Name+" can create databases", false, sql)
+		return
+	}
+	e.add(sql, "")
 }
 
 func inDatabase(s catalog.RoleSetting) string {
@@ -218,8 +244,9 @@ func (d *differ) otherStore(role string) bool {
 
 // revokeEdge takes back a membership that nobody asked for.
 func (d *differ) revokeEdge(m catalog.Membership) {
-	if d.otherStore(m.Role) {
-		return
+	_, wanted := d.wall.roles[m.Member]
+	if d.otherStore(m.Role) || d.goes(m.Member) || d.goes(m.Role) && !wanted {
+		return // a role that goes takes its memberships along
 	}
 	c := d.changeOf(m.Member)
 	if _, ours := d.wall.roles[m.Member]; !ours {
@@ -251,6 +278,20 @@ func (d *differ) revokeEdge(m catalog.Membership) {
 func (d *differ) isMarked(role string) bool {
 	_, ok := d.ours[role]
 	return ok
+}
+
+// goes says whether a role of Postern's will be dropped.
+func (d *differ) goes(role string) bool {
+	m, ours := d.ours[role]
+	if _, wanted := d.wall.roles[role]; !ours || wanted || m.Kind == kindAdopted {
+		return false
+	}
+	return m.Kind != kindIdentity || !d.elsewhere(role)
+}
+
+// elsewhere says whether an identity role is in a profile of another store.
+func (d *differ) elsewhere(role string) bool {
+	return slices.ContainsFunc(d.snap.Memberships, func(m catalog.Membership) bool { return m.Member == role && d.otherStore(m.Role) })
 }
 
 // changeOf is the change that a role of Postern's belongs to: of its rule, profile or identity, or of its removal.

@@ -26,6 +26,8 @@ type wallSite struct {
 
 var testKey = secret.New("0123456789abcdef0123456789abcdef")
 
+func wrongKey() secret.Text { return secret.New("another key, of another installation") }
+
 // newWallSite makes the database, runs setup as superuser and logs in as the provisioner, who is a member of the owners.
 func newWallSite(t *testing.T, c *pgtest.Cluster, setup string, owners ...string) *wallSite {
 	t.Helper()
@@ -128,7 +130,7 @@ func text(p *plan.Plan) string {
 	for _, c := range p.Changes {
 		fmt.Fprintf(&b, "%s: %s [%s]\n", c.ID, c.Title, c.Reason)
 		for _, s := range c.SQL {
-			fmt.Fprintf(&b, "    %s\n", s)
+			fmt.Fprintf(&b, "    %.200s\n", firstLine(s))
 		}
 	}
 	for _, o := range p.Operator {
