@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,11 +123,11 @@ func storeFlag(cmd *cobra.Command, store *string) {
 }
 
 func savePlan(path string, p *plan.Plan) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	if err := (&ui{out: &text}).json(p); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	return nil

@@ -1,10 +1,13 @@
 // Package scripts_test plays command lines against real servers: each file of testdata is a script of rogpeppe's testscript
 // that types postern, psql and what stands in verbs below.
 //
-//	site [MAJOR]            a server with the shop of the attack corpus, an installation for it in the working folder
+//	site [MAJOR]            a server with the shop of the attack corpus and an installation for it, whose folder becomes the
+//	                        working folder
 //	cluster [MAJOR]         a server with an empty database "shop", and nothing of Postern
-//	exits CODE COMMAND…     runs a command that has to exit with this code
+//	exits CODE COMMAND…     runs a command that has to exit with this code, and that shows no secret if it is postern
+//	apply                   does all that plan says, an operator's steps and consents included, until nothing is left
 //	serve, stop             starts and ends the daemon of the site
+//	down, up                ends and starts the server, whose data stays
 //	hup                     sends the daemon SIGHUP
 //	logged REGEXP           waits until the daemon's log, from where the last logged matched, has a match
 //	psql USER SQL           asks as USER through the gateway; prints unaligned rows
@@ -90,7 +93,7 @@ func TestInit(t *testing.T) {
 
 func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"site": makeSite, "cluster": makeCluster, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "logged": logged,
+		"site": makeSite, "cluster": makeCluster, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
 		"psql": throughGateway, "direct": direct, "edit": edit, "tamper": tamper, "until": until,
 	}
 }
@@ -112,9 +115,10 @@ func start(ts *testscript.TestScript, args []string) *pgtest.Cluster {
 func makeSite(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
 	c := start(ts, args)
-	s.db = site.NewShopDatabase(s.t, c)
-	s.site = site.NewAt(s.t, s.db, ts.Getenv("WORK"), site.Testdata(s.t, "postern.yaml"))
+	s.site = site.NewShop(s.t, c)
+	s.db = s.site.DB
 	ts.Setenv("PORT", strconv.Itoa(s.site.Port))
+	ts.Check(ts.Chdir(s.site.Dir))
 }
 
 func makeCluster(ts *testscript.TestScript, _ bool, args []string) {
@@ -140,7 +144,39 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("%s: exit %d, want %s", strings.Join(args[1:], " "), code, args[0])
 	}
+	if args[1] == "postern" {
+		stageOf(ts).secretless(ts, args[2:], ts.ReadFile("stdout")+ts.ReadFile("stderr"))
+	}
 }
+
+// secretless fails when a text shows a password, a key or a verifier. init and user hash print verifiers, of random
+// passwords and of one that they were given.
+func (s *stage) secretless(ts *testscript.TestScript, args []string, text string) {
+	if line := strings.Join(args, " "); !strings.HasPrefix(line, "init") && !strings.HasPrefix(line, "user hash") && strings.Contains(text, "SCRAM-SHA-256$") {
+		ts.Fatalf("a verifier is shown")
+	}
+	for _, user := range []string{"analyst", "support", "owner"} {
+		if strings.Contains(text, pgtest.PasswordOf(user)) {
+			ts.Fatalf("the password of %s is shown", user)
+		}
+	}
+	if s.site == nil {
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(s.site.Dir, "secrets", "*"))
+	ts.Check(err)
+	for _, f := range files {
+		secret, err := os.ReadFile(f)
+		ts.Check(err)
+		for _, line := range strings.Split(string(secret), "\n") {
+			if len(line) > 16 && !strings.HasPrefix(line, "-----") && strings.Contains(text, line) {
+				ts.Fatalf("the contents of %s are shown", f)
+			}
+		}
+	}
+}
+
+func apply(ts *testscript.TestScript, _ bool, _ []string) { stageOf(ts).site.Apply(stageOf(ts).t) }
 
 func serve(ts *testscript.TestScript, _ bool, _ []string) {
 	s := stageOf(ts)
@@ -148,7 +184,16 @@ func serve(ts *testscript.TestScript, _ bool, _ []string) {
 	s.site.Serve(s.t)
 }
 
-func stop(ts *testscript.TestScript, _ bool, _ []string) { stageOf(ts).site.Stop(stageOf(ts).t) }
+func stop(ts *testscript.TestScript, _ bool, _ []string) {
+	s := stageOf(ts)
+	s.site.Stop(s.t)
+	s.secretless(ts, nil, s.site.Log())
+}
+
+// shut ends the server and leaves its data; reopen brings it back.
+func shut(ts *testscript.TestScript, _ bool, _ []string) { stageOf(ts).db.Crash() }
+
+func reopen(ts *testscript.TestScript, _ bool, _ []string) { stageOf(ts).db.Restart(stageOf(ts).t) }
 
 func hup(ts *testscript.TestScript, _ bool, _ []string) { stageOf(ts).site.Reload(stageOf(ts).t) }
 
@@ -177,13 +222,13 @@ func ask(ts *testscript.TestScript, neg bool, env []string, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: psql USER SQL, direct USER SQL")
 	}
+	var words []string
 	for _, v := range env {
-		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "PG") {
-			defer ts.Setenv(name, "")
-			ts.Setenv(name, value)
+		if strings.HasPrefix(v, "PG") {
+			words = append(words, v)
 		}
 	}
-	err := ts.Exec("/usr/bin/env", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", args[1])
+	err := ts.Exec("env", append(words, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", args[1])...)
 	if (err != nil) != neg {
 		ts.Fatalf("psql %s: %v", args[0], err)
 	}

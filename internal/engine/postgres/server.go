@@ -140,8 +140,15 @@ func (c Config) Address() string {
 // connectError drops what pgx puts around the server's own words.
 func connectError(err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &pg):
 		return pg
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.As(err, &network):
+		return network
 	}
 	return err
 }
