@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // nameReading is what the words of an identifier say: the strength per class, and which negative word was met.
 type nameReading struct {
@@ -133,28 +136,33 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 	return r
 }
 
-// matches finds phrases, longest first, without overlap.
+// matches finds phrases, longest first and from the end, without overlap, in the order of the name.
 func (l *lexicon) matches(tokens []string) []match {
 	var out []match
-	for i := 0; i < len(tokens); {
-		found := false
-		for n := min(l.longest, len(tokens)-i); n > 0 && !found; n-- {
+	taken := make([]bool, len(tokens))
+	for n := min(l.longest, len(tokens)); n > 0; n-- {
+	place:
+		for i := len(tokens) - n; i >= 0; i-- {
+			for k := i; k < i+n; k++ {
+				if taken[k] {
+					continue place
+				}
+			}
 			if e := l.phrases[strings.Join(tokens[i:i+n], " ")]; e != nil {
 				out = append(out, match{i, i + n, e})
-				i += n
-				found = true
+				for k := i; k < i+n; k++ {
+					taken[k] = true
+				}
 			}
 		}
-		if !found {
-			i++
-		}
 	}
+	sort.Slice(out, func(a, b int) bool { return out[a].from < out[b].from })
 	return out
 }
 
 // weigh enters what one phrase says, given what stands around it.
 func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match, phrases int) {
-	unknown, neutral := 0, 0
+	unknown, neutral, switches := 0, 0, 0
 	for i, t := range tokens {
 		if i >= m.from && i < m.to {
 			continue
@@ -170,9 +178,16 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 			}
 		default:
 			unknown++
+			if k == wordSwitch {
+				switches++
+			}
 		}
 	}
 	for _, e := range m.entries {
+		unknown := unknown
+		if byNameBoolean(e.class) {
+			unknown -= switches
+		}
 		if e.class == noneClass {
 			r.none = true
 			continue
