@@ -176,11 +176,13 @@ func (r *run) columnGaps(w *work, interrupted bool) {
 	if len(unseen) == 0 {
 		return
 	}
-	why, minor, grant := WhyNoStats, false, "ANALYZE "+quote(w.t.Schema)+"."+quote(w.t.Name)+";"
+	why, grant := WhyNoStats, "ANALYZE "+quote(w.t.Schema)+"."+quote(w.t.Name)+";"
 	if interrupted {
 		why, grant = WhyInterrupted, ""
 	} else if r.opt.From == FromStats && w.t.Rows >= 0 && w.t.Kind != 'p' {
-		minor = r.onlyOpaque(w, unseen)
+		if unseen = r.readableNames(w, unseen); len(unseen) == 0 {
+			return // types of which only the name says anything
+		}
 		grant = ""
 	} else if r.opt.From != FromStats {
 		return
@@ -190,17 +192,18 @@ func (r *run) columnGaps(w *work, interrupted bool) {
 			w.why[k] = why
 		}
 	}
-	r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: unseen, Why: why, Grant: grant, Minor: minor})
+	r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: unseen, Why: why, Grant: grant})
 }
 
-// onlyOpaque reports that the unseen columns are of types for which the planner keeps no values and which hold nothing.
-func (r *run) onlyOpaque(w *work, names []string) bool {
+// readableNames leaves out columns whose values would say nothing.
+func (r *run) readableNames(w *work, names []string) []string {
+	var out []string
 	for k := range w.t.Columns {
-		if contains(names, w.t.Columns[k].Name) && !classify.Opaque(w.t.Columns[k].Type) {
-			return false
+		if c := &w.t.Columns[k]; contains(names, c.Name) && !classify.Opaque(c.Type) {
+			out = append(out, c.Name)
 		}
 	}
-	return true
+	return out
 }
 
 func contains(list []string, s string) bool {

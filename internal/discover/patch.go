@@ -284,6 +284,10 @@ func flow(entries []entry) string {
 
 // into adds entries to an existing mapping, in its own style.
 func into(text string, m *yaml.Node, entries []entry) (string, error) {
+	entries = missing(m, entries)
+	if len(entries) == 0 {
+		return text, nil
+	}
 	if m.Style&yaml.FlowStyle != 0 {
 		return intoFlow(text, m, entries)
 	}
@@ -299,6 +303,17 @@ func into(text string, m *yaml.Node, entries []entry) (string, error) {
 		at++
 	}
 	return splice(lines, at, block(entries, indent)), nil
+}
+
+// missing leaves out what the mapping has: the file's own word stands.
+func missing(m *yaml.Node, entries []entry) []entry {
+	var out []entry
+	for _, e := range entries {
+		if k, _ := lookup(m, strings.Trim(e.key, `"`)); k == nil {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 func splice(lines []string, at int, more []string) string {
@@ -418,6 +433,10 @@ func extends(old, patched []byte) error {
 		return fmt.Errorf("the file does not parse: %w", err)
 	}
 	if err := yaml.Unmarshal(patched, &b); err != nil {
+		return fmt.Errorf("the patched file does not parse: %w", err)
+	}
+	var whole any // finds keys that stand twice
+	if err := yaml.Unmarshal(patched, &whole); err != nil {
 		return fmt.Errorf("the patched file does not parse: %w", err)
 	}
 	if len(a.Content) > 0 && (len(b.Content) == 0 || !within(a.Content[0], b.Content[0])) {
