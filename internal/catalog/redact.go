@@ -44,7 +44,7 @@ func Redact(text string) string {
 }
 
 var (
-	dynamicSQL    = regexp.MustCompile(`(?is)\bEXECUTE\b[^;]*\|\|`)
+	dynamicSQL    = regexp.MustCompile(`(?is)\bEXECUTE\b[^;]*\|\|[^;]*`)
 	safeQuote     = regexp.MustCompile(`(?i)\bquote_(?:ident|literal|nullable)\s*\([^()]*\)`)
 	cipherFailure = regexp.MustCompile(`(?i)ignore-cipher-failure`)
 	keyLiteral    = regexp.MustCompile(`(?is)\b(?:pgp_sym_(?:en|de)crypt(?:_bytea)?|(?:en|de)crypt(?:_iv)?|hmac)\s*\([^;]*,\s*E?'[^']+'`)

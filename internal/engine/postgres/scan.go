@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,8 +56,8 @@ func (t *ScanTarget) Address() string {
 	return c.Address()
 }
 
-// connect opens a session that can only read, with everything pinned that changes how text is read.
-func (t *ScanTarget) connect(ctx context.Context, database string, g *Gather) (*pgx.Conn, error) {
+// connect opens a session.
+func (t *ScanTarget) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	pc := t.config.Copy()
 	if database != "" {
 		pc.Database = database
@@ -65,15 +66,8 @@ func (t *ScanTarget) connect(ctx context.Context, database string, g *Gather) (*
 	if pc.ConnectTimeout == 0 {
 		pc.ConnectTimeout = 10 * time.Second
 	}
-	pc.RuntimeParams = map[string]string{
-		"application_name": "postern-scan", "search_path": "pg_catalog, pg_temp", "client_encoding": "UTF8", "row_security": "on",
-		"standard_conforming_strings": "on", "quote_all_identifiers": "off", "DateStyle": "ISO, MDY", "TimeZone": "UTC",
-		"IntervalStyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1", "client_min_messages": "error",
-		"default_transaction_read_only":       "on",
-		"statement_timeout":                   milliseconds(orDefault(g.QuestionTimeout, 5*time.Second)),
-		"lock_timeout":                        milliseconds(orDefault(g.LockTimeout, 200*time.Millisecond)),
-		"idle_in_transaction_session_timeout": "60000",
-	}
+	// Nothing else is set at login: it would hide what the server's own settings are. The rest is pinned inside the transaction.
+	pc.RuntimeParams = map[string]string{"application_name": "postern-scan", "client_encoding": "UTF8"}
 	conn, err := pgx.ConnectConfig(ctx, pc)
 	if err != nil {
 		return nil, connectError(err)
@@ -93,7 +87,7 @@ type scanQuestion struct {
 // is returned only when there was no login at all.
 func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, error) {
 	e := &catalog.Evidence{Format: catalog.EvidenceFormat, Taken: g.Now.UTC()}
-	conn, err := t.connect(ctx, "", &g)
+	conn, err := t.connect(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t.Address(), err)
 	}
@@ -149,7 +143,7 @@ func (t *ScanTarget) enter(ctx context.Context, e *catalog.Evidence, name string
 	if g.Progress != nil {
 		g.Progress(name)
 	}
-	conn, err := t.connect(ctx, name, g)
+	conn, err := t.connect(ctx, name)
 	if err != nil {
 		e.Unseen = append(e.Unseen, catalog.Unseen{
 			Fact: catalog.FactRelations, Database: name, Why: "could not connect: " + err.Error(), Broken: !turnedAway(err),
@@ -185,7 +179,23 @@ func (s *scanSession) inTransaction(ctx context.Context, f func() error) error {
 	}
 	s.tx = tx
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // read only: nothing to lose
+	if _, err := s.conn.PgConn().Exec(ctx, s.pins()).ReadAll(); err != nil {
+		return fmt.Errorf("pin the session's settings: %w", connectError(err))
+	}
 	return f()
+}
+
+// pins are the settings that change how text is read, what names mean and how long things may take, for this transaction alone. After
+// SET LOCAL pg_settings.reset_val still shows what the server would use.
+func (s *scanSession) pins() string {
+	return strings.Join([]string{
+		"SET LOCAL search_path = pg_catalog, pg_temp", "SET LOCAL row_security = on", "SET LOCAL standard_conforming_strings = on",
+		"SET LOCAL quote_all_identifiers = off", "SET LOCAL DateStyle = 'ISO, MDY'", "SET LOCAL TimeZone = 'UTC'", "SET LOCAL IntervalStyle = 'postgres'",
+		"SET LOCAL bytea_output = 'hex'", "SET LOCAL extra_float_digits = 1", "SET LOCAL client_min_messages = error",
+		"SET LOCAL statement_timeout = " + milliseconds(orDefault(s.gather.QuestionTimeout, 5*time.Second)),
+		"SET LOCAL lock_timeout = " + milliseconds(orDefault(s.gather.LockTimeout, 200*time.Millisecond)),
+		"SET LOCAL idle_in_transaction_session_timeout = 60000",
+	}, "; ")
 }
 
 // ask sends the questions in one batch. When one fails, they are asked again one by one, each behind a savepoint, so that one failure costs

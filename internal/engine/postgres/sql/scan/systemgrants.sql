@@ -24,7 +24,9 @@ SELECT coalesce(json_agg(json_build_object('kind', now.kind, 'object', now.objec
 FROM now
 LEFT JOIN pg_init_privs i ON i.classoid = now.classid AND i.objoid = now.objid AND i.objsubid = now.objsubid,
   aclexplode(now.acl) x
-WHERE x.grantee <> now.owner AND NOT EXISTS (
+-- initdb makes information_schema after it has noted the initial rights: everybody reads it.
+WHERE x.grantee <> now.owner AND NOT (now.object LIKE 'information_schema%' AND x.grantee = 0 AND x.privilege_type IN ('SELECT', 'USAGE'))
+AND NOT EXISTS (
   SELECT FROM aclexplode(coalesce(i.initprivs, CASE now.kind
       WHEN 'function' THEN acldefault('f', now.owner) WHEN 'schema' THEN acldefault('n', now.owner) WHEN 'column' THEN '{}'::aclitem[]
       ELSE acldefault('r', now.owner) END)) y

@@ -1,6 +1,6 @@
 -- Comments, defaults and view texts that look as if a credential stood in them; only those, and they are looked at and not kept.
 SELECT coalesce(json_agg(json_build_object('object', x.object, 'text', left(x.text, 100000)) ORDER BY x.object), '[]') FROM (
-  SELECT 'comment on ' || coalesce(format('%I.%I', n.nspname, c.relname), d.classoid::regclass::text || ' ' || d.objoid)
+  SELECT 'comment on ' || coalesce(CASE WHEN c.oid IS NOT NULL THEN format('%I.%I', n.nspname, c.relname) END, d.classoid::regclass::text || ' ' || d.objoid)
     || CASE WHEN d.objsubid > 0 THEN ' column ' || d.objsubid ELSE '' END AS object, d.description AS text
   FROM pg_description d LEFT JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE d.objoid >= 16384
