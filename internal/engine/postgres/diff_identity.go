@@ -381,8 +381,8 @@ func (d *differ) dropIdentity(name string, m marker) {
 	switch {
 	case elsewhere:
 	case m.Kind == kindAdopted:
+		// It stays, without rights and login, and keeps its marker: giving PUBLIC's rights back to it is not Postern's to decide.
 		e.add("ALTER ROLE "+quoteIdent(name)+" NOLOGIN", "ALTER ROLE "+quoteIdent(name)+" LOGIN")
-		e.add("COMMENT ON ROLE "+quoteIdent(name)+" IS NULL", "")
 	default:
 		e.add("DROP ROLE "+quoteIdent(name), "")
 	}

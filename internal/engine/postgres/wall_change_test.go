@@ -286,7 +286,7 @@ func TestRefusals(t *testing.T) {
 	w.change(t, "insert: [name, region]", "insert: [name]")
 	w.refused(t, "column region is NOT NULL, has no default and may not be written")
 	w.change(t, `shop.public.customers: "region = subject.region"`, `shop.public.customers: "id IN (SELECT customer_id FROM orders)"`)
-	w.refused(t, "read each other in a circle")
+	w.refused(t, "in a circle")
 	w.db.Exec(t, "SET ROLE app_owner; CREATE TABLE public.old_orders (CHECK (id < 0)) INHERITS (public.orders)")
 	w.change(t, "shop.public.products,", "shop.public.products, shop.public.old_orders,")
 	w.refused(t, "public.old_orders is a partition or child of a protected table")

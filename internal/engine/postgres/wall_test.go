@@ -2,13 +2,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
@@ -228,5 +226,6 @@ func TestOneRule(t *testing.T) {
 	}
 }
 
-var _ = errors.Is
-var _ = time.Now
+func passwordOf(user string) secret.Text { return secret.New(pgtest.PasswordOf(user)) }
+
+func nameOf(schema, name string) pgsql.Name { return pgsql.Name{Schema: schema, Name: name} }
