@@ -11,7 +11,6 @@ import (
 var later = [...]struct{ use, short string }{
 	{"scan", "check how exposed a server is"},
 	{"hba", "say which pg_hba.conf line decides a connection"},
-	{"discover", "find the columns that hold sensitive data"},
 	{"who-can", "list who can reach a table or column, and by which path"},
 	{"login", "sign in and get short-lived credentials"},
 	{"run", "run a client with a connection made for you"},

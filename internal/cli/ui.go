@@ -96,6 +96,20 @@ func (u *ui) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(u.err, "postern: %s\n", fmt.Sprintf(format, args...))
 }
 
+// progress replaces the line of progress on a terminal.
+func (u *ui) progress(format string, args ...any) {
+	if u.terminal {
+		_, _ = fmt.Fprintf(u.err, "\r\x1b[K%s", printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// progressDone erases it.
+func (u *ui) progressDone() {
+	if u.terminal {
+		_, _ = fmt.Fprint(u.err, "\r\x1b[K")
+	}
+}
+
 // report prints an error the way the rules above say and returns the exit code it stands for.
 func (u *ui) report(err error) int {
 	if err == nil {

@@ -68,12 +68,17 @@ CREATE TABLE public.payroll (
 
 RESET ROLE;
 
--- A Luhn check digit, so that the sample card numbers look like card numbers. They use a prefix that no issuer has.
+-- A Luhn check digit, so that the sample card numbers look like card numbers. Their prefix is one that payment providers hand
+-- out for tests.
 CREATE FUNCTION pg_temp.card(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT d || ((10 - sum(CASE WHEN i % 2 = 1 THEN CASE WHEN 2 * x > 9 THEN 2 * x - 9 ELSE 2 * x END ELSE x END) % 10) % 10)::text
-    FROM (SELECT '999999' || lpad(n::text, 9, '0') AS d) s,
+    FROM (SELECT '400000' || lpad(n::text, 9, '0') AS d) s,
          LATERAL (SELECT i, substr(reverse(d), i, 1)::int AS x FROM generate_series(1, 15) i) digits
     GROUP BY d
+$$;
+-- An account number with ISO 7064 check digits, of a bank that there is not.
+CREATE FUNCTION pg_temp.iban(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'DE' || lpad((98 - (b || '131400')::numeric % 97)::text, 2, '0') || b FROM (SELECT '00000000' || lpad(n::text, 10, '0') AS b) s
 $$;
 -- A number in [0, m) that depends on a word and a row only.
 CREATE FUNCTION pg_temp.pick(word text, n bigint, m int) RETURNS int LANGUAGE sql IMMUTABLE AS $$
@@ -118,7 +123,7 @@ FROM public.orders o JOIN public.customers c ON c.id = o.customer_id
 WHERE o.status <> 'returned';
 
 INSERT INTO public.payroll
-SELECT n, 'Employee ' || n, 'XX' || lpad((pg_temp.pick('iban', n, 90000000) + 10000000)::text, 20, '4'), 2400 + pg_temp.pick('salary', n, 5200)
+SELECT n, 'Employee ' || n, pg_temp.iban(pg_temp.pick('iban', n, 90000000) + 10000000), 2400 + pg_temp.pick('salary', n, 5200)
 FROM generate_series(1, 60) n;
 
 INSERT INTO public.assignments
