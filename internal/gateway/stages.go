@@ -26,11 +26,13 @@ type Admitted struct {
 // admit is the first stage. A nil result means: close without a word (PRO-104).
 func (g *Gateway) admit(conn net.Conn, l *listener) (a *Admitted, release func()) {
 	facts := factsOf(conn, l)
-	if g.config.Policies.Current().AdmitAddress(facts.Address, facts.Local) != nil {
+	if r := g.config.Policies.Current().AdmitAddress(facts.Address, facts.Local); r != nil {
+		g.config.Log.Info("connection turned away", "remote", facts.Remote, "listener", l.name, "reason", r.Code)
 		return nil, nil
 	}
 	release, loggedIn := g.counts.connection(l.name, facts.Address, g.limits)
 	if release == nil {
+		g.config.Log.Warn("connection turned away", "remote", facts.Remote, "listener", l.name, "reason", CodeTooMany)
 		return nil, nil
 	}
 	return &Admitted{g: g, l: l, facts: facts, loggedIn: loggedIn}, release

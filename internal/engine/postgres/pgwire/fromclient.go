@@ -376,6 +376,8 @@ func (s *session) upstreamGone(err error) {
 // drained is asked when the client's goroutine was woken: is this a moment at which the session can end without anybody
 // losing anything (PRO-108)? If so it ends.
 func (s *session) drained() bool {
+	// First, so that whoever wakes us from here on is not unheard. A closed connection shows at the next read.
+	_ = s.client.conn.SetReadDeadline(time.Time{})
 	if s.draining.Load() {
 		s.pipe.mu.Lock()
 		quiet := s.pipe.empty() && s.pipe.status == 'I'
@@ -385,6 +387,5 @@ func (s *session) drained() bool {
 			return true
 		}
 	}
-	_ = s.client.conn.SetReadDeadline(time.Time{}) // a closed connection shows at the next read
 	return false
 }

@@ -40,6 +40,7 @@ func (s *session) fromServer() {
 		if err := s.receive(); err != nil {
 			if isTimeout(err) && !s.ended() && !s.isOver() {
 				_ = s.up.conn.SetReadDeadline(time.Time{}) // woken for nothing; a closed connection shows at the next read
+				s.wakeAgain()
 				continue
 			}
 			s.finish(err)

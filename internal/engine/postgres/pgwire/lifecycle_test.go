@@ -113,6 +113,33 @@ func TestClients(t *testing.T) {
 	})
 }
 
+// TestClientCertificate is PRO-29: a verified certificate whose name is the user's, and nobody else's.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	file, ca := writeServerCert(t) // of an authority whose common name is 127.0.0.1
+	r := newRig(t, pgtest.Default(t), func(_ *rig, g *gateway.Config, _ *Config) { g.Listeners[0].TLS.ClientCA = ca })
+	p := *r.Current()
+	p.Network = []*policy.NetworkRule{{Any: true, Auth: policy.AuthCert, TLS: policy.TLSVerify}}
+	p.Users = map[string]*policy.User{"ana": p.Users["ana"], "127.0.0.1": {Name: "127.0.0.1"}}
+	p.Groups = map[string]*policy.Group{"analysts": {Name: "analysts", Members: []string{"ana", "127.0.0.1"}}}
+	r.policy.Store(&p)
+	host, port, _ := net.SplitHostPort(r.addr)
+	with := fmt.Sprintf("host=%s port=%s dbname=shop sslmode=require sslcert=%s sslkey=%s user=", host, port, file, file)
+	if out, err := r.psql(t, with+"127.0.0.1", "select 1"); err != nil || out != "1" {
+		t.Errorf("%v %s", err, out)
+	}
+	if out, err := r.psql(t, with+"ana", "select 1"); err == nil {
+		t.Errorf("a certificate of another lets ana in: %s", out)
+	}
+	if out, err := r.psql(t, r.dsn(r.addr, "sslmode=require"), "select 1"); err == nil || !strings.Contains(out, "certificate") {
+		t.Errorf("without a certificate: %v %s", err, out)
+	}
+	e := r.trail.find(t, "the login", func(e audit.Event) bool { return e.Kind == audit.LoginAccepted })
+	if e.Method != "certificate" {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestFirstReady is PRO-39 to 41: parameters of the server, its pid, and a key that is not its own.
 func TestFirstReady(t *testing.T) {
 	t.Parallel()
@@ -165,6 +192,22 @@ func TestPinMoved(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	r.trail.find(t, "the alarm", func(e audit.Event) bool { return e.Kind == audit.Alarm && e.Reason == string(gateway.CodeTripwire) })
+}
+
+// TestResetReturnsToPins is PRO-119 and ENF-49: RESET and DISCARD lead back to what the session began with, whatever the guard
+// lets through before.
+func TestResetReturnsToPins(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pgtest.Default(t), withGuard(lenient{}))
+	p := r.wire(t)
+	for _, reset := range []string{"reset all", "discard all", "reset search_path"} {
+		for _, sql := range []string{"set search_path = public", reset, "show search_path"} {
+			p.send(t, &pgproto3.Query{String: sql})
+			if got := p.until(t, 1); sql == "show search_path" && got[1] != "DataRow wall" {
+				t.Errorf("after %s: %v", reset, got)
+			}
+		}
+	}
 }
 
 // TestTripwire is ENF-69 and PRO-72: a field of a protected base table ends the session before a row goes out.
@@ -519,8 +562,12 @@ func TestServerCrashes(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, pgtest.Default(t))
-	idle, open, tls := r.wire(t), r.wire(t), r.connect(t, "")
-	_ = tls
+	idle, open := r.wire(t), r.wire(t)
+	secure, err := pgx.Connect(t.Context(), r.dsn(r.addr, "sslmode=require")) // idle too; Drain waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secure.Close(context.Background())
 	open.send(t, &pgproto3.Query{String: "begin; insert into notes values (1, 'one')"})
 	open.until(t, 1)
 	drained := make(chan error, 1)

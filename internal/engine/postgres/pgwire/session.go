@@ -121,6 +121,7 @@ func (s *session) run(ctx context.Context) {
 	}()
 	stop := s.watchIdle()
 	defer stop()
+	s.wakeAgain() // the login has set deadlines of its own
 	go func() {
 		defer close(reading)
 		defer s.catch()
@@ -188,6 +189,16 @@ func (s *session) End(e gateway.Ending) {
 func (s *session) Drain() {
 	s.draining.Store(true)
 	_ = s.client.conn.SetReadDeadline(longAgo) // wakes the client's goroutine, which looks
+}
+
+// wakeAgain makes up for a call of End or Drain whose deadline was set and overwritten.
+func (s *session) wakeAgain() {
+	if s.ended() {
+		_ = s.up.conn.SetReadDeadline(longAgo) // a closed connection is the aim
+	}
+	if s.draining.Load() {
+		_ = s.client.conn.SetReadDeadline(longAgo) // as above
+	}
 }
 
 // ended says whether the session is to end.
