@@ -26,6 +26,7 @@ type analysis struct {
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
+	masks    int         // how many masked columns were read so far, to see whether an expression shows one
 	location int32       // the last byte offset passed, for refusals that have none of their own
 }
 

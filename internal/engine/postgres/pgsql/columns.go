@@ -194,6 +194,9 @@ func sameAlias(level *scope, it *item) bool {
 // used notes that a column of an item is read.
 func (a *analysis) used(it *item, name string) {
 	if it.rel == nil {
+		if it.shape.shows(name) {
+			a.maskRead(quoteIdent(it.alias), name, "")
+		}
 		return
 	}
 	a.reading(it)
@@ -220,19 +223,24 @@ func (a *analysis) reading(it *item) {
 	}
 }
 
-// keepMasksOut refuses SET notes = ssn: it would store what the mask shows over a real value. Nothing leaks that way, but
-// the data is lost.
+// keepMasksOut notes that columns are read which may be masked.
 func (a *analysis) keepMasksOut(rel *Relation, columns []Column) {
-	if !a.setting {
-		return
-	}
 	for _, c := range columns {
 		if c.Mask != "" {
-			a.refuse(-1, Refusal{Reason: ReasonMaskedValue, Object: rel.Name.String() + "." + quoteIdent(c.Name), Dataset: rel.Dataset,
-				Message: fmt.Sprintf("column %s of %s is shown masked and cannot be stored in another", quoteIdent(c.Name), rel.Name),
-				Detail:  "The mask would be written, not the value."})
+			a.maskRead(rel.Name.String(), c.Name, rel.Dataset)
 			return
 		}
+	}
+}
+
+// maskRead notes that a masked column is read, and refuses SET notes = ssn: it would store what the mask shows over a real
+// value. Nothing leaks that way, but the data is lost.
+func (a *analysis) maskRead(table, column, dataset string) {
+	a.masks++
+	if a.setting {
+		a.refuse(-1, Refusal{Reason: ReasonMaskedValue, Object: table + "." + quoteIdent(column), Dataset: dataset,
+			Message: fmt.Sprintf("column %s of %s is shown masked and cannot be stored in another", quoteIdent(column), table),
+			Detail:  "The mask would be written, not the value."})
 	}
 }
 
@@ -240,6 +248,8 @@ func (a *analysis) usedWhole(it *item, level *scope) {
 	a.reading(it)
 	if it.rel != nil {
 		a.keepMasksOut(it.rel, it.rel.Columns)
+	} else if i := slices.Index(it.shape.masked, true); i >= 0 && i < len(it.shape.columns) {
+		a.maskRead(quoteIdent(it.alias), it.shape.columns[i], "")
 	}
 	it.touch.all()
 	if level != nil && level.collect {

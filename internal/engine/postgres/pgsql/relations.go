@@ -179,11 +179,14 @@ func (a *analysis) touch(r resolved, action string) *touching {
 }
 
 func relationShape(rel *Relation) shape {
-	columns := make([]string, len(rel.Columns))
+	out := shape{columns: make([]string, len(rel.Columns)), known: true}
 	for i, c := range rel.Columns {
-		columns[i] = c.Name
+		out.columns[i] = c.Name
+		if c.Mask != "" {
+			out.masked = append(padded(out.masked, i), true)
+		}
 	}
-	return shape{columns: columns, known: true}
+	return out
 }
 
 func aliasOf(al *pg.Alias) (name string, columns []string) {

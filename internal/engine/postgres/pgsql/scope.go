@@ -7,11 +7,41 @@ import "slices"
 type shape struct {
 	columns []string
 	known   bool
+	masked  []bool // which columns show something masked, parallel to columns; what it is too short for is not
 }
 
 func shapeOf(columns ...string) shape { return shape{columns: columns, known: true} }
 
 func (s shape) has(column string) bool { return slices.Contains(s.columns, column) }
+
+// shows says whether a column of that name shows something masked.
+func (s shape) shows(column string) bool {
+	for i, c := range s.columns {
+		if c == column && i < len(s.masked) && s.masked[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// hiding is the shape with every column masked.
+func (s shape) hiding() shape {
+	s.masked = slices.Repeat([]bool{true}, len(s.columns))
+	return s
+}
+
+// over is the shape of a set operation: the columns of s, which show what other's show as well.
+func (s shape) over(other shape) shape {
+	if len(other.masked) == 0 {
+		return s
+	}
+	masked := padded(s.masked, max(len(s.masked), len(other.masked)))
+	for i, m := range other.masked {
+		masked[i] = masked[i] || m
+	}
+	s.masked = masked
+	return s
+}
 
 // renamed is the shape behind an alias with a column list: the names given replace the first ones.
 func (s shape) renamed(names []string) shape {
@@ -22,12 +52,23 @@ func (s shape) renamed(names []string) shape {
 	if len(s.columns) > len(names) {
 		columns = append(columns, s.columns[len(names):]...)
 	}
-	return shape{columns: columns, known: s.known}
+	return shape{columns: columns, known: s.known, masked: s.masked}
 }
 
 // and is the shape of two things joined.
 func (s shape) and(other shape) shape {
-	return shape{columns: append(slices.Clip(s.columns), other.columns...), known: s.known && other.known}
+	out := shape{columns: append(slices.Clip(s.columns), other.columns...), known: s.known && other.known, masked: s.masked}
+	if len(other.masked) > 0 {
+		out.masked = append(padded(s.masked, len(s.columns)), other.masked...)
+	}
+	return out
+}
+
+// padded is a copy of masked that is n long.
+func padded(masked []bool, n int) []bool {
+	out := make([]bool, n)
+	copy(out, masked)
+	return out
 }
 
 // item is one name in a FROM list.

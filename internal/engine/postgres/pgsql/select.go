@@ -30,7 +30,7 @@ func (a *analysis) selectIn(s *pg.SelectStmt, sc *scope) shape {
 	}
 	if s.Op != pg.SetOperation_SETOP_NONE {
 		out := a.selectStmt(s.Larg, sc)
-		a.selectStmt(s.Rarg, sc)
+		out = out.over(a.selectStmt(s.Rarg, sc))
 		a.tail(s, sc)
 		return out
 	}
@@ -161,9 +161,12 @@ func (a *analysis) targets(list []*pg.Node, sc *scope, named bool) shape {
 			a.node(rt.Val, sc)
 			continue
 		}
-		name := targetName(rt)
-		out.columns = append(out.columns, name)
+		name, before := targetName(rt), a.masks
 		a.node(rt.Val, sc)
+		out.columns = append(out.columns, name)
+		if a.masks > before {
+			out.masked = append(padded(out.masked, len(out.columns)-1), true)
+		}
 		if named && rt.Name == "" && targetName(rt) != name {
 			rt.Name = name
 		}
@@ -234,6 +237,7 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 	if a.refusal != nil {
 		return nil
 	}
+	before := a.masks
 	switch x := n.GetNode().(type) {
 	case *pg.Node_RangeVar:
 		return []*item{a.relationItem(x.RangeVar, sc)}
@@ -242,11 +246,11 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 	case *pg.Node_JoinExpr:
 		return a.join(x.JoinExpr, sc)
 	case *pg.Node_RangeFunction:
-		return []*item{a.functionItem(x.RangeFunction, sc)}
+		return []*item{a.made(a.functionItem(x.RangeFunction, sc), before)}
 	case *pg.Node_RangeTableFunc:
-		return []*item{a.xmlTable(x.RangeTableFunc, sc)}
+		return []*item{a.made(a.xmlTable(x.RangeTableFunc, sc), before)}
 	case *pg.Node_JsonTable:
-		return []*item{a.jsonTable(x.JsonTable, sc)}
+		return []*item{a.made(a.jsonTable(x.JsonTable, sc), before)}
 	case *pg.Node_RangeTableSample:
 		a.construct(x.RangeTableSample.Location, "TABLESAMPLE is not available on protected tables",
 			"Use ORDER BY random() LIMIT n, or a condition on the key.")
@@ -254,6 +258,14 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 		a.misplaced(n)
 	}
 	return nil
+}
+
+// made marks what a function in FROM makes of masked columns as masked.
+func (a *analysis) made(it *item, before int) *item {
+	if a.masks > before {
+		it.shape = it.shape.hiding()
+	}
+	return it
 }
 
 func (a *analysis) subselectItem(r *pg.RangeSubselect, sc *scope) *item {
@@ -329,9 +341,13 @@ func mergedShape(using []string, natural bool, left, right []*item) shape {
 		}
 	}
 	out := shape{columns: slices.Clone(using), known: l.known && r.known}
+	for _, c := range using {
+		out.masked = append(out.masked, l.shows(c) || r.shows(c))
+	}
 	for _, c := range append(slices.Clip(l.columns), r.columns...) {
 		if !slices.Contains(using, c) {
 			out.columns = append(out.columns, c)
+			out.masked = append(out.masked, l.shows(c) || r.shows(c))
 		}
 	}
 	return out
