@@ -228,7 +228,11 @@ func (j *judge) keyTerms(s *scored, k *kind, nameWeight float64) {
 	f, _ := familyOf(s.col.Type)
 	surrogate := s.col.Surrogate || s.col.Primary && (f == famInt || f == famUUID)
 	if surrogate && !(k.keyLike && nameWeight >= model.nameStrongMixed && !strings.HasSuffix(strings.ToLower(s.col.Name), "id")) {
-		s.add(k.class, SourceKey, KeySurrogate, model.keySurrogate)
+		w := model.keySurrogate
+		if k.keyLike {
+			w *= 1.7 // a generated key is nobody's number
+		}
+		s.add(k.class, SourceKey, KeySurrogate, w)
 	}
 	if s.col.References != (Target{}) && k.keyLike {
 		s.add(k.class, SourceKey, KeySurrogate, model.keySurrogate/2)

@@ -17,7 +17,7 @@ var model = numbers{
 	nameWeakMixed:   1.2,
 	nameSaysOther:   4.9, // from here on a name speaks against other classes
 	nameOther:       -3,
-	nameOtherSoft:   -1, // the same where the values carry check digits or an unmistakable shape
+	nameOtherSoft:   -1.5, // the same where the values carry check digits or an unmistakable shape
 	comment:         3,
 	domain:          5,
 

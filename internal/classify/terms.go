@@ -186,7 +186,7 @@ func weighSet(pr *probe, t tally, n int, p *Profile) Evidence {
 	e := Evidence{What: ValueDictionary, Tested: n, Matched: t.pass}
 	switch {
 	case share >= 0.75:
-		e.Weight = limit * (share - 0.5) * 2
+		e.Weight = limit * (float64(t.pass+1)/float64(n+1) - 0.5) * 2 // one "other" among few is no doubt
 		if t.pass == 1 {
 			e.Weight *= 0.4
 		}
