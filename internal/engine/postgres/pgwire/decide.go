@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,12 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if !ok || !ok2 || len(types) < 2 || (len(types)-2)%4 != 0 {
 		return s.refuse(ctx, 'P', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
+	if typ := namingType(types[2:]); typ != "" {
+		return s.refuse(ctx, 'P', name, &answer{
+			state: "42501", message: "parameters of type " + typ + " are not available",
+			hint: "Declare the parameter as text or oid.",
+		}, refusedEvent("parameter_type"))
+	}
 	w := s.profile().World
 	d := s.server.config.Guard.Decide(w, string(text), pgsql.Extended)
 	if d.Verdict == pgsql.Refuse {
@@ -111,6 +118,38 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	}
 	s.in.out = appendParse(s.in.out, name, d.Text, types)
 	return nil
+}
+
+// namingType is the first of the declared types of parameters whose values name objects, "" when there is none: the server
+// would look up any name or number in it, admitted or not, as a cast of a value would, which the guard refuses (ENF-55).
+func namingType(types []byte) string {
+	for ; len(types) >= 4; types = types[4:] {
+		switch binary.BigEndian.Uint32(types) {
+		case 24, 1008:
+			return "regproc"
+		case 2202, 2207:
+			return "regprocedure"
+		case 2203, 2208:
+			return "regoper"
+		case 2204, 2209:
+			return "regoperator"
+		case 2205, 2210:
+			return "regclass"
+		case 2206, 2211:
+			return "regtype"
+		case 3734, 3735:
+			return "regconfig"
+		case 3769, 3770:
+			return "regdictionary"
+		case 4089, 4090:
+			return "regnamespace"
+		case 4096, 4097:
+			return "regrole"
+		case 4191, 4192:
+			return "regcollation"
+		}
+	}
+	return ""
 }
 
 // bind decides again: the statement must be one of the policy that is in force now (PRO-61, ENF-46).
