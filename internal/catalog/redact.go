@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
+const stringKind = "password in a connection string"
+
 // secretPatterns find credentials in text. The second group, where there is one, is the secret.
 var secretPatterns = []struct {
 	kind string
 	re   *regexp.Regexp
 }{
 	{"password in a connection URI", regexp.MustCompile(`(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@'"]*:)([^\s@'"]+)(@)`)},
-	{"password in a connection string", regexp.MustCompile(`(?i)(\b(?:password|passwd|pwd|sslpassword|secret|token|api_?key|access_?key|PGPASSWORD)\s*=\s*)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s'",;)]+)()`)},
+	{stringKind, regexp.MustCompile(`(?i)(\b\w*(?:password|passwd|pwd|secret|token|api_?key|access_?key)\s*=\s*)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s'",;)]+)()`)},
 	{"password in a statement", regexp.MustCompile(`(?i)(\bPASSWORD\s+)(E?'(?:[^'\\]|\\.|'')+')()`)},
 	{"AWS access key", regexp.MustCompile(`()\b((?:AKIA|ASIA)[A-Z0-9]{16})\b()`)},
 	{"private key", regexp.MustCompile(`()(-----BEGIN [A-Z ]*PRIVATE KEY-----)()`)},
@@ -26,13 +28,28 @@ func FindSecrets(object, text string) []SecretHit {
 	var out []SecretHit
 	for _, p := range secretPatterns {
 		for _, m := range p.re.FindAllStringSubmatchIndex(text, 20) {
-			if notSecret.MatchString(text[m[4]:m[5]]) {
+			if value := text[m[4]:m[5]]; notSecret.MatchString(value) || p.kind == stringKind && word.MatchString(value) && !quotedThere(text, m[4]) {
 				continue
 			}
 			out = append(out, SecretHit{Object: object, Kind: p.kind, Line: 1 + strings.Count(text[:m[4]], "\n")})
 		}
 	}
 	return out
+}
+
+var (
+	word     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+	conninfo = regexp.MustCompile(`(?i)\b(?:host|hostaddr|user|dbname|sslmode)\s*=`)
+)
+
+// quotedThere tells a word inside a literal or a connection string from a name of a column or variable.
+func quotedThere(text string, at int) bool {
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	end := len(text)
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		end = at + i
+	}
+	return strings.Count(text[start:at], "'")%2 == 1 || conninfo.MatchString(text[start:end])
 }
 
 // Redact replaces credentials in a text by Hidden.

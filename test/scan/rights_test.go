@@ -88,7 +88,7 @@ func rightsWorlds() []world {
 				fail ROL-016 role weak, setting scram_iterations`,
 		},
 		{
-			name: "verifiers as they should be", major: 16, sql: "CREATE ROLE strong LOGIN PASSWORD 'x'", expect: "pass ROL-016 ROL-013",
+			name: "verifiers as they should be", major: 16, sql: "CREATE ROLE strong LOGIN PASSWORD 'x'; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC", expect: "pass ROL-016 ROL-013 PRV-010",
 		},
 		{
 			name: "an old setting", major: 13, derived: "db_user_namespace cannot be used with the test's own logins; the setting is edited",
