@@ -94,6 +94,8 @@ type daemon struct {
 	trail  *audit.Trail
 	gw     *gateway.Gateway
 	log    *slog.Logger
+
+	certificatesNext time.Time // when to look at them again
 }
 
 // Run serves until ctx ends, then drains. The error says why it could not start, or what was lost on the way out.
@@ -232,6 +234,7 @@ func (d *daemon) serve(ctx context.Context, s *stores) error {
 		return err
 	}
 	defer d.gw.Close()
+	d.tellCertificates()
 	if _, err := d.trail.Record(ctx, audit.Event{
 		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: map[string]string{"version": d.opts.Version},
 	}); err != nil {

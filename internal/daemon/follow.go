@@ -36,6 +36,9 @@ func (d *daemon) follow(ctx context.Context, s *stores, files *watcher) {
 			if s.poll(ctx, d.config.Policy) {
 				d.decideAgain()
 			}
+			if !d.opts.Clock.Now().Before(d.certificatesNext) {
+				d.tellCertificates()
+			}
 		}
 	}
 }
@@ -61,6 +64,7 @@ func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause st
 	}
 	s.refreshAll(ctx, next.Policy)
 	d.decideAgain()
+	d.tellCertificates()
 	d.log.Info("policy taken up", "cause", cause, "changed", changed, "digest", next.Policy.Digest[:min(12, len(next.Policy.Digest))])
 }
 
@@ -97,8 +101,11 @@ func needsRestart(old, next *config.Config) error {
 		name      string
 		old, next any
 	}{
-		{"state", plain(old.State), plain(next.State)}, {"keys", plainKeys(old), plainKeys(next)},
-		{"audit", old.Audit, next.Audit}, {"gateway.listeners", listenersOf(old), listenersOf(next)}, {"stores", storesOf(old), storesOf(next)},
+		{"state", plain(old.State), plain(next.State)},
+		{"keys", plainKeys(old), plainKeys(next)},
+		{"audit", old.Audit, next.Audit},
+		{"gateway.listeners", listenersOf(old), listenersOf(next)},
+		{"stores", storesOf(old), storesOf(next)},
 	} {
 		if !reflect.DeepEqual(part.old, part.next) {
 			return fmt.Errorf("%s changed, which needs a restart of postern serve", part.name)
