@@ -114,8 +114,11 @@ func DefaultLimits() Limits {
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	ints := []struct{ have, def *int }{
-		{&l.PerListener, &d.PerListener}, {&l.PerAddress, &d.PerAddress}, {&l.PerUser, &d.PerUser},
-		{&l.PerStore, &d.PerStore}, {&l.Handshakes, &d.Handshakes},
+		{&l.PerListener, &d.PerListener},
+		{&l.PerAddress, &d.PerAddress},
+		{&l.PerUser, &d.PerUser},
+		{&l.PerStore, &d.PerStore},
+		{&l.Handshakes, &d.Handshakes},
 	}
 	for _, p := range ints {
 		if *p.have == 0 {

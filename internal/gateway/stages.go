@@ -84,8 +84,10 @@ type Claimed struct {
 // the user exists (PRO-20). It waits as long as the brake on guessing demands.
 func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 	if a.TLSRequired() && c.Transport.State == nil && !a.facts.Local {
-		return nil, a.refuse(ctx, c, &Refusal{Code: policy.CodeTLSRequired, Message: "this listener takes encrypted connections only",
-			Hint: "connect with sslmode=require or stronger"})
+		return nil, a.refuse(ctx, c, &Refusal{
+			Code: policy.CodeTLSRequired, Message: "this listener takes encrypted connections only",
+			Hint: "connect with sslmode=require or stronger",
+		})
 	}
 	p := a.g.config.Policies.Current()
 	subject, known := p.Subject(c.User)

@@ -387,7 +387,13 @@ func render(m pgproto3.BackendMessage) string {
 func renderError(e *pgproto3.ErrorResponse) string {
 	s := e.Severity + " " + e.Code + " " + e.Message
 	for _, f := range []struct{ name, value string }{
-		{"D", e.Detail}, {"H", e.Hint}, {"W", e.Where}, {"q", e.InternalQuery}, {"s", e.SchemaName}, {"t", e.TableName}, {"c", e.ColumnName},
+		{"D", e.Detail},
+		{"H", e.Hint},
+		{"W", e.Where},
+		{"q", e.InternalQuery},
+		{"s", e.SchemaName},
+		{"t", e.TableName},
+		{"c", e.ColumnName},
 		{"n", e.ConstraintName},
 	} {
 		if f.value != "" {

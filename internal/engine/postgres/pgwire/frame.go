@@ -34,7 +34,6 @@ const (
 
 var (
 	errFraming  = errors.New("message length is out of bounds")
-	errUnmeant  = errors.New("bytes were sent before they could be meant")
 	errTooSoon  = errors.New("data before the answer to an encryption request")
 	errBadIdent = errors.New("unexpected message")
 )

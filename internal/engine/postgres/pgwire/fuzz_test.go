@@ -211,8 +211,17 @@ func FuzzServer(f *testing.F) {
 	run := func(t *testing.T, chunks ...[]byte) ([]byte, bool) {
 		s, client, _ := l.newSession()
 		st := &statement{}
-		for _, e := range []entry{{kind: kQuery, event: "e1"}, {kind: kParse}, {kind: kBind}, {kind: kDescribe, shaped: st}, {kind: kExecute, event: "e2", shaped: st},
-			{kind: kParse, answer: &answer{state: "42501"}}, {kind: kSync}, {kind: kQuery, answer: &answer{state: "42501"}}, {kind: kQuery, copyIn: true}} {
+		for _, e := range []entry{
+			{kind: kQuery, event: "e1"},
+			{kind: kParse},
+			{kind: kBind},
+			{kind: kDescribe, shaped: st},
+			{kind: kExecute, event: "e2", shaped: st},
+			{kind: kParse, answer: &answer{state: "42501"}},
+			{kind: kSync},
+			{kind: kQuery, answer: &answer{state: "42501"}},
+			{kind: kQuery, copyIn: true},
+		} {
 			s.pipe.push(&e)
 		}
 		s.out.begun = time.Now()

@@ -217,8 +217,10 @@ func TestTripwire(t *testing.T) {
 	r.db.Exec(t, "GRANT SELECT ON customers TO "+r.role)
 	for name, messages := range map[string][]pgproto3.FrontendMessage{
 		"simple": {&pgproto3.Query{String: "select 1 as a; select id, email from public.customers"}},
-		"extended": {&pgproto3.Parse{Query: "select id, email from public.customers"}, &pgproto3.Bind{}, &pgproto3.Describe{ObjectType: 'P'},
-			&pgproto3.Execute{}, &pgproto3.Sync{}},
+		"extended": {
+			&pgproto3.Parse{Query: "select id, email from public.customers"}, &pgproto3.Bind{}, &pgproto3.Describe{ObjectType: 'P'},
+			&pgproto3.Execute{}, &pgproto3.Sync{},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := r.wire(t)

@@ -108,7 +108,7 @@ func (n *negotiation) refuseStartup(ctx context.Context, start *startup, cause e
 	case errors.Is(cause, errReplication):
 		code = gateway.CodeReplication
 	}
-	n.admitted.Refuse(ctx, claim, &gateway.Refusal{Code: code, Message: cause.Error()})
+	_ = n.admitted.Refuse(ctx, claim, &gateway.Refusal{Code: code, Message: cause.Error()}) // the client hears the cause itself
 	return cause
 }
 

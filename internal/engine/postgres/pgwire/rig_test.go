@@ -249,8 +249,10 @@ func (r *rig) buildWall(t testing.TB) {
 		Name: pgsql.Name{Schema: "public", Name: "customers"}, Target: pgsql.Name{Schema: "wall", Name: "customers"}, Kind: 'r', Rule: "analysts",
 		Dataset: "customers", Select: true, Primary: []string{"id"}, Unique: map[string][]string{"customers_pkey": {"id"}},
 		Columns: []pgsql.Column{
-			{Name: "id", Type: "integer"}, {Name: "name", Type: "text"},
-			{Name: "email", Type: "text", Label: "contact.email", Mask: "partial_email"}, {Name: "region", Type: "text"},
+			{Name: "id", Type: "integer"},
+			{Name: "name", Type: "text"},
+			{Name: "email", Type: "text", Label: "contact.email", Mask: "partial_email"},
+			{Name: "region", Type: "text"},
 		},
 	}
 	notes := &pgsql.Relation{

@@ -71,10 +71,12 @@ func TestParseStartup(t *testing.T) {
 		{"unknown options (PRO-12)", packet(version30, "user", "ana", "_pq_.x", "1", "_pq_.y", "2"), nil, func(s *startup) bool {
 			return s.version == version30 && s.negotiate && slices.Equal(s.unknown, []string{"_pq_.x", "_pq_.y"})
 		}},
-		{"settings (PRO-16)", packet(version30, "user", "ana", "DateStyle", "ISO", "client_encoding", "utf-8", "options", "-c TimeZone=UTC"), nil,
+		{
+			"settings (PRO-16)", packet(version30, "user", "ana", "DateStyle", "ISO", "client_encoding", "utf-8", "options", "-c TimeZone=UTC"), nil,
 			func(s *startup) bool {
 				return s.settings["datestyle"] == "ISO" && s.settings["timezone"] == "UTC" && s.settings["client_encoding"] == "utf-8"
-			}},
+			},
+		},
 		{"replication off (PRO-18)", packet(version30, "user", "ana", "replication", "off"), nil, func(s *startup) bool { return !s.replication }},
 		{"no user (PRO-14)", packet(version30, "database", "shop"), errNoUser, nil},
 		{"empty user (PRO-14)", packet(version30, "user", ""), errNoUser, nil},
@@ -99,10 +101,22 @@ func TestParseStartup(t *testing.T) {
 func TestStartupSettings(t *testing.T) {
 	t.Parallel()
 	for _, s := range []setting{
-		{"role", "postgres"}, {"session_authorization", "x"}, {"row_security", "off"}, {"search_path", "public"},
-		{"standard_conforming_strings", "off"}, {"session_preload_libraries", "x"}, {"local_preload_libraries", "x"}, {"app.user", "x"},
-		{"client_encoding", "SJIS"}, {"client_encoding", "SQL_ASCII"}, {"default_transaction_read_only", "off"}, {"geqo", "off"},
-		{"client_min_messages", "debug5"}, {"ROLE", "postgres"}, {"is_superuser", "on"}, {"backslash_quote", "on"},
+		{"role", "postgres"},
+		{"session_authorization", "x"},
+		{"row_security", "off"},
+		{"search_path", "public"},
+		{"standard_conforming_strings", "off"},
+		{"session_preload_libraries", "x"},
+		{"local_preload_libraries", "x"},
+		{"app.user", "x"},
+		{"client_encoding", "SJIS"},
+		{"client_encoding", "SQL_ASCII"},
+		{"default_transaction_read_only", "off"},
+		{"geqo", "off"},
+		{"client_min_messages", "debug5"},
+		{"ROLE", "postgres"},
+		{"is_superuser", "on"},
+		{"backslash_quote", "on"},
 	} {
 		for _, in := range [][]byte{packet(version30, "user", "ana", s.name, s.value), packet(version30, "user", "ana", "options", "-c "+s.name+"="+s.value)} {
 			_, err := parseStartup(in)
