@@ -154,7 +154,8 @@ func TestPlantedHoles(t *testing.T) {
 	s := site.NewShop(t, pgtest.Start(t, pgtest.DefaultMajor))
 	s.Apply(t)
 	schema := s.DB.Query(t, `SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relname = 'patients' AND c.relkind = 'v' AND n.nspname LIKE 'postern\_%'`)
+		WHERE c.relname = 'patients' AND c.relkind = 'v' AND has_table_privilege('analyst', c.oid, 'SELECT')
+		AND has_schema_privilege('analyst', n.oid, 'USAGE')`)
 	masker := s.DB.Query(t, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '"+schema+".patients'::regclass")
 	view := s.DB.Query(t, "SELECT pg_get_viewdef('"+schema+".patients'::regclass)")
 	grants := "GRANT SELECT ON public.patients TO " + masker
