@@ -48,6 +48,12 @@ func (c *Classifier) Judge(tables []Table, opt Options) [][]Finding {
 	return out
 }
 
+// One judges a single column by itself, for result columns that stand alone: values are measured and dropped.
+func (c *Classifier) One(col *Column, vals Values) Finding {
+	t := Table{Columns: []MeasuredColumn{{Column: *col, Profile: c.Measure(col, vals)}}}
+	return c.Judge([]Table{t}, Options{})[0][0]
+}
+
 type judge struct {
 	c         *Classifier
 	opt       Options
@@ -139,6 +145,9 @@ func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string) *
 // scoreClass enters everything about one class that needs no other column.
 func (j *judge) scoreClass(s *scored, k *kind) {
 	value, src := j.valueTerms(s, k)
+	if !j.worthWeighing(s, k, value) {
+		return
+	}
 	nameWeight := j.nameTerms(s, k)
 	if len(value) == 0 && nameWeight == 0 && len(s.terms[k.class]) == 0 && s.col.References == (Target{}) {
 		return
@@ -157,6 +166,15 @@ func (j *judge) scoreClass(s *scored, k *kind) {
 	j.keyTerms(s, k, nameWeight)
 	j.countryTerm(s, k, value)
 	j.cardinality(s, k)
+}
+
+// worthWeighing leaves out classes that the values speak against while nothing else speaks for them: no context could lift them.
+func (j *judge) worthWeighing(s *scored, k *kind, value []Evidence) bool {
+	if len(value) == 0 || value[0].Weight > -1 || s.col.Comment != "" || s.col.Domain != "" || isPassword(k.class) {
+		return true
+	}
+	_, named := s.name.classes[k.class]
+	return named
 }
 
 func spoken(terms []Evidence) bool {

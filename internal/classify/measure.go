@@ -24,6 +24,7 @@ type Classifier struct {
 	ibans     map[string]int
 	all       []probe
 	byFamily  map[family][]int
+	byKind    map[Class][]int
 	custom    []*custom
 }
 
@@ -43,7 +44,7 @@ func New(customs ...Custom) (*Classifier, error) {
 	}
 	c := &Classifier{
 		kinds: kinds, byClass: map[Class]*kind{}, lex: lex, dict: dict, mnemonics: checkdigit.NewMnemonics(),
-		digests: newDigestIndex(dict.passwords), ibans: ibanLengths(), byFamily: map[family][]int{},
+		digests: newDigestIndex(dict.passwords), ibans: ibanLengths(), byFamily: map[family][]int{}, byKind: map[Class][]int{},
 	}
 	for _, k := range kinds {
 		c.byClass[k.class] = k
@@ -53,6 +54,7 @@ func New(customs ...Custom) (*Classifier, error) {
 		return nil, err
 	}
 	for i, p := range c.all {
+		c.byKind[p.class] = append(c.byKind[p.class], i)
 		fams := p.fams
 		if fams == "" {
 			fams = "t"
@@ -161,6 +163,9 @@ type numberSpread struct {
 // testLimit is how many distinct values of a column are tested (classification.md §2.2).
 const testLimit = 200
 
+// statsTestLimit is the same for statistics, whose lists say nothing about rates.
+const statsTestLimit = 100
+
 // Measure reads a column's values once and keeps only counts.
 func (c *Classifier) Measure(col *Column, vals Values) *Profile {
 	typ := col.Type
@@ -186,7 +191,11 @@ func (c *Classifier) Measure(col *Column, vals Values) *Profile {
 			p.family, p.array, texts = famVector, false, vals.Texts
 		}
 	}
-	c.fill(p, col, sampleOf(texts))
+	limit := testLimit
+	if vals.Stats {
+		limit = statsTestLimit
+	}
+	c.fill(p, col, sampleOf(texts, limit))
 	return p
 }
 
@@ -194,8 +203,8 @@ func newProfile(f family) *Profile {
 	return &Profile{family: f, tallies: map[int]tally{}, octet: map[byte]int{}, regions: map[string]int{}, genders: map[string]bool{}, date: dateSpread{decades: map[int]bool{}}}
 }
 
-// sampleOf picks up to testLimit distinct non-empty values, evenly spread over the input, so that the choice is stable.
-func sampleOf(texts []string) []string {
+// sampleOf picks up to limit distinct non-empty values, evenly spread over the input, so that the choice is stable.
+func sampleOf(texts []string, limit int) []string {
 	seen := make(map[string]bool, len(texts))
 	var distinct []string
 	for _, t := range texts {
@@ -208,12 +217,12 @@ func sampleOf(texts []string) []string {
 		seen[t] = true
 		distinct = append(distinct, t)
 	}
-	if len(distinct) <= testLimit {
+	if len(distinct) <= limit {
 		return distinct
 	}
-	out := make([]string, 0, testLimit)
-	for i := range testLimit {
-		out = append(out, distinct[i*len(distinct)/testLimit])
+	out := make([]string, 0, limit)
+	for i := range limit {
+		out = append(out, distinct[i*len(distinct)/limit])
 	}
 	return out
 }

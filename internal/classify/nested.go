@@ -287,7 +287,7 @@ func (c *Classifier) adopt(p *Profile, g *collector) {
 		sub := newProfile(f)
 		sub.rows, sub.stats = len(e.texts), p.stats
 		sort.Strings(e.texts)
-		c.measureLeaf(sub, sampleOf(e.texts))
+		c.measureLeaf(sub, sampleOf(e.texts, testLimit))
 		path := make([]Ident, len(e.steps))
 		for i, s := range e.steps {
 			path[i] = Ident(s)

@@ -17,9 +17,9 @@ func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
 	}
 	var best Evidence
 	have, usable := false, false
-	for i := range j.c.all {
+	for _, i := range j.c.byKind[k.class] {
 		pr := &j.c.all[i]
-		if pr.class != k.class || !j.c.runsOn(pr, s.p.family) || pr.named && !named && !spoken(s.terms[k.class]) {
+		if !j.c.runsOn(pr, s.p.family) || pr.named && !named && !spoken(s.terms[k.class]) {
 			continue
 		}
 		usable = true
