@@ -16,7 +16,6 @@ import (
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
-	"github.com/postern-sec/postern/internal/gateway"
 )
 
 func (a *app) serve() *cobra.Command {
@@ -74,7 +73,7 @@ func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, relo
 	err := daemon.Run(ctx, daemon.Options{
 		Path:    path,
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
-		Engines: engines(log), Log: log, Clock: gateway.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
+		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
 		Reload: reload, Ready: ready,
 	})
 	if err != nil {

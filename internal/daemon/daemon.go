@@ -98,6 +98,9 @@ type daemon struct {
 	certificatesNext time.Time // when to look at them again
 }
 
+// SystemClock is the machine's clock.
+type SystemClock = gateway.SystemClock
+
 // Run serves until ctx ends, then drains. The error says why it could not start, or what was lost on the way out.
 func Run(ctx context.Context, o Options) (err error) {
 	c, err := o.Load(o.Path)

@@ -54,7 +54,7 @@ var rule = map[string]row{
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},
 	"internal/cli": {imports: words(`internal/daemon internal/demo internal/config internal/policy internal/secret internal/catalog internal/plan internal/audit
-		internal/state internal/identity internal/gateway internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgserve`)},
+		internal/state internal/identity internal/discover internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgserve internal/scan`)},
 	"cmd/postern": {imports: words("internal/cli")},
 
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
@@ -84,7 +84,7 @@ var foreign = map[string][]string{
 	"github.com/pressly/goose/v3":              words("internal/state"),
 	"github.com/spf13/cobra":                   words("internal/cli"),
 	"github.com/spf13/pflag":                   words("internal/cli"),
-	"go.yaml.in/yaml/v3":                       words("internal/policy internal/config internal/discover test/"),
+	"go.yaml.in/yaml/v3":                       words("internal/policy internal/config internal/discover internal/scan test/"),
 	"github.com/santhosh-tekuri/jsonschema/v6": words("internal/config internal/policy"),
 }
 
