@@ -7,6 +7,12 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
+// maxTargets and maxJoined are how many columns the server takes in a target list and in a join that has a name.
+const (
+	maxTargets = 1664
+	maxJoined  = 32767
+)
+
 // selectStmt judges a query at any level and returns the shape of its result. outer is the level around it, nil at the top.
 func (a *analysis) selectStmt(s *pg.SelectStmt, outer *scope) shape {
 	if s == nil || a.refusal != nil {
@@ -156,6 +162,9 @@ func (a *analysis) targets(list []*pg.Node, sc *scope, named bool) shape {
 			return shape{}
 		}
 		a.mark(rt)
+		if a.tooWide(out, maxTargets, "target lists can have at most %d entries") {
+			return shape{}
+		}
 		if isStar(rt.Val) {
 			out = out.and(a.starShape(rt.Val, sc))
 			a.node(rt.Val, sc)
@@ -171,7 +180,20 @@ func (a *analysis) targets(list []*pg.Node, sc *scope, named bool) shape {
 			rt.Name = name
 		}
 	}
+	if a.tooWide(out, maxTargets, "target lists can have at most %d entries") {
+		return shape{}
+	}
 	return out
+}
+
+// tooWide refuses more columns than the server takes in one place. Without it a chain of CTEs that each show the one before
+// twice doubles what the guard keeps at every step.
+func (a *analysis) tooWide(s shape, most int, message string) bool {
+	if len(s.columns) <= most {
+		return false
+	}
+	a.refuse(-1, Refusal{SQLState: "54011", Reason: ReasonLimit, Message: fmt.Sprintf(message, most)})
+	return true
 }
 
 // starShape is what * or t.* stands for.
@@ -184,6 +206,9 @@ func (a *analysis) starShape(n *pg.Node, sc *scope) shape {
 		out := shape{known: true}
 		for _, it := range sc.items {
 			out = out.and(it.shape)
+			if len(out.columns) > maxTargets {
+				break // targets refuses it
+			}
 		}
 		return out
 	}
@@ -314,6 +339,9 @@ func (a *analysis) join(j *pg.JoinExpr, sc *scope) []*item {
 	var locks []*Relation
 	for _, it := range items {
 		merged = merged.and(it.shape)
+		if a.tooWide(merged, maxJoined, "joins can have at most %d columns") {
+			return nil
+		}
 		locks = append(locks, it.locks...)
 		it.touch.all()
 	}
