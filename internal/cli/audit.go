@@ -12,7 +12,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
-	"github.com/postern-sec/postern/internal/state"
+	"github.com/postern-sec/postern/internal/daemon"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -78,21 +78,15 @@ Exit codes: 0 intact, 1 tampered, 2 could not look, 3 nothing wrong but not all 
 				return err
 			}
 			if c != nil && !noState {
-				st, err := openState(cmd.Context(), c)
+				heads, here, closeHeads, err := daemon.OpenHeads(cmd.Context(), c)
 				if err != nil {
-					return err
+					return failed("--no-state leaves it out", err)
 				}
-				if st != nil {
-					defer func() { _ = st.Close() }()
-					opts.State = st
-					if opts.Instance == "" {
-						// Not the trail's word for it: of a trail that is gone, only state knows.
-						here, err := st.Installation(cmd.Context())
-						if err != nil {
-							return failed("", err)
-						}
-						opts.Instance = here.ID
-					}
+				defer closeHeads()
+				opts.State = heads
+				if opts.Instance == "" {
+					// Not the trail's word for it: of a trail that is gone, only state knows.
+					opts.Instance = here
 				}
 			}
 			return a.verifyTrail(cmd.Context(), folder, opts, save, format)
@@ -207,18 +201,6 @@ func writeHead(path string, h audit.Head) error {
 		return fmt.Errorf("write the head: %w", err)
 	}
 	return errors.Join(audit.WriteHead(f, h), f.Close())
-}
-
-// openState opens state when there is one already; a reader must not make it.
-func openState(ctx context.Context, c *config.Config) (*state.DB, error) {
-	st, err := state.OpenExisting(ctx, c.State.SQLite)
-	if errors.Is(err, state.ErrMissing) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, failed("--no-state leaves it out", err)
-	}
-	return st, nil
 }
 
 // queryFlags are the flags of search and export.
