@@ -459,8 +459,17 @@ func TestTimePerValueIsBounded(t *testing.T) {
 
 func TestSuggestedMasksFitTheType(t *testing.T) {
 	for _, tc := range []struct{ mask, typ, want Mask }{
-		{"keep_last(4)", "text", "keep_last(4)"}, {"keep_last(4)", "bigint", "hidden"}, {"year", "date", "year"}, {"year", "text", "hidden"}, {"ip_prefix(24)", "inet", "ip_prefix(24)"},
-		{"ip_prefix(24)", "text", "hidden"}, {"bucket(1000)", "numeric(10,2)", "bucket(1000)"}, {"hash", "uuid", "hidden"}, {"keep", "bigint", "keep"}, {"pseudonym", "text[]", "hidden"}, {"round(2)", "money", "hidden"},
+		{"keep_last(4)", "text", "keep_last(4)"},
+		{"keep_last(4)", "bigint", "hidden"},
+		{"year", "date", "year"},
+		{"year", "text", "hidden"},
+		{"ip_prefix(24)", "inet", "ip_prefix(24)"},
+		{"ip_prefix(24)", "text", "hidden"},
+		{"bucket(1000)", "numeric(10,2)", "bucket(1000)"},
+		{"hash", "uuid", "hidden"},
+		{"keep", "bigint", "keep"},
+		{"pseudonym", "text[]", "hidden"},
+		{"round(2)", "money", "hidden"},
 	} {
 		if got := SuggestMask(tc.mask, string(tc.typ), ""); got != tc.want {
 			t.Errorf("%s on %s: %s, want %s", tc.mask, tc.typ, got, tc.want)

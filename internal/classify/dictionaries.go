@@ -45,8 +45,12 @@ func newDictionaries() (*dictionaries, error) {
 		file string
 		line func(key, rest string) error
 	}{
-		{"given.txt", d.names(d.given)}, {"surnames.txt", d.names(d.surname)}, {"cities.txt", d.placeLine(d.city)},
-		{"regions.txt", d.regionLine}, {"countries.tsv", d.countryLine}, {"terms.tsv", d.termLine},
+		{"given.txt", d.names(d.given)},
+		{"surnames.txt", d.names(d.surname)},
+		{"cities.txt", d.placeLine(d.city)},
+		{"regions.txt", d.regionLine},
+		{"countries.tsv", d.countryLine},
+		{"terms.tsv", d.termLine},
 	}
 	for _, s := range steps {
 		if err := eachLine(s.file, "\t", s.line); err != nil {

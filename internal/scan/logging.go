@@ -313,8 +313,10 @@ func auditFlags(e *catalog.Evidence, _ *Env) Verdict {
 func auditOverrides(e *catalog.Evidence, _ *Env) Verdict {
 	var fs []Finding
 	for _, o := range e.Server.Overrides {
-		ours := strings.HasPrefix(o.Name, "pgaudit.") || slices.Contains([]string{"log_statement", "log_min_messages", "log_min_error_statement",
-			"log_duration", "log_min_duration_statement", "log_error_verbosity"}, o.Name)
+		ours := strings.HasPrefix(o.Name, "pgaudit.") || slices.Contains([]string{
+			"log_statement", "log_min_messages", "log_min_error_statement",
+			"log_duration", "log_min_duration_statement", "log_error_verbosity",
+		}, o.Name)
 		server := e.Server.Setting(o.Name)
 		if ours && (server == nil || !strings.EqualFold(server.Value, o.Value)) {
 			fs = append(fs, Finding{Object: bearer(o) + ", setting " + o.Name, Evidence: o.Name + " = " + quoteLiteral(o.Value), Fix: reset(o)})

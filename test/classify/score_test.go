@@ -190,8 +190,11 @@ func TestScores(t *testing.T) {
 		name       string
 		have, want float64
 	}{
-		{"class precision", s.class.precision(), 0.93}, {"class recall", s.class.recall(), 0.85}, {"class f1", s.class.f1(), 0.89},
-		{"sensitive or not f1", s.binary.f1(), 0.93}, {"decoys left alone", 1 - ratio(s.decoysFlagged, s.decoys), 0.97},
+		{"class precision", s.class.precision(), 0.93},
+		{"class recall", s.class.recall(), 0.85},
+		{"class f1", s.class.f1(), 0.89},
+		{"sensitive or not f1", s.binary.f1(), 0.93},
+		{"decoys left alone", 1 - ratio(s.decoysFlagged, s.decoys), 0.97},
 	} {
 		if aim.have < aim.want {
 			t.Errorf("%s is %.3f, the aim is %.3f", aim.name, aim.have, aim.want)

@@ -50,7 +50,7 @@ func SIRET(s string) bool {
 
 // FRVAT checks the two digits after FR: (12 + 3·(SIREN mod 97)) mod 97. Expects key and SIREN, eleven digits.
 func FRVAT(s string) bool {
-	return digits(s, 11) && mod(s[:2], 97) == (12+3*(mod(s[2:], 97)))%97 && SIREN(s[2:])
+	return digits(s, 11) && mod(s[:2], 97) == (12+3*mod(s[2:], 97))%97 && SIREN(s[2:])
 }
 
 // GBVAT checks nine digits (or twelve with a branch) by mod 97, old and new style.

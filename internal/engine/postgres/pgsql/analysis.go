@@ -56,8 +56,10 @@ func (a *analysis) construct(at int32, message, hint string) {
 
 // misplaced refuses a node in a place where the grammar never puts it.
 func (a *analysis) misplaced(m proto.Message) {
-	a.refuse(-1, Refusal{SQLState: stateUnsupported, Reason: ReasonConstruct, Object: string(m.ProtoReflect().Descriptor().Name()),
-		Message: fmt.Sprintf("this use of %s is not understood", m.ProtoReflect().Descriptor().Name())})
+	a.refuse(-1, Refusal{
+		SQLState: stateUnsupported, Reason: ReasonConstruct, Object: string(m.ProtoReflect().Descriptor().Name()),
+		Message: fmt.Sprintf("this use of %s is not understood", m.ProtoReflect().Descriptor().Name()),
+	})
 }
 
 func (a *analysis) mark(m proto.Message) { a.judged[m] = struct{}{} }

@@ -69,14 +69,18 @@ func (a *analysis) callParts(f *pg.FuncCall, name string, sc *scope) {
 func (a *analysis) noFunction(at int32, name string) {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if last == name && !a.functions.known(name) && a.w.Routines != nil && !a.w.Routines[name] {
-		a.refuse(at, Refusal{SQLState: stateNoFunction, Reason: ReasonFunction, Object: name,
-			Message: fmt.Sprintf("function %s does not exist", quoteIdent(name))})
+		a.refuse(at, Refusal{
+			SQLState: stateNoFunction, Reason: ReasonFunction, Object: name,
+			Message: fmt.Sprintf("function %s does not exist", quoteIdent(name)),
+		})
 		return
 	}
-	a.refuse(at, Refusal{Reason: ReasonFunction, Object: name,
+	a.refuse(at, Refusal{
+		Reason: ReasonFunction, Object: name,
 		Message: fmt.Sprintf("permission denied for function %s", name),
 		Detail:  fmt.Sprintf("Functions are an allow-list; this one is not on it for PostgreSQL %d.", a.w.Major),
-		Hint:    "Write the query without it, or ask the owner of the policy."})
+		Hint:    "Write the query without it, or ask the owner of the policy.",
+	})
 }
 
 // special judges the functions whose verdict depends on a constant argument; true means that it has.
@@ -142,9 +146,11 @@ func (a *analysis) currentSchemas(n *pg.Node, f *pg.FuncCall) {
 }
 
 func (a *analysis) notConstant(at int32, what string) {
-	a.refuse(at, Refusal{Reason: ReasonFunctionArgument, Object: what,
+	a.refuse(at, Refusal{
+		Reason: ReasonFunctionArgument, Object: what,
 		Message: fmt.Sprintf("%s is available with plain constants only", what),
-		Detail:  "Its argument names an object or a setting, so it must be known before the statement runs."})
+		Detail:  "Its argument names an object or a setting, so it must be known before the statement runs.",
+	})
 }
 
 // sequence judges nextval and currval: of an admitted sequence that the profile may use.
@@ -156,10 +162,12 @@ func (a *analysis) sequence(f *pg.FuncCall, name string) {
 	}
 	rel := a.relationByText(text)
 	if rel == nil || rel.Kind != 'S' || !rel.Insert && !rel.Update {
-		a.refuse(f.Location, Refusal{Reason: ReasonAction, Object: name,
+		a.refuse(f.Location, Refusal{
+			Reason: ReasonAction, Object: name,
 			Message: fmt.Sprintf("permission denied for the sequence in %s", name),
 			Detail:  "Sequences of tables that you may insert into or update are available.",
-			Hint:    "Leave the column out of the INSERT; its default is filled in."})
+			Hint:    "Leave the column out of the INSERT; its default is filled in.",
+		})
 		return
 	}
 	f.Funcname = nameNodes("pg_catalog", name)
@@ -204,8 +212,10 @@ func (a *analysis) series(f *pg.FuncCall) {
 		}
 	}
 	if ok1 && ok2 && (float64(stop)-float64(start))/float64(step) > maxSeries {
-		a.refuse(f.Location, Refusal{SQLState: "54000", Reason: ReasonLimit, Object: "generate_series",
-			Message: fmt.Sprintf("generate_series is limited to %d rows", maxSeries)})
+		a.refuse(f.Location, Refusal{
+			SQLState: "54000", Reason: ReasonLimit, Object: "generate_series",
+			Message: fmt.Sprintf("generate_series is limited to %d rows", maxSeries),
+		})
 	}
 }
 
@@ -259,9 +269,11 @@ func (a *analysis) operator(list []*pg.Node, kind pg.A_Expr_Kind, at int32) {
 			}
 		}
 	}
-	a.refuse(at, Refusal{Reason: ReasonOperator, Object: strings.Join(parts, "."),
+	a.refuse(at, Refusal{
+		Reason: ReasonOperator, Object: strings.Join(parts, "."),
 		Message: fmt.Sprintf("permission denied for operator %s", strings.Join(parts, ".")),
-		Detail:  "Operators of pg_catalog and of the profile's extensions are available; an application's own are functions."})
+		Detail:  "Operators of pg_catalog and of the profile's extensions are available; an application's own are functions.",
+	})
 }
 
 // collation judges COLLATE: collations of pg_catalog only.
@@ -270,8 +282,10 @@ func (a *analysis) collation(list []*pg.Node, at int32) {
 	if ok && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
 		return
 	}
-	a.refuse(at, Refusal{Reason: ReasonType, Object: strings.Join(parts, "."),
-		Message: "permission denied for collation " + strings.Join(parts, "."), Hint: "Collations of pg_catalog are available."})
+	a.refuse(at, Refusal{
+		Reason: ReasonType, Object: strings.Join(parts, "."),
+		Message: "permission denied for collation " + strings.Join(parts, "."), Hint: "Collations of pg_catalog are available.",
+	})
 }
 
 // --- constants ---
@@ -336,8 +350,10 @@ func stringConst(s string) *pg.Node { return pg.MakeAConstStrNode(s, -1) }
 
 // castTo writes n::pg_catalog.type.
 func castTo(n *pg.Node, typ string) *pg.Node {
-	return &pg.Node{Node: &pg.Node_TypeCast{TypeCast: &pg.TypeCast{Arg: n,
-		TypeName: &pg.TypeName{Names: nameNodes("pg_catalog", typ), Typemod: -1}}}}
+	return &pg.Node{Node: &pg.Node_TypeCast{TypeCast: &pg.TypeCast{
+		Arg:      n,
+		TypeName: &pg.TypeName{Names: nameNodes("pg_catalog", typ), Typemod: -1},
+	}}}
 }
 
 // splitIdentifier splits a dotted name as the server does for regclass: unquoted parts are folded to lower case.

@@ -76,10 +76,12 @@ func (a *analysis) plainColumn(ref *pg.ColumnRef, name string, sc *scope) {
 }
 
 func (a *analysis) systemColumn(ref *pg.ColumnRef, name string, it *item) {
-	a.refuse(ref.Location, Refusal{Reason: ReasonSystemColumn, Object: name, Dataset: it.rel.Dataset,
+	a.refuse(ref.Location, Refusal{
+		Reason: ReasonSystemColumn, Object: name, Dataset: it.rel.Dataset,
 		Message: fmt.Sprintf("system column %q of %s is not available", name, it.rel.Name),
 		Detail:  "The table is shown through a view, which has no system columns.",
-		Hint:    "Use the primary key instead."})
+		Hint:    "Use the primary key instead.",
+	})
 }
 
 // qualifiedColumn judges alias.column and alias.*.
@@ -89,8 +91,10 @@ func (a *analysis) qualifiedColumn(ref *pg.ColumnRef, it *item, level *scope, pa
 		alias = parts[len(parts)-2]
 	}
 	if it == nil {
-		a.refuse(ref.Location, Refusal{SQLState: stateNoTable, Reason: ReasonColumnUnknown, Object: alias,
-			Message: fmt.Sprintf("missing FROM-clause entry for table %q", alias)})
+		a.refuse(ref.Location, Refusal{
+			SQLState: stateNoTable, Reason: ReasonColumnUnknown, Object: alias,
+			Message: fmt.Sprintf("missing FROM-clause entry for table %q", alias),
+		})
 		return
 	}
 	if star {
@@ -116,9 +120,11 @@ func (a *analysis) attribute(at int32, it *item, level *scope, name string) {
 		return
 	}
 	if it.shape.known {
-		a.refuse(at, Refusal{SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: name,
+		a.refuse(at, Refusal{
+			SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: name,
 			Message: fmt.Sprintf("column %s.%s does not exist", quoteIdent(it.alias), quoteIdent(name)),
-			Detail:  "Functions are not called in attribute notation."})
+			Detail:  "Functions are not called in attribute notation.",
+		})
 		return
 	}
 	a.unknownAttribute(at, name)
@@ -130,9 +136,11 @@ func (a *analysis) unknownAttribute(at int32, name string) {
 	if !a.functions.known(name) && a.w.Routines != nil && !a.w.Routines[name] {
 		return
 	}
-	a.refuse(at, Refusal{Reason: ReasonFunction, Object: name,
+	a.refuse(at, Refusal{
+		Reason: ReasonFunction, Object: name,
 		Message: fmt.Sprintf("%q may be a call of a function in attribute notation", name),
-		Hint:    "Give the columns names of your own with an alias list, AS t(a, b)."})
+		Hint:    "Give the columns names of your own with an alias list, AS t(a, b).",
+	})
 }
 
 // longReference rewrites schema.table.column to alias.column: the server would look for the application's table, which is
@@ -144,27 +152,35 @@ func (a *analysis) longReference(ref *pg.ColumnRef, parts []string, star bool, s
 	}
 	if len(rel) == 3 {
 		if rel[0] != a.w.Database && rel[0] != a.w.Store {
-			a.refuse(ref.Location, Refusal{SQLState: stateUnsupported, Reason: ReasonRelationUnknown, Object: rel[0],
-				Message: "cross-database references are not implemented: " + quoteIdent(rel[0])})
+			a.refuse(ref.Location, Refusal{
+				SQLState: stateUnsupported, Reason: ReasonRelationUnknown, Object: rel[0],
+				Message: "cross-database references are not implemented: " + quoteIdent(rel[0]),
+			})
 			return
 		}
 		rel = rel[1:]
 	}
 	if len(rel) != 2 {
-		a.refuse(ref.Location, Refusal{SQLState: stateSyntax, Reason: ReasonColumnUnknown,
-			Message: "improper qualified name (too many dotted names)"})
+		a.refuse(ref.Location, Refusal{
+			SQLState: stateSyntax, Reason: ReasonColumnUnknown,
+			Message: "improper qualified name (too many dotted names)",
+		})
 		return
 	}
 	it, level, hidden := sc.findQualified(Name{rel[0], rel[1]})
 	if it == nil {
-		a.refuse(ref.Location, Refusal{SQLState: stateNoTable, Reason: ReasonColumnUnknown, Object: strings.Join(rel, "."),
-			Message: fmt.Sprintf("invalid reference to FROM-clause entry for table %q", rel[1])})
+		a.refuse(ref.Location, Refusal{
+			SQLState: stateNoTable, Reason: ReasonColumnUnknown, Object: strings.Join(rel, "."),
+			Message: fmt.Sprintf("invalid reference to FROM-clause entry for table %q", rel[1]),
+		})
 		return
 	}
 	if hidden || sameAlias(level, it) {
-		a.refuse(ref.Location, Refusal{SQLState: stateAmbiguous, Reason: ReasonAmbiguous, Object: rel[1],
+		a.refuse(ref.Location, Refusal{
+			SQLState: stateAmbiguous, Reason: ReasonAmbiguous, Object: rel[1],
 			Message: fmt.Sprintf("table name %q is used more than once", rel[1]),
-			Hint:    "Give the tables aliases and qualify columns with them."})
+			Hint:    "Give the tables aliases and qualify columns with them.",
+		})
 		return
 	}
 	ref.Fields = append(nameNodes(it.alias), ref.Fields[len(parts)-boolInt(!star):]...)
@@ -238,9 +254,11 @@ func (a *analysis) keepMasksOut(rel *Relation, columns []Column) {
 func (a *analysis) maskRead(table, column, dataset string) {
 	a.masks++
 	if a.setting {
-		a.refuse(-1, Refusal{Reason: ReasonMaskedValue, Object: table + "." + quoteIdent(column), Dataset: dataset,
+		a.refuse(-1, Refusal{
+			Reason: ReasonMaskedValue, Object: table + "." + quoteIdent(column), Dataset: dataset,
 			Message: fmt.Sprintf("column %s of %s is shown masked and cannot be stored in another", quoteIdent(column), table),
-			Detail:  "The mask would be written, not the value."})
+			Detail:  "The mask would be written, not the value.",
+		})
 	}
 }
 

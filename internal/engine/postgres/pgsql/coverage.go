@@ -82,8 +82,10 @@ func (a *analysis) coverMessage(m protoreflect.Message) {
 }
 
 func (a *analysis) uncovered(what string) {
-	a.refuse(-1, Refusal{SQLState: stateUnsupported, Reason: ReasonConstruct, Object: what,
-		Message: "this form of statement is not available", Detail: "The guard has no rule for: " + what + "."})
+	a.refuse(-1, Refusal{
+		SQLState: stateUnsupported, Reason: ReasonConstruct, Object: what,
+		Message: "this form of statement is not available", Detail: "The guard has no rule for: " + what + ".",
+	})
 }
 
 // sinceMajor is the first release whose grammar has a node type. Older ones read JSON_VALUE(a, b) or merge_action() as a call

@@ -156,8 +156,10 @@ func (g *Guard) evict() {
 func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 	defer func() {
 		if recover() != nil {
-			d = &Decision{Refusal: &Refusal{SQLState: stateInternal, Reason: ReasonInternal,
-				Message: "the statement could not be judged", Detail: "This is a defect of the guard; nothing was sent to the server."}}
+			d = &Decision{Refusal: &Refusal{
+				SQLState: stateInternal, Reason: ReasonInternal,
+				Message: "the statement could not be judged", Detail: "This is a defect of the guard; nothing was sent to the server.",
+			}}
 		}
 	}()
 	if err := CheckLimits(text); err != nil {
@@ -172,8 +174,10 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 	}
 	redacted := redact(tree)
 	if mode == Extended && len(tree.Stmts) > 1 {
-		return &Decision{Redacted: redacted, Refusal: &Refusal{SQLState: stateSyntax, Reason: ReasonMultiple,
-			Message: "cannot insert multiple commands into a prepared statement"}}
+		return &Decision{Redacted: redacted, Refusal: &Refusal{
+			SQLState: stateSyntax, Reason: ReasonMultiple,
+			Message: "cannot insert multiple commands into a prepared statement",
+		}}
 	}
 	a := newAnalysis(g, w, text)
 	statements := a.statements(tree)
@@ -198,9 +202,11 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 // reads what was judged.
 func canonical(tree *pg.ParseResult) (string, *Refusal) {
 	refuse := func() (string, *Refusal) {
-		return "", &Refusal{SQLState: stateUnsupported, Reason: ReasonRoundTrip,
+		return "", &Refusal{
+			SQLState: stateUnsupported, Reason: ReasonRoundTrip,
 			Message: "the statement cannot be written in a form that is certain to mean the same",
-			Hint:    "Write it in another form; please report it as a defect."}
+			Hint:    "Write it in another form; please report it as a defect.",
+		}
 	}
 	out, err := pg.Deparse(tree)
 	if err != nil {

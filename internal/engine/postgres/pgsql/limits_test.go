@@ -161,8 +161,10 @@ func TestLimitsProtectTheParser(t *testing.T) {
 
 // TestLimitsRefuseBombs shows that 60 000 repetitions of every dangerous shape are refused, with the right code.
 func TestLimitsRefuseBombs(t *testing.T) {
-	harmless := map[string]bool{"AND": true, "OR": true, "AND and OR": true, "IN list": true, "VALUES": true, "dots": true,
-		"many subscripts": true, "INSERT VALUES": true, "WHEN": true}
+	harmless := map[string]bool{
+		"AND": true, "OR": true, "AND and OR": true, "IN list": true, "VALUES": true, "dots": true,
+		"many subscripts": true, "INSERT VALUES": true, "WHEN": true,
+	}
 	for _, s := range bombs {
 		text := s.text(60000)
 		err := CheckLimits(text)

@@ -19,8 +19,10 @@ type resolved struct {
 // then the schemas in order, and the first that has the name ends the search even if it is not admitted.
 func (a *analysis) resolve(rv *pg.RangeVar) (resolved, bool) {
 	if rv.Catalogname != "" && rv.Catalogname != a.w.Database && rv.Catalogname != a.w.Store {
-		a.refuse(rv.Location, Refusal{SQLState: stateUnsupported, Reason: ReasonRelationUnknown, Object: rv.Catalogname,
-			Message: "cross-database references are not implemented: " + quoteIdent(rv.Catalogname)})
+		a.refuse(rv.Location, Refusal{
+			SQLState: stateUnsupported, Reason: ReasonRelationUnknown, Object: rv.Catalogname,
+			Message: "cross-database references are not implemented: " + quoteIdent(rv.Catalogname),
+		})
 		return resolved{}, false
 	}
 	if rv.Relpersistence != "" && rv.Relpersistence != "p" {
@@ -70,19 +72,23 @@ func (a *analysis) resolveCatalog(rv *pg.RangeVar, schema string) (resolved, boo
 	target, verdict := CatalogRelation(schema, rv.Relname, a.w.Major)
 	if verdict == CatalogRefuse {
 		name := Name{schema, rv.Relname}
-		a.refuse(rv.Location, Refusal{Reason: ReasonCatalog, Object: name.String(),
+		a.refuse(rv.Location, Refusal{
+			Reason: ReasonCatalog, Object: name.String(),
 			Message: fmt.Sprintf("permission denied for system catalog %s", name),
 			Detail:  "Postern shows the catalog of the admitted relations; this one is not among the readable catalogs.",
-			Hint:    "Read pg_class, pg_attribute, pg_constraint or information_schema instead."})
+			Hint:    "Read pg_class, pg_attribute, pg_constraint or information_schema instead.",
+		})
 		return resolved{}, false
 	}
 	return resolved{name: Name{schema, rv.Relname}, target: target, catalog: true}, true
 }
 
 func (a *analysis) notAdmitted(rv *pg.RangeVar, name Name, hidden Hidden) {
-	r := Refusal{Reason: ReasonRelation, Object: name.String(), Dataset: hidden.Dataset,
+	r := Refusal{
+		Reason: ReasonRelation, Object: name.String(), Dataset: hidden.Dataset,
 		Message: fmt.Sprintf("permission denied for %s %s", kindWord(hidden.Kind), name),
-		Detail:  "No rule that you hold admits it."}
+		Detail:  "No rule that you hold admits it.",
+	}
 	if hidden.Dataset != "" {
 		r.Hint = fmt.Sprintf("Ask for the dataset %s.", quoteIdent(hidden.Dataset))
 	} else {
@@ -97,8 +103,10 @@ func (a *analysis) unknownRelation(rv *pg.RangeVar) {
 	if rv.Schemaname != "" {
 		dotted = rv.Schemaname + "." + rv.Relname
 	}
-	a.refuse(rv.Location, Refusal{SQLState: stateNoTable, Reason: ReasonRelationUnknown, Object: name.String(),
-		Message: fmt.Sprintf("relation %q does not exist", dotted)})
+	a.refuse(rv.Location, Refusal{
+		SQLState: stateNoTable, Reason: ReasonRelationUnknown, Object: name.String(),
+		Message: fmt.Sprintf("relation %q does not exist", dotted),
+	})
 }
 
 func kindWord(kind byte) string {
@@ -199,8 +207,10 @@ func aliasOf(al *pg.Alias) (name string, columns []string) {
 
 // noAction refuses an action on an admitted relation.
 func (a *analysis) noAction(rv *pg.RangeVar, r resolved, verb, privilege string) {
-	ref := Refusal{Reason: ReasonAction, Object: r.name.String(),
-		Message: fmt.Sprintf("permission denied to %s %s", verb, r.name)}
+	ref := Refusal{
+		Reason: ReasonAction, Object: r.name.String(),
+		Message: fmt.Sprintf("permission denied to %s %s", verb, r.name),
+	}
 	if r.rel != nil {
 		ref.Dataset = r.rel.Dataset
 		ref.Detail = fmt.Sprintf("Your rules on it (%s) do not include %s.", r.rel.Rule, privilege)

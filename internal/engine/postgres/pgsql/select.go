@@ -30,8 +30,10 @@ func (a *analysis) selectStmt(s *pg.SelectStmt, outer *scope) shape {
 func (a *analysis) selectIn(s *pg.SelectStmt, sc *scope) shape {
 	a.with(s.WithClause, sc)
 	if s.IntoClause != nil {
-		a.refuse(-1, Refusal{Reason: ReasonStatement, Object: "SELECT INTO", Message: "SELECT INTO is not available",
-			Hint: "Run the query without INTO and keep the result on your side."})
+		a.refuse(-1, Refusal{
+			Reason: ReasonStatement, Object: "SELECT INTO", Message: "SELECT INTO is not available",
+			Hint: "Run the query without INTO and keep the result on your side.",
+		})
 		return shape{}
 	}
 	if s.Op != pg.SetOperation_SETOP_NONE {
@@ -250,9 +252,11 @@ func (a *analysis) distinctNames(items []*item, sc *scope) {
 		}
 		same := func(other *item) bool { return other.alias == it.alias }
 		if slices.ContainsFunc(sc.items, same) || slices.ContainsFunc(items[:i], same) {
-			a.refuse(-1, Refusal{SQLState: stateAmbiguous, Reason: ReasonAmbiguous, Object: it.alias,
+			a.refuse(-1, Refusal{
+				SQLState: stateAmbiguous, Reason: ReasonAmbiguous, Object: it.alias,
 				Message: fmt.Sprintf("table name %q specified more than once", it.alias),
-				Hint:    "Give the tables aliases and qualify columns with them."})
+				Hint:    "Give the tables aliases and qualify columns with them.",
+			})
 		}
 	}
 }
@@ -580,10 +584,12 @@ func (a *analysis) locking(l *pg.LockingClause, sc *scope) {
 		}
 		for _, rel := range it.locks {
 			if !rel.Lock {
-				a.refuse(-1, Refusal{Reason: ReasonLock, Object: rel.Name.String(), Dataset: rel.Dataset,
+				a.refuse(-1, Refusal{
+					Reason: ReasonLock, Object: rel.Name.String(), Dataset: rel.Dataset,
 					Message: fmt.Sprintf("permission denied to lock rows of %s", rel.Name),
 					Detail:  "Row locks need the right to update; your rules on it do not include UPDATE.",
-					Hint:    "Read without FOR UPDATE or FOR SHARE."})
+					Hint:    "Read without FOR UPDATE or FOR SHARE.",
+				})
 			}
 			a.touch(resolved{name: rel.Name, rel: rel}, "lock")
 		}

@@ -33,9 +33,11 @@ var settable = map[string]func(a *analysis, name string, values []string) bool{
 }
 
 // readable are the settings beside pins and settable ones that SHOW and current_setting answer.
-var readable = []string{"server_version", "server_version_num", "server_encoding", "lc_collate", "lc_ctype", "lc_messages", "lc_monetary",
+var readable = []string{
+	"server_version", "server_version_num", "server_encoding", "lc_collate", "lc_ctype", "lc_messages", "lc_monetary",
 	"lc_numeric", "lc_time", "max_identifier_length", "max_index_keys", "integer_datetimes", "block_size", "is_superuser",
-	"in_hot_standby", "default_text_search_config", "xmlbinary", "xmloption", "ssl", "default_tablespace", "max_connections"}
+	"in_hot_standby", "default_text_search_config", "xmlbinary", "xmloption", "ssl", "default_tablespace", "max_connections",
+}
 
 func anyValue(*analysis, string, []string) bool { return true }
 
@@ -178,8 +180,10 @@ func (a *analysis) mayStand(name string, values []string) {
 		if len(values) == 1 && (slices.Contains(own, strings.ToLower(values[0])) || sameSwitch(own, values)) {
 			return
 		}
-		r := Refusal{Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to set parameter %q", name),
-			Detail: "It changes what statements mean or may do, and stays as the gateway has set it."}
+		r := Refusal{
+			Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to set parameter %q", name),
+			Detail: "It changes what statements mean or may do, and stays as the gateway has set it.",
+		}
 		if name == "search_path" {
 			r.Hint = fmt.Sprintf("The path is %s; qualify other names with their schema.", a.logicalPath())
 		}
@@ -210,8 +214,10 @@ func sameSwitch(own, values []string) bool {
 }
 
 func (a *analysis) noSetting(name string) {
-	a.refuse(-1, Refusal{Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to set parameter %q", name),
-		Detail: "Settings are an allow-list; this one is not on it."})
+	a.refuse(-1, Refusal{
+		Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to set parameter %q", name),
+		Detail: "Settings are an allow-list; this one is not on it.",
+	})
 }
 
 // mayReset judges RESET name and SET name TO DEFAULT. Where the default is the server's and not the login's, a pin is set
@@ -253,8 +259,10 @@ func (a *analysis) showVariable(n *pg.Node, s *pg.VariableShowStmt) Statement {
 	if name == "search_path" {
 		value := castTo(stringConst(a.logicalPath()), "text")
 		target := pg.MakeResTargetNodeWithNameAndVal("search_path", value, 0)
-		n.Node = &pg.Node_SelectStmt{SelectStmt: &pg.SelectStmt{TargetList: []*pg.Node{target},
-			LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE}}
+		n.Node = &pg.Node_SelectStmt{SelectStmt: &pg.SelectStmt{
+			TargetList:  []*pg.Node{target},
+			LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
+		}}
 		a.markAll(n)
 		a.rewrote = true
 	} else if !mayRead(name) {
@@ -264,8 +272,10 @@ func (a *analysis) showVariable(n *pg.Node, s *pg.VariableShowStmt) Statement {
 }
 
 func (a *analysis) unreadable(name string) {
-	a.refuse(-1, Refusal{Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to examine %q", name),
-		Detail: "Readable settings are an allow-list; this one is not on it."})
+	a.refuse(-1, Refusal{
+		Reason: ReasonSetting, Object: name, Message: fmt.Sprintf("permission denied to examine %q", name),
+		Detail: "Readable settings are an allow-list; this one is not on it.",
+	})
 }
 
 // currentSetting judges current_setting('name' [, missing_ok]).

@@ -82,8 +82,10 @@ func (a *analysis) transaction(t *pg.TransactionStmt) Statement {
 		st.Effects = []Effect{{Kind: EndTransaction}}
 	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE, pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
 	default:
-		a.refuse(-1, Refusal{Reason: ReasonStatement, Object: st.Tag, Message: st.Tag + " is not available",
-			Detail: "A prepared transaction outlives the connection that made it."})
+		a.refuse(-1, Refusal{
+			Reason: ReasonStatement, Object: st.Tag, Message: st.Tag + " is not available",
+			Detail: "A prepared transaction outlives the connection that made it.",
+		})
 	}
 	return st
 }
@@ -155,8 +157,10 @@ func (a *analysis) discard(d *pg.DiscardStmt) Statement {
 // constraints judges SET CONSTRAINTS: ALL only, since constraints are named in schemas that the session does not see.
 func (a *analysis) constraints(c *pg.ConstraintsSetStmt) Statement {
 	if len(c.Constraints) > 0 {
-		a.refuse(-1, Refusal{Reason: ReasonStatement, Object: "SET CONSTRAINTS", Message: "SET CONSTRAINTS takes ALL here",
-			Hint: "Use SET CONSTRAINTS ALL."})
+		a.refuse(-1, Refusal{
+			Reason: ReasonStatement, Object: "SET CONSTRAINTS", Message: "SET CONSTRAINTS takes ALL here",
+			Hint: "Use SET CONSTRAINTS ALL.",
+		})
 	}
 	return Statement{Tag: "SET CONSTRAINTS"}
 }
@@ -281,12 +285,16 @@ func (a *analysis) copyStatement(c *pg.CopyStmt) Statement {
 	st := Statement{Tag: "COPY", ReturnsCopy: 'o'}
 	switch {
 	case c.IsProgram || c.Filename != "":
-		a.refuse(-1, Refusal{Reason: ReasonCopy, Object: "COPY", Message: "COPY with a file or a program is not available",
-			Detail: "It would run on the server's machine.", Hint: "Use COPY … TO STDOUT, or \\copy in psql."})
+		a.refuse(-1, Refusal{
+			Reason: ReasonCopy, Object: "COPY", Message: "COPY with a file or a program is not available",
+			Detail: "It would run on the server's machine.", Hint: "Use COPY … TO STDOUT, or \\copy in psql.",
+		})
 		return st
 	case c.IsFrom:
-		a.refuse(-1, Refusal{SQLState: stateUnsupported, Reason: ReasonCopy, Object: "COPY FROM", Message: "COPY FROM is not available",
-			Detail: "PostgreSQL does not copy into tables with row level security or into views.", Hint: "Use INSERT instead."})
+		a.refuse(-1, Refusal{
+			SQLState: stateUnsupported, Reason: ReasonCopy, Object: "COPY FROM", Message: "COPY FROM is not available",
+			Detail: "PostgreSQL does not copy into tables with row level security or into views.", Hint: "Use INSERT instead.",
+		})
 		return st
 	}
 	for _, n := range c.Options {
@@ -295,15 +303,19 @@ func (a *analysis) copyStatement(c *pg.CopyStmt) Statement {
 	if c.Relation == nil {
 		q := c.Query.GetSelectStmt()
 		if q == nil {
-			a.refuse(-1, Refusal{Reason: ReasonCopy, Object: "COPY", Message: "COPY takes a SELECT here",
-				Detail: "INSERT, UPDATE and DELETE inside COPY are not available."})
+			a.refuse(-1, Refusal{
+				Reason: ReasonCopy, Object: "COPY", Message: "COPY takes a SELECT here",
+				Detail: "INSERT, UPDATE and DELETE inside COPY are not available.",
+			})
 			return st
 		}
 		a.selectStmt(q, nil)
 		for _, t := range a.touches {
 			if t.action != "select" {
-				a.refuse(-1, Refusal{Reason: ReasonCopy, Object: "COPY", Message: "COPY takes a query that only reads",
-					Detail: "INSERT, UPDATE and DELETE inside COPY are not available."})
+				a.refuse(-1, Refusal{
+					Reason: ReasonCopy, Object: "COPY", Message: "COPY takes a query that only reads",
+					Detail: "INSERT, UPDATE and DELETE inside COPY are not available.",
+				})
 			}
 		}
 		return st
@@ -321,19 +333,25 @@ func (a *analysis) copyTable(c *pg.CopyStmt) {
 	}
 	columns, _ := names(c.Attlist)
 	if it.rel == nil {
-		a.refuse(rv.Location, Refusal{Reason: ReasonCopy, Object: "COPY", Message: "COPY of a system catalog is not available",
-			Hint: "Use COPY (SELECT …) TO STDOUT."})
+		a.refuse(rv.Location, Refusal{
+			Reason: ReasonCopy, Object: "COPY", Message: "COPY of a system catalog is not available",
+			Hint: "Use COPY (SELECT …) TO STDOUT.",
+		})
 		return
 	}
 	if len(columns) == 0 {
 		columns = it.names
 	}
-	q := &pg.SelectStmt{LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
-		FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}}
+	q := &pg.SelectStmt{
+		LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
+		FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}},
+	}
 	for _, column := range columns {
 		if !it.shape.has(column) {
-			a.refuse(rv.Location, Refusal{SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: column,
-				Message: fmt.Sprintf("column %q of relation %q does not exist", column, it.alias)})
+			a.refuse(rv.Location, Refusal{
+				SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: column,
+				Message: fmt.Sprintf("column %q of relation %q does not exist", column, it.alias),
+			})
 			return
 		}
 		it.touch.column(column)
@@ -354,8 +372,10 @@ func (a *analysis) copyOption(d *pg.DefElem) {
 			a.refuse(d.Location, Refusal{Reason: ReasonSettingValue, Object: "encoding", Message: "COPY is available in UTF8 only"})
 		}
 	default:
-		a.refuse(d.GetLocation(), Refusal{Reason: ReasonCopy, Object: d.GetDefname(),
-			Message: fmt.Sprintf("COPY option %q is not available", d.GetDefname())})
+		a.refuse(d.GetLocation(), Refusal{
+			Reason: ReasonCopy, Object: d.GetDefname(),
+			Message: fmt.Sprintf("COPY option %q is not available", d.GetDefname()),
+		})
 	}
 }
 

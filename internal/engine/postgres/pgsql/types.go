@@ -10,8 +10,10 @@ import (
 )
 
 // regTypes name objects: their input functions resolve names, and print them in errors (ENF-55).
-var regTypes = []string{"regclass", "regtype", "regproc", "regprocedure", "regoper", "regoperator", "regrole", "regnamespace",
-	"regconfig", "regdictionary", "regcollation"}
+var regTypes = []string{
+	"regclass", "regtype", "regproc", "regprocedure", "regoper", "regoperator", "regrole", "regnamespace",
+	"regconfig", "regdictionary", "regcollation",
+}
 
 // typeName judges a type and qualifies it. reg says that a reg* type is judged by the caller.
 func (a *analysis) typeName(t *pg.TypeName, reg bool) {
@@ -123,9 +125,11 @@ func (a *analysis) typeIn(schema, name string) (Name, bool) {
 }
 
 func (a *analysis) noType(t *pg.TypeName, name string) {
-	a.refuse(t.Location, Refusal{Reason: ReasonType, Object: name,
+	a.refuse(t.Location, Refusal{
+		Reason: ReasonType, Object: name,
 		Message: fmt.Sprintf("permission denied for type %s", name),
-		Detail:  "Types of pg_catalog and those that admitted columns use are available."})
+		Detail:  "Types of pg_catalog and those that admitted columns use are available.",
+	})
 }
 
 // typeCast judges a cast. A cast to a reg* type resolves a name, which is done here instead.
@@ -168,8 +172,10 @@ func (a *analysis) regCast(n *pg.Node, cast *pg.TypeCast, typ string, sc *scope)
 		cast.Arg = stringConst(target)
 		if standIn, ok := CatalogFunction("to_regclass", a.w.Major); ok && typ == "regclass" && !strings.HasPrefix(target, "pg_catalog.") {
 			// The base's schema need not be open to the session; the stand-in answers without it.
-			call := &pg.FuncCall{Funcname: nameNodes(standIn.Schema, standIn.Name), Args: []*pg.Node{stringConst(target)},
-				Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL}
+			call := &pg.FuncCall{
+				Funcname: nameNodes(standIn.Schema, standIn.Name), Args: []*pg.Node{stringConst(target)},
+				Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL,
+			}
 			a.replace(n, &pg.Node{Node: &pg.Node_FuncCall{FuncCall: call}})
 		}
 		return
@@ -197,14 +203,22 @@ func (a *analysis) relationByOID(n *pg.Node, oid string) {
 		return
 	}
 	column := func(name string) *pg.Node { return pg.MakeColumnRefNode(nameNodes("c", name), 0) }
-	equal := &pg.Node{Node: &pg.Node_AExpr{AExpr: &pg.A_Expr{Kind: pg.A_Expr_Kind_AEXPR_OP, Name: nameNodes("="),
-		Lexpr: column("oid"), Rexpr: castTo(stringConst(oid), "oid")}}}
-	query := &pg.SelectStmt{TargetList: []*pg.Node{pg.MakeResTargetNodeWithVal(castTo(column("oid"), "regclass"), 0)},
-		FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: &pg.RangeVar{Schemaname: target.Schema, Relname: target.Name, Inh: true,
-			Relpersistence: "p", Alias: &pg.Alias{Aliasname: "c"}}}}},
-		WhereClause: equal, LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE}
-	link := &pg.SubLink{SubLinkType: pg.SubLinkType_EXPR_SUBLINK,
-		Subselect: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: query}}}
+	equal := &pg.Node{Node: &pg.Node_AExpr{AExpr: &pg.A_Expr{
+		Kind: pg.A_Expr_Kind_AEXPR_OP, Name: nameNodes("="),
+		Lexpr: column("oid"), Rexpr: castTo(stringConst(oid), "oid"),
+	}}}
+	query := &pg.SelectStmt{
+		TargetList: []*pg.Node{pg.MakeResTargetNodeWithVal(castTo(column("oid"), "regclass"), 0)},
+		FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: &pg.RangeVar{
+			Schemaname: target.Schema, Relname: target.Name, Inh: true,
+			Relpersistence: "p", Alias: &pg.Alias{Aliasname: "c"},
+		}}}},
+		WhereClause: equal, LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
+	}
+	link := &pg.SubLink{
+		SubLinkType: pg.SubLinkType_EXPR_SUBLINK,
+		Subselect:   &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: query}},
+	}
 	a.replace(n, &pg.Node{Node: &pg.Node_SubLink{SubLink: link}})
 }
 
@@ -287,9 +301,11 @@ func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
 			return Name{"pg_catalog", parts[len(parts)-1]}.String(), true
 		}
 	}
-	a.refuse(at, Refusal{Reason: ReasonType, Object: typ,
+	a.refuse(at, Refusal{
+		Reason: ReasonType, Object: typ,
 		Message: fmt.Sprintf("this constant is not available as %s", typ),
-		Detail:  "It names nothing that your rules admit."})
+		Detail:  "It names nothing that your rules admit.",
+	})
 	return "", false
 }
 

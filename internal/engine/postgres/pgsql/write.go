@@ -52,8 +52,10 @@ func (a *analysis) target(rv *pg.RangeVar) (*item, resolved, bool) {
 		return nil, r, false
 	}
 	if r.rel == nil {
-		a.refuse(rv.Location, Refusal{Reason: ReasonCatalog, Object: r.name.String(),
-			Message: fmt.Sprintf("permission denied to change system catalog %s", r.name)})
+		a.refuse(rv.Location, Refusal{
+			Reason: ReasonCatalog, Object: r.name.String(),
+			Message: fmt.Sprintf("permission denied to change system catalog %s", r.name),
+		})
 		return nil, r, false
 	}
 	alias, columns := aliasOf(rv.Alias)
@@ -154,16 +156,20 @@ func (a *analysis) writeColumn(rel *Relation, column string, t *touching, verb s
 	t.column(column)
 	i := slices.IndexFunc(rel.Columns, func(c Column) bool { return c.Name == column })
 	if i < 0 {
-		a.refuse(-1, Refusal{SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: column,
-			Message: fmt.Sprintf("column %q of relation %q does not exist", column, rel.Name.Name)})
+		a.refuse(-1, Refusal{
+			SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: column,
+			Message: fmt.Sprintf("column %q of relation %q does not exist", column, rel.Name.Name),
+		})
 		return
 	}
 	if may(rel.Columns[i]) {
 		return
 	}
-	r := Refusal{Reason: ReasonColumn, Object: rel.Name.String() + "." + quoteIdent(column), Dataset: rel.Dataset,
+	r := Refusal{
+		Reason: ReasonColumn, Object: rel.Name.String() + "." + quoteIdent(column), Dataset: rel.Dataset,
 		Message: fmt.Sprintf("permission denied to %s column %s of %s", verb, quoteIdent(column), rel.Name),
-		Detail:  fmt.Sprintf("Your rules on it (%s) do not let you write this column.", rel.Rule)}
+		Detail:  fmt.Sprintf("Your rules on it (%s) do not let you write this column.", rel.Rule),
+	}
 	if rel.Columns[i].Mask != "" {
 		r.Detail = "A column that is shown masked is never writable."
 	} else if rel.Dataset != "" {
@@ -202,8 +208,10 @@ func (a *analysis) onConflict(c *pg.OnConflictClause, rv *pg.RangeVar, it *item,
 			}
 			a.mark(e)
 			if e.Name != "" && !it.shape.has(e.Name) {
-				a.refuse(c.Infer.Location, Refusal{SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: e.Name,
-					Message: fmt.Sprintf("column %q does not exist", e.Name)})
+				a.refuse(c.Infer.Location, Refusal{
+					SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: e.Name,
+					Message: fmt.Sprintf("column %q does not exist", e.Name),
+				})
 			}
 			a.node(e.Expr, level)
 			if len(e.Collation) > 0 {
@@ -231,9 +239,11 @@ func (a *analysis) inferConstraint(infer *pg.InferClause, r resolved) {
 	}
 	columns, ok := r.rel.Unique[infer.Conname]
 	if !ok {
-		a.refuse(infer.Location, Refusal{SQLState: stateNoObject, Reason: ReasonConstruct, Object: infer.Conname,
+		a.refuse(infer.Location, Refusal{
+			SQLState: stateNoObject, Reason: ReasonConstruct, Object: infer.Conname,
 			Message: fmt.Sprintf("constraint %q for table %q does not exist", infer.Conname, r.name.Name),
-			Hint:    "Name the columns: ON CONFLICT (column)."})
+			Hint:    "Name the columns: ON CONFLICT (column).",
+		})
 		return
 	}
 	if r.rel.Open {
@@ -289,10 +299,12 @@ func (a *analysis) merge(s *pg.MergeStmt, sc *scope) shape {
 		return shape{}
 	}
 	if !r.rel.Open && a.w.Major < firstMergeIntoView {
-		a.refuse(s.Relation.Location, Refusal{SQLState: stateUnsupported, Reason: ReasonStatement, Object: "MERGE",
+		a.refuse(s.Relation.Location, Refusal{
+			SQLState: stateUnsupported, Reason: ReasonStatement, Object: "MERGE",
 			Message: fmt.Sprintf("MERGE into %s is not available on PostgreSQL %d", r.name, a.w.Major),
 			Detail:  "It is shown through a view, and views can be merged into from PostgreSQL 17 on.",
-			Hint:    "Use UPDATE and INSERT … ON CONFLICT."})
+			Hint:    "Use UPDATE and INSERT … ON CONFLICT.",
+		})
 		return shape{}
 	}
 	sc.items = a.fromItem(s.SourceRelation, sc)
