@@ -151,7 +151,6 @@ func listenerOf(l *config.Listener) gateway.Listener {
 // watcher notices changes of the policy's files. It watches folders, because editors replace files.
 type watcher struct {
 	fs      *fsnotify.Watcher
-	files   map[string]bool
 	folders map[string]bool
 	out     chan struct{}
 	done    chan struct{}

@@ -171,3 +171,124 @@ func TestTwoCommands(t *testing.T) {
 		t.Error(".ci/run does not run README's test command")
 	}
 }
+
+// inline finds commands in running text: `postern user hash`.
+var inline = regexp.MustCompile("`(postern [^`]+)`")
+
+// call is a command of postern: its verb, and the flags that it has been given.
+type call struct {
+	verb  string
+	flags []string
+}
+
+// callOf takes a command line apart. Words up to the first that is no verb are the verb.
+func callOf(t *testing.T, words []string) call {
+	t.Helper()
+	var c call
+	for _, w := range words {
+		if strings.HasPrefix(w, "-") || strings.ContainsAny(w, `"'./:<>|;`) || strings.Count(c.verb, " ") == 1 || w == strings.ToUpper(w) {
+			break
+		}
+		next := strings.TrimSpace(c.verb + " " + w)
+		help, code := run(append(strings.Fields(next), "--help")...)
+		if code != 0 || !strings.Contains(help, "postern "+next) {
+			break
+		}
+		c.verb = next
+	}
+	for _, w := range words {
+		if flag, _, _ := strings.Cut(w, "="); strings.HasPrefix(flag, "--") {
+			c.flags = append(c.flags, flag)
+		}
+		if w == "--" {
+			break
+		}
+	}
+	return c
+}
+
+// played lists what scripts and CI run: each verb, and every flag that it has been given there.
+func played(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "test", "scripts", "testdata", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob(filepath.Join(root, "test", "scripts", "testdata", "*", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]map[string]bool{}
+	add := func(c call) {
+		if out[c.verb] == nil {
+			out[c.verb] = map[string]bool{}
+		}
+		for _, f := range c.flags {
+			out[c.verb][f] = true
+		}
+	}
+	for _, name := range append(files, more...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "stdout") || strings.HasPrefix(line, "stderr") || strings.HasPrefix(line, "#") {
+				continue
+			}
+			for _, rest := range strings.Split(line, "postern ")[1:] {
+				rest, _, _ = strings.Cut(rest, ";")
+				add(callOf(t, strings.Fields(rest)))
+			}
+		}
+	}
+	ci, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`make demo DEMOFLAGS=(--check)`).FindSubmatch(ci); m != nil {
+		add(call{verb: "demo", flags: []string{string(m[1])}})
+	}
+	return out
+}
+
+// TestCommandsArePlayed wants each command that README.md or the guide shows to be run by a script in test/scripts, with every
+// flag that is shown, or by CI.
+func TestCommandsArePlayed(t *testing.T) {
+	ran := played(t)
+	seen := 0
+	for name, text := range documents(t) {
+		if name != "README.md" && !strings.HasPrefix(name, filepath.Join("docs", "guide")) {
+			continue
+		}
+		lines := commands(text)
+		for _, m := range inline.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, m[1])
+		}
+		for _, line := range lines {
+			for _, one := range strings.Split(line, ";") {
+				words := strings.Fields(one)
+				if len(words) < 2 || filepath.Base(words[0]) != "postern" || words[1] == "help" {
+					continue
+				}
+				c := callOf(t, words[1:])
+				if help, _ := run(append(strings.Fields(c.verb), "--help")...); strings.Contains(help, "Available Commands:") {
+					continue // words that only look like a command
+				}
+				seen++
+				if ran[c.verb] == nil {
+					t.Errorf("%s: %q: no script runs postern %s", name, line, c.verb)
+					continue
+				}
+				for _, f := range c.flags {
+					if f != "--" && !ran[c.verb][f] {
+						t.Errorf("%s: %q: no script runs postern %s with %s", name, line, c.verb, f)
+					}
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d commands found", seen)
+	}
+}
