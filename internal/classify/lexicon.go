@@ -60,6 +60,8 @@ var abbreviations = map[string]string{
 	"bdate": "birthdate", "lng": "longitude", "ver": "version", "tmp": "temp", "cel": "celular", "correo": "correo", "stmt": "statement",
 	"ins": "insurance", "rec": "record", "med": "med", "pol": "policy", "prescr": "prescription", "allerg": "allergy", "allrg": "allergy", "nat": "nat", "occ": "occupation", "occup": "occupation",
 	"relig": "religion", "ethn": "ethnicity", "ethnic": "ethnic", "lang": "language", "natl_id": "national id", "mrtl": "marital", "mar": "marital", "sts": "status", "stat": "status",
+	"ttl": "title", "vec": "vector", "seq": "sequence", "orient": "orientation", "natlty": "nationality", "natnlty": "nationality", "hh": "household", "yrs": "years", "yr": "year", "img": "image", "priv": "private", "pt": "patient", "pnt": "patient",
+	"bnf": "beneficiary", "benef": "beneficiary", "recip": "recipient", "insur": "insurance", "presc": "prescription", "symp": "symptom", "hosp": "hospital", "xfer": "transfer", "sgnt": "signature", "sig": "signature", "pic": "picture", "cc": "cc",
 	"pgm": "program", "qty": "quantity", "cmt": "comment", "cmnt": "comment", "rmk": "remark", "rmks": "remarks", "nts": "notes", "msg": "message", "txt": "text",
 }
 
@@ -96,6 +98,11 @@ func newLexicon() (*lexicon, error) {
 			}
 		}
 	}
+	for a := range abbreviations {
+		if len(a) >= 4 {
+			l.addStem(a)
+		}
+	}
 	for p := range l.phrases {
 		for _, w := range strings.Fields(p) {
 			l.addStem(w)
@@ -116,6 +123,16 @@ func (l *lexicon) addPhrase(class Class, phrase, lang string) {
 	phrase = strings.TrimSpace(phrase)
 	weak := strings.HasSuffix(phrase, "°")
 	phrase = strings.TrimSuffix(phrase, "°")
+	for _, n := range []string{"nummer", "numer"} { // steuernummer is also written steuer_nr and steuernr
+		if stem, ok := strings.CutSuffix(phrase, n); ok && len(stem) > 2 && !strings.HasSuffix(stem, " ") {
+			mark := map[bool]string{true: "°", false: ""}[weak]
+			l.addPhrase(class, stem+" nr"+mark, lang)
+			l.addPhrase(class, stem+"nr"+mark, lang)
+			if s := strings.TrimRight(stem, "s"); s != stem {
+				l.addPhrase(class, s+" nr"+mark, lang)
+			}
+		}
+	}
 	seen := map[string]bool{}
 	for _, wide := range []bool{false, true} {
 		tokens := expand(split(fold(phrase, wide)))
@@ -223,6 +240,9 @@ func expand(tokens []string) []string {
 	return out
 }
 
+// shortTail may end a run-together name: acctno, custid.
+var shortTail = map[string]bool{"no": true, "nr": true, "id": true, "nm": true, "dt": true, "cd": true}
+
 // segment covers a run-together token completely by known stems and linking letters, with the fewest parts; nil when it cannot.
 func (l *lexicon) segment(token string) []string {
 	n := len(token)
@@ -240,8 +260,8 @@ func (l *lexicon) segment(token string) []string {
 		if best[i] == nil {
 			continue
 		}
-		for j := i + 3; j <= n; j++ {
-			if l.stems[token[i:j]] && (best[j] == nil || best[j].parts > best[i].parts+1) {
+		for j := i + 2; j <= n; j++ {
+			if (l.stems[token[i:j]] || j == n && i > 0 && shortTail[token[i:j]]) && (best[j] == nil || best[j].parts > best[i].parts+1) {
 				best[j] = &cut{from: i, parts: best[i].parts + 1}
 			}
 		}

@@ -124,7 +124,7 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 		}
 	}
 	for _, m := range matches {
-		l.weigh(&r, tokens, covered, m, len(matches))
+		l.weigh(&r, tokens, covered, m, matches)
 	}
 	given, family := r.classes["person.first_name"], r.classes["person.last_name"]
 	if len(matches) == 2 && given.weight > 1 && (family.weight > 1 || r.classes["person.name"].weight > 0) {
@@ -161,7 +161,7 @@ func (l *lexicon) matches(tokens []string) []match {
 }
 
 // weigh enters what one phrase says, given what stands around it.
-func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match, phrases int) {
+func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match, all []match) {
 	unknown, neutral, switches := 0, 0, 0
 	for i, t := range tokens {
 		if i >= m.from && i < m.to {
@@ -188,6 +188,7 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 		if byNameBoolean(e.class) {
 			unknown -= switches
 		}
+		unknown = max(0, unknown-agreeing(all, m, e.class, l, tokens))
 		if e.class == noneClass {
 			r.none = true
 			continue
@@ -213,7 +214,7 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 		default:
 			h.reason, h.weight = NameStrongMixed, model.nameStrongMixed
 		}
-		if !head && phrases > 1 && unknown > 0 {
+		if !head && len(all) > 1 && unknown > 0 {
 			h.weight *= model.nameNotHead
 		}
 		if k := l.negation(tokens, covered, m, e, romance); k != wordUnknown {
@@ -227,6 +228,27 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 			}
 		}
 	}
+}
+
+// agreeing counts the words of other phrases that speak for the same class: btc wallet.
+func agreeing(all []match, m match, class Class, l *lexicon, tokens []string) int {
+	n := 0
+	for _, o := range all {
+		if o.from == m.from {
+			continue
+		}
+		for _, e := range o.entries {
+			if e.class == class {
+				for i := o.from; i < o.to; i++ {
+					if l.words[tokens[i]] != wordNeutral && l.strongAnywhere(tokens[i]) {
+						n++
+					}
+				}
+				break
+			}
+		}
+	}
+	return n
 }
 
 func (l *lexicon) strongAnywhere(t string) bool {

@@ -19,7 +19,7 @@ func SQL(tables []Table) []string {
 		var defs, cols []string
 		for i, c := range t.Columns {
 			def := ident(c.Name) + " " + c.Type
-			if i == 0 && strings.HasSuffix(c.Name, "id") && c.Class == "" && (c.Type == "uuid" || strings.Contains(c.Type, "int") || strings.HasSuffix(c.Type, "serial")) && unique(c) {
+			if i == 0 && strings.HasSuffix(strings.ToLower(c.Name), "id") && c.Class == "" && (c.Type == "uuid" || strings.Contains(c.Type, "int") || strings.HasSuffix(c.Type, "serial")) && unique(c) {
 				def += " PRIMARY KEY"
 			}
 			defs = append(defs, def)

@@ -27,7 +27,7 @@ func judged(t testing.TB, tables []Table, sampleRows int) [][]model.Finding {
 			if strings.HasSuffix(col.Type, "serial") {
 				facts.Type, facts.Surrogate, facts.Unique, facts.Primary = "bigint", true, true, true
 			}
-			if k == 0 && strings.HasSuffix(col.Name, "id") && (col.Type == "uuid" || strings.HasSuffix(col.Type, "int") || strings.HasSuffix(col.Type, "serial")) && col.Class == "" {
+			if k == 0 && strings.HasSuffix(strings.ToLower(col.Name), "id") && (col.Type == "uuid" || strings.HasSuffix(col.Type, "int") || strings.HasSuffix(col.Type, "serial")) && col.Class == "" {
 				facts.Primary, facts.Unique = true, true
 			}
 			var texts []string
