@@ -24,6 +24,7 @@ type jsonReport struct {
 	Waived     int              `json:"waived"`
 	States     map[State]int    `json:"states"`
 	Exit       int              `json:"exit"`
+	Missing    int              `json:"checks_not_in_this_version"`
 	Results    []jsonResult     `json:"results"`
 	Unseen     []catalog.Unseen `json:"unseen,omitempty"`
 	Unlocks    []Unlocks        `json:"unlocks,omitempty"`
@@ -71,7 +72,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	open, waived := r.Counts()
 	out := jsonReport{
 		Format: ReportFormat, Tool: "postern", Taken: r.Evidence.Taken, Advisories: r.Advisories.Format(time.DateOnly), Score: r.Score(),
-		Counts: map[string]int{}, Waived: waived, States: r.States(), Exit: r.Exit(), Unseen: r.Evidence.Unseen, Unlocks: r.Unlocks(), Gone: r.Gone,
+		Counts: map[string]int{}, Waived: waived, Missing: r.Missing, States: r.States(), Exit: r.Exit(), Unseen: r.Evidence.Unseen, Unlocks: r.Unlocks(), Gone: r.Gone,
 		LostSight: r.LostSight, Warnings: r.Warnings,
 	}
 	for s := Critical; s >= Info; s-- {

@@ -35,31 +35,24 @@ func (r *Report) WriteTable(w io.Writer, t Table) error {
 	line("%s", t.scoreLine(r))
 	line("")
 	shown, hidden := 0, 0
+	last := map[string]bool{} // checks that the short report has shown
 	r.each(t.All, func(res *Result, f *Judged) {
-		if !t.All && shown == screenful {
-			hidden++
+		if !t.All && (last[res.Check.ID] || shown == screenful) {
+			if !last[res.Check.ID] {
+				hidden++
+				last[res.Check.ID] = true
+			}
 			return
 		}
 		shown++
-		severity := f.Severity.String()
-		if f.Waiver != nil {
-			severity = "waived"
-		}
-		change := ""
-		if f.Change != "" && f.Change != ChangeKnown {
-			change = " (" + f.Change + ")"
-		}
-		line("%s %s  %s%s", t.style(severityStyle[f.Severity], fmt.Sprintf("%-8s", severity)), res.Check.ID, t.style("1", Printable(f.Object)), change)
-		line("         %s", Printable(f.Evidence))
-		if f.Fix != "" {
-			line("         %s %s", t.style("2", "fix:"), Printable(f.Fix))
-		}
+		last[res.Check.ID] = true
+		t.finding(line, res, f)
 	})
 	if shown == 0 {
 		line("no findings")
 	}
 	if hidden > 0 {
-		line("%s", t.style("2", fmt.Sprintf("and %d more findings: -v shows all", hidden)))
+		line("%s", t.style("2", fmt.Sprintf("and %d more checks failed: -v shows every finding", hidden)))
 	}
 	line("")
 	t.unseen(r, line)
@@ -71,6 +64,25 @@ func (r *Report) WriteTable(w io.Writer, t Table) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// finding shows one finding; the short report says how many more its check has.
+func (t Table) finding(line func(string, ...any), res *Result, f *Judged) {
+	severity, after := f.Severity.String(), ""
+	if f.Waiver != nil {
+		severity = "waived"
+	}
+	if f.Change != "" && f.Change != ChangeKnown {
+		after = " (" + f.Change + ")"
+	}
+	if n := len(res.Findings); !t.All && n > 1 {
+		after += t.style("2", fmt.Sprintf(" and %d more", n-1))
+	}
+	line("%s %s  %s%s", t.style(severityStyle[f.Severity], fmt.Sprintf("%-8s", severity)), res.Check.ID, t.style("1", Printable(f.Object)), after)
+	line("         %s", Printable(f.Evidence))
+	if f.Fix != "" {
+		line("         %s %s", t.style("2", "fix:"), Printable(f.Fix))
+	}
 }
 
 // scoreLine is the score with the counts.
@@ -96,6 +108,9 @@ func (t Table) unseen(r *Report, line func(string, ...any)) {
 	states := r.States()
 	line("%d checks: %d passed, %d failed, %d not evaluated, %d not applicable; advisory tables of %s",
 		len(r.Results), states[Passed], states[Failed], states[NotEvaluated], states[NotApplicable], r.Advisories.Format(time.DateOnly))
+	if r.Missing > 0 {
+		line("%d more of the catalogue are not in this version", r.Missing)
+	}
 	for i, u := range r.Unlocks() {
 		if i == 3 && !t.All {
 			break

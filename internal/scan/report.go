@@ -13,6 +13,7 @@ type Report struct {
 	Evidence   *catalog.Evidence
 	Advisories time.Time // the day of the advisory tables
 	Results    []Result
+	Missing    int      // checks of the catalogue that this version does not have
 	Warnings   []string // about waivers and the baseline
 	Gone       []string // findings of the baseline that are fixed: "ID object"
 	LostSight  []string // checks that the baseline had evaluated and this run has not

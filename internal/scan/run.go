@@ -23,10 +23,15 @@ func Run(e *catalog.Evidence, env *Env, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, order, err := Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	missing := len(order) - len(checks)
 	if checks, err = choose(checks, o); err != nil {
 		return nil, err
 	}
-	r := &Report{Evidence: e, Advisories: env.Advisories.AsOf(), FailOn: o.FailOn, Never: o.Never}
+	r := &Report{Missing: missing, Evidence: e, Advisories: env.Advisories.AsOf(), FailOn: o.FailOn, Never: o.Never}
 	if r.FailOn == SeverityUnset {
 		r.FailOn = High
 	}

@@ -270,3 +270,6 @@ func (s *scanSession) askOne(ctx context.Context, major int, q *scanQuestion) er
 	}
 	return nil
 }
+
+// ScannerSQL is what a DBA runs to make a role that sees most of what a scan asks for. Postern never runs it.
+func ScannerSQL() string { return question("scanner", "role", 18) }

@@ -1,0 +1,330 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/engine/postgres"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
+	"github.com/postern-sec/postern/internal/scan"
+)
+
+// scanFlags are the flags of postern scan.
+type scanFlags struct {
+	store, format, failOn, baseline, waivers, snapshot, fromSnapshot, require string
+	outputs, checks, skip, databases                                          []string
+	verbose                                                                   bool
+}
+
+// notScanYet are flags of the contract that this version does not have.
+var notScanYet = []string{"outside", "compliance", "probe-user", "probe-database"}
+
+// notScanYetBool are those without a value.
+var notScanYetBool = []string{"fleet", "sample-data", "read-logs", "try-passwords", "intrusive", "fix"}
+
+func (a *app) scan() *cobra.Command {
+	var f scanFlags
+	cmd := &cobra.Command{
+		Use:   "scan [DSN]",
+		Short: "check how exposed a server is, and say what to type",
+		Long: `Looks at a PostgreSQL server with whatever rights the login has, changes nothing, and says
+what is wrong, worst first, each with the line to type. What could not be looked at is listed
+with what would unlock it, and never counts as passed.
+
+DSN is a connection string as psql takes it. Without one, --store names a store of the policy.
+
+Exit codes: 0 nothing at or above --fail-on, 1 findings at or above it, 2 could not look or
+wrong use, 3 something that should have been looked at was not.`,
+		Example: `  postern scan "host=db1 dbname=shop user=postern_scanner"
+  postern scan --store shop -v
+  postern scan "$DSN" --output sarif=scan.sarif --output html=scan.html
+  postern scan "$DSN" --snapshot db1.json; postern scan --from-snapshot db1.json
+  postern scan explain HBA-014`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runScan(cmd, args, &f) },
+	}
+	fl := cmd.Flags()
+	storeFlag(cmd, &f.store)
+	formatFlag(cmd, &f.format, scan.Formats...)
+	fl.StringArrayVar(&f.outputs, "output", nil, "also write `FORMAT=FILE`; may be given several times")
+	fl.StringVar(&f.failOn, "fail-on", "high", "exit 1 for findings of this `severity` and above, or none")
+	fl.StringVar(&f.baseline, "baseline", "", "compare with an earlier JSON report in `file`")
+	fl.StringVar(&f.waivers, "waivers", "", "YAML `file` of findings that are accepted for a time")
+	fl.StringVar(&f.snapshot, "snapshot", "", "save what was seen to `file`, without secrets")
+	fl.StringVar(&f.fromSnapshot, "from-snapshot", "", "judge what was saved in `file`; no server is asked")
+	fl.StringSliceVar(&f.checks, "checks", nil, "only these `IDs` or areas, such as HBA or ROL-005")
+	fl.StringSliceVar(&f.skip, "skip", nil, "leave these `IDs` or areas out")
+	fl.StringSliceVar(&f.databases, "databases", nil, "only these `databases` (default: every one that lets the login in)")
+	fl.StringVar(&f.require, "require", "", "exit 3 when this `capability` is missing: login, monitor, grants, superuser, host or all")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
+	for _, name := range notScanYet {
+		fl.String(name, "", "not in this version")
+	}
+	for _, name := range notScanYetBool {
+		fl.Bool(name, false, "not in this version")
+	}
+	cmd.AddCommand(a.scanChecks(), a.scanExplain(), a.scanRole())
+	return cmd
+}
+
+// requirements are the words of --require and the capabilities they stand for.
+var requirements = map[string]string{"": "", "login": "L", "monitor": "LM", "grants": "LMG", "superuser": "LMGS", "host": "FO", "all": "PLMGSFO"}
+
+func (f *scanFlags) options() (scan.Options, error) {
+	o := scan.Options{Only: f.checks, Skip: f.skip, Never: f.failOn == "none"}
+	if !o.Never {
+		s, err := scan.ParseSeverity(f.failOn)
+		if err != nil {
+			return o, fmt.Errorf("--fail-on: %w, or none", err)
+		}
+		o.FailOn = s
+	}
+	letters, ok := requirements[f.require]
+	if !ok {
+		return o, fmt.Errorf("--require %s: expected login, monitor, grants, superuser, host or all", printable(f.require))
+	}
+	o.Require = []byte(letters)
+	return o, nil
+}
+
+func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
+	for _, name := range slices.Concat(notScanYet, notScanYetBool) {
+		if cmd.Flags().Changed(name) {
+			return failed("docs/reference/checks.md lists the checks that this leaves out", fmt.Errorf("--%s is not in this version of postern", name))
+		}
+	}
+	options, err := f.options()
+	if err != nil {
+		return failed("see postern scan --help", err)
+	}
+	env, err := a.scanEnv(f)
+	if err != nil {
+		return err
+	}
+	evidence, err := a.evidence(cmd.Context(), args, f, env.Now)
+	if err != nil {
+		return err
+	}
+	if f.snapshot != "" {
+		if err := writeFile(f.snapshot, func(w *os.File) error { return scan.WriteSnapshot(w, evidence) }); err != nil {
+			return failed("", fmt.Errorf("write the snapshot: %w", err))
+		}
+	}
+	r, err := scan.Run(evidence, env, options)
+	if err != nil {
+		return failed("postern scan checks lists them", err)
+	}
+	return a.printScan(r, f)
+}
+
+// scanEnv reads what a scan is judged with.
+func (a *app) scanEnv(f *scanFlags) (*scan.Env, error) {
+	advisories, err := scan.Bundled()
+	if err != nil {
+		return nil, failed("", err)
+	}
+	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{}}
+	if f.waivers != "" {
+		text, err := os.ReadFile(f.waivers)
+		if err != nil {
+			return nil, failed("", fmt.Errorf("read the waivers: %w", err))
+		}
+		if env.Waivers, err = scan.ReadWaivers(text); err != nil {
+			return nil, failed("", err)
+		}
+	}
+	if f.baseline != "" {
+		file, err := os.Open(f.baseline)
+		if err != nil {
+			return nil, failed("", fmt.Errorf("read the baseline: %w", err))
+		}
+		defer func() { _ = file.Close() }()
+		if env.Baseline, err = scan.ReadReport(file); err != nil {
+			return nil, failed("--baseline takes what --format json wrote", err)
+		}
+	}
+	return env, nil
+}
+
+// evidence gathers, or reads what was saved.
+func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now time.Time) (*catalog.Evidence, error) {
+	if f.fromSnapshot != "" {
+		file, err := os.Open(f.fromSnapshot)
+		if err != nil {
+			return nil, failed("", err)
+		}
+		defer func() { _ = file.Close() }()
+		e, err := scan.ReadSnapshot(file)
+		if err != nil {
+			return nil, failed("--from-snapshot takes what --snapshot wrote", err)
+		}
+		return e, nil
+	}
+	target, err := a.scanTarget(ctx, args, f.store)
+	if err != nil {
+		return nil, err
+	}
+	gather := postgres.Gather{Databases: f.databases, Now: now}
+	if a.ui.terminal {
+		gather.Progress = func(database string) { _, _ = fmt.Fprintf(a.ui.err, "\r\x1b[Klooking at %s", printable(database)) }
+	}
+	e, err := target.Gather(ctx, gather)
+	if a.ui.terminal {
+		_, _ = fmt.Fprint(a.ui.err, "\r\x1b[K")
+	}
+	if err != nil {
+		return nil, failed("any login will do: postern scan role prints the SQL for one that sees more", err)
+	}
+	return e, nil
+}
+
+// scanTarget is the server that a connection string or a store names.
+func (a *app) scanTarget(ctx context.Context, args []string, store string) (*postgres.ScanTarget, error) {
+	if len(args) == 1 {
+		if store != "" {
+			return nil, failed("", errors.New("give a connection string or --store, not both"))
+		}
+		t, err := postgres.ScanDSN(args[0])
+		if err != nil {
+			return nil, failed(`such as "host=db1 dbname=shop user=postern_scanner"`, err)
+		}
+		return t, nil
+	}
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := pickStore(c, store)
+	if err != nil {
+		return nil, err
+	}
+	login, err := pgserve.Login(ctx, s, s.Provisioner)
+	if err != nil {
+		return nil, failed("", err)
+	}
+	t, err := postgres.ScanConfig(login)
+	if err != nil {
+		return nil, failed("", err)
+	}
+	return t, nil
+}
+
+// printScan writes the report to stdout and to the files that --output names.
+func (a *app) printScan(r *scan.Report, f *scanFlags) error {
+	for _, w := range r.Warnings {
+		a.ui.warn("%s", printable(w))
+	}
+	for _, o := range f.outputs {
+		format, path, ok := strings.Cut(o, "=")
+		if !ok || !slices.Contains(scan.Formats, format) {
+			return failed("such as --output sarif=scan.sarif", fmt.Errorf("--output %s: expected FORMAT=FILE, with FORMAT %s", printable(o), join(scan.Formats)))
+		}
+		if err := writeFile(path, func(w *os.File) error { return r.Write(w, format) }); err != nil {
+			return failed("", fmt.Errorf("write the report: %w", err))
+		}
+	}
+	var err error
+	if f.format == "table" {
+		err = r.WriteTable(a.ui.out, scan.Table{All: f.verbose, Colour: a.ui.colour})
+	} else {
+		err = r.Write(a.ui.out, f.format)
+	}
+	if err != nil {
+		return failed("", fmt.Errorf("write the report: %w", err))
+	}
+	if code := r.Exit(); code != exitOK {
+		return silently(code)
+	}
+	return nil
+}
+
+// writeFile creates a file that only its owner reads, and fails when any of it was not written.
+func writeFile(path string, write func(*os.File) error) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+func (a *app) scanChecks() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "checks", Short: "list the checks of this version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			checks, err := scan.Checks()
+			if err != nil {
+				return failed("", err)
+			}
+			if format == "json" {
+				return a.ui.json(checkRows(checks))
+			}
+			var rows [][]string
+			for _, c := range checks {
+				rows = append(rows, []string{c.ID, c.Severity.String(), c.Need.String(), c.Title})
+			}
+			a.ui.table([]string{"id", "severity", "needs", "title"}, rows)
+			return nil
+		},
+	}
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+// checkRow is a check in JSON.
+type checkRow struct {
+	ID       string `json:"id"`
+	Pillar   string `json:"pillar"`
+	Severity string `json:"severity"`
+	Needs    string `json:"needs"`
+	Title    string `json:"title"`
+}
+
+func checkRows(checks []scan.Check) []checkRow {
+	var rows []checkRow
+	for _, c := range checks {
+		rows = append(rows, checkRow{c.ID, c.Pillar, c.Severity.String(), c.Need.String(), c.Title})
+	}
+	return rows
+}
+
+func (a *app) scanExplain() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain ID", Short: "say what a check looks at, why, and what it bears on", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			checks, err := scan.Checks()
+			if err != nil {
+				return failed("", err)
+			}
+			i := slices.IndexFunc(checks, func(c scan.Check) bool { return c.ID == strings.ToUpper(args[0]) })
+			if i < 0 {
+				return failed("postern scan checks lists them", fmt.Errorf("there is no check %s in this version", printable(args[0])))
+			}
+			c := checks[i]
+			a.ui.printf("%s %s\n\n%s\n\nseverity   %s %s\nlooks at   %s\nneeds      %s\nversions   %s\nremedy     %s\n", a.ui.style(styleBold, c.ID), c.Title, c.Why,
+				c.Severity, c.SeverityRule, c.Method, c.Need, c.Versions, c.Remedy)
+			for _, r := range c.References {
+				a.ui.printf("bears on   %s\n", r)
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) scanRole() *cobra.Command {
+	return &cobra.Command{
+		Use: "role", Short: "print the SQL that makes a role for scanning", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			a.ui.printf("%s", postgres.ScannerSQL())
+			return nil
+		},
+	}
+}

@@ -1,0 +1,24 @@
+package scan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ReadWaivers reads a YAML list of waivers, strictly: an unknown key is an error, and each waiver needs its reason, owner and end.
+func ReadWaivers(text []byte) ([]Waiver, error) {
+	out := []Waiver{} // given, and perhaps empty
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&out); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the waivers: %w", err)
+	}
+	if err := CheckWaivers(out); err != nil {
+		return nil, fmt.Errorf("read the waivers: %w", err)
+	}
+	return out, nil
+}
