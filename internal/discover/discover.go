@@ -160,7 +160,7 @@ func Run(ctx context.Context, feed Feed, opt Options) (*Report, error) {
 func Matches(pattern, schema, table, column string) bool {
 	names := []string{schema, table, column}
 	parts := strings.SplitN(pattern, ".", 3)
-	if len(parts) == 1 && strings.ContainsAny(pattern, "*?") == false {
+	if len(parts) == 1 && !strings.ContainsAny(pattern, "*?") {
 		return pattern == schema || pattern == table
 	}
 	for i, p := range parts {

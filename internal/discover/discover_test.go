@@ -284,6 +284,14 @@ func TestASecretOnAHarmlessColumnIsRaisedAgain(t *testing.T) {
 func TestCompareSaysWhatIsNew(t *testing.T) {
 	s := someShelf()
 	old := mustRun(t, s, Options{From: FromSample, Exclude: []string{"public.orders"}})
+	var stored bytes.Buffer
+	if err := old.WriteJSON(&stored); err != nil {
+		t.Fatal(err)
+	}
+	old = &Report{}
+	if err := json.Unmarshal(stored.Bytes(), old); err != nil {
+		t.Fatal(err)
+	}
 	rep := mustRun(t, s, Options{From: FromSample, Last: old})
 	if diff := cmp.Diff([]Change{{Place: "public.orders.contact_email", Class: "contact.email"}}, rep.New); diff != "" {
 		t.Error(diff)

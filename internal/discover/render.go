@@ -34,6 +34,24 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fields)
 }
 
+// UnmarshalJSON reads of a written record what a comparison needs: its place, class and confidence.
+func (r *Record) UnmarshalJSON(raw []byte) error {
+	var in struct {
+		Schema     string         `json:"schema"`
+		Table      string         `json:"table"`
+		Column     string         `json:"column"`
+		Type       string         `json:"type"`
+		Class      classify.Class `json:"class"`
+		Confidence float64        `json:"confidence"`
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return fmt.Errorf("read record: %w", err)
+	}
+	*r = Record{Schema: in.Schema, Table: in.Table, Column: in.Column, Type: in.Type}
+	r.Class, r.Confidence = in.Class, in.Confidence
+	return nil
+}
+
 // WriteTSV writes one line per classified column, for shells: no header, five fields, three decimals. all adds the columns
 // without a class, as none.
 func (r *Report) WriteTSV(w io.Writer, all bool) error {
