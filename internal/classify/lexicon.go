@@ -3,7 +3,6 @@ package classify
 import (
 	"embed"
 	"fmt"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -354,14 +353,4 @@ func singular(t string) string {
 		return t[:len(t)-1]
 	}
 	return t
-}
-
-// classesOf lists the classes a phrase speaks for, sorted; for tests and documentation.
-func (l *lexicon) classesOf(phrase string) []Class {
-	var out []Class
-	for _, e := range l.phrases[phrase] {
-		out = append(out, e.class)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	return out
 }

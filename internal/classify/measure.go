@@ -150,8 +150,8 @@ type child struct {
 }
 
 type dateSpread struct {
-	n, min, max, future int
-	decades             map[int]bool
+	n, min, max int
+	decades     map[int]bool
 }
 
 type numberSpread struct {

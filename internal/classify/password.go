@@ -11,7 +11,8 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4" //nolint:staticcheck // NTLM digests are MD4; they are recognised, never made
+	//lint:ignore SA1019 NTLM digests are MD4; they are recognised, never made
+	"golang.org/x/crypto/md4"
 )
 
 // Format is how one stored password is written.

@@ -171,7 +171,7 @@ func bloodType(s string) bool {
 
 func vitals(v *value) verdict {
 	f, _, _ := strings.Cut(v.raw, " ")
-	f = strings.TrimRight(f, "%kgcm°CFbpmH")
+	f = strings.TrimRight(f, "%kgcm°CFbpH")
 	n, err := strconv.ParseFloat(strings.Replace(f, ",", ".", 1), 64)
 	if err == nil {
 		return shapeOnly(n >= 0 && n <= 400)

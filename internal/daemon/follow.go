@@ -51,7 +51,8 @@ func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause st
 	}
 	if err != nil {
 		d.log.Error("the policy file was not taken up; the one in force stays", "error", err)
-		d.recordReload(ctx, d.config, cause, err)
+		// A failure to record is in the log, and there is nothing to hold back.
+		_ = d.recordReload(ctx, d.config, cause, err)
 		return
 	}
 	if err := d.recordReload(ctx, next, cause, nil); err != nil {

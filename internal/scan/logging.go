@@ -293,8 +293,6 @@ func noAudit(e *catalog.Evidence, _ *Env) Verdict {
 	})
 }
 
-const auditAbsent = "pgAudit is not loaded, which is LOG-024"
-
 func auditClasses(e *catalog.Evidence, _ *Env) Verdict {
 	set := auditClassSet(value(e, "pgaudit.log"))
 	return failWhen(!set["role"] || !set["ddl"], badSetting(e, "pgaudit.log", "role, ddl, write"))

@@ -77,7 +77,7 @@ type score struct {
 	byDifficulty           map[string]*counts
 	decoys, decoysFlagged  int
 	wrong                  []string
-	columns, tables, empty int
+	columns, tables int
 }
 
 func evaluate(tables []Table, found [][]model.Finding) *score {

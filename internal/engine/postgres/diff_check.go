@@ -79,7 +79,7 @@ func (d *differ) checkRoles() {
 		case marked && (want.kind == kindIdentity || want.kind == kindAdopted) != (m.Kind == kindIdentity || m.Kind == kindAdopted):
 			d.problem(want.cause, "give the user role: another_name", "role %q is Postern's own, a %s", name, m.Kind)
 		case !marked && want.kind == kindIdentity:
-			d.problem(want.cause, fmt.Sprintf("say adopt: true to take the role over (what it may do is taken away), or role: another_name for a login of its own"),
+			d.problem(want.cause, "say adopt: true to take the role over (what it may do is taken away), or role: another_name for a login of its own",
 				"role %q exists on the server and is not Postern's", name)
 		case !marked && want.kind == kindAdopted:
 			d.checkAdoptable(role, want)

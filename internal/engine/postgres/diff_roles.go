@@ -82,8 +82,19 @@ type ruleRecord struct {
 
 // ruleDigest covers everything of a rule that stands on the server.
 func ruleDigest(r *plan.Rule) string {
-	text, _ := json.Marshal(r.Tables) // strings, numbers and booleans only
-	return shortHash(r.Name, fmt.Sprint(r.Level, r.Ends), string(text))[:16]
+	parts := []string{r.Name, fmt.Sprint(r.Level, r.Ends)}
+	for _, t := range r.Tables {
+		filter := ""
+		if t.Filter != nil {
+			filter = t.Filter.SQL
+		}
+		forms := make([]string, len(t.Forms))
+		for i, f := range t.Forms {
+			forms[i] = f.SQL
+		}
+		parts = append(parts, fmt.Sprintf("%q %q %q %q %q %q %t %t", t.Base, filter, forms, t.Select, t.Update, t.Insert, t.Delete, t.Whole))
+	}
+	return shortHash(parts...)[:16]
 }
 
 // rules makes the roles of rules. What they may do comes with rights().

@@ -210,8 +210,8 @@ func TestNoValueLeavesTheProcess(t *testing.T) {
 		return s
 	}
 	db.Exec(t, "CREATE EXTENSION hstore")
-	db.Exec(t, fmt.Sprintf(`CREATE TYPE pair AS (l text, r text); CREATE DOMAIN nick AS text;
-		CREATE TABLE birds (email text, password text, note text, js jsonb, plain json, x xml, h hstore, arr text[], b bytea, dom nick, rec pair, api_key text, cc varchar, c char(40), j2 jsonb, n numeric, d date, ip inet, m macaddr)`))
+	db.Exec(t, `CREATE TYPE pair AS (l text, r text); CREATE DOMAIN nick AS text;
+		CREATE TABLE birds (email text, password text, note text, js jsonb, plain json, x xml, h hstore, arr text[], b bytea, dom nick, rec pair, api_key text, cc varchar, c char(40), j2 jsonb, n numeric, d date, ip inet, m macaddr)`)
 	for i := range 12 {
 		db.Exec(t, fmt.Sprintf(`INSERT INTO birds VALUES ('%s@haus.de', '%s', 'Please write to %s@haus.de about the order that came late this week again', '{"email": "%s@haus.de", "%s": 1, "k": {"deep": ["%s"]}}', '{"%s": "%s"}',
 			'<%s><name>%s</name></%[9]s>', '"%s"=>"%s"', ARRAY['%s'], '%s', '%s', row('%s', 'x')::pair, 'sk_live_%[17]s', '%[18]s', '%[19]s', '["%[20]s"]', 7391846500%d.25, '1911-03-%02d', '198.51.100.%d', '08:00:2b:01:%02d:77')`,

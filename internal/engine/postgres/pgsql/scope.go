@@ -104,9 +104,6 @@ type cte struct {
 	next  *cte
 }
 
-// inside opens a level below sc.
-func (sc *scope) inside() *scope { return &scope{outer: sc, ctes: sc.ctes} }
-
 // aside is the level of a query in FROM that is not LATERAL: it sees what sc's own query sees from outside.
 func (sc *scope) aside() *scope { return &scope{outer: sc.outer, ctes: sc.ctes} }
 

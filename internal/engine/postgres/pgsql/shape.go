@@ -1,7 +1,6 @@
 package pgsql
 
 import (
-	"bytes"
 	"reflect"
 	"slices"
 	"strconv"
@@ -450,10 +449,4 @@ func freePlaces(m protoreflect.Message, at map[int]*pg.A_Const) {
 		}
 		return true
 	})
-}
-
-// equalShape says whether two texts have one shape; tests use it.
-func equalShape(a, b string) bool {
-	var x, y shapeScan
-	return x.run(a) && y.run(b) && bytes.Equal(x.shape, y.shape)
 }
