@@ -122,15 +122,18 @@ func (c *compiler) filter(r *policy.Rule, rel *catalog.Relation, f policy.Filter
 		c.problem(f.Pos, policy.KindSyntax, "", "row filter of %s in rule %s%s: %v", rel.Name, r.Name, at, err)
 		return nil
 	}
+	rows := c.rowsOf(r)
 	for _, read := range out.Reads {
-		if d := c.p.DatasetOf(c.location(read)); d != nil && d.Name != r.On {
-			c.warn(f.Pos, "filter-reads:"+r.Name+":"+rel.Name.String(), "",
-				"the row filter of %s in rule %s reads %s through its own row policies: it sees only the rows of it that rule %s admits, and %s is not in its dataset",
-				rel.Name, r.Name, read, r.Name, read)
+		if rows[read] == nothing && c.datasets[read] != r.On {
+			c.warn(f.Pos, "filter-reads:"+r.Name+":"+rel.Name.String(), "put both tables into one dataset",
+				"the row filter of %s in rule %s reads %s, of which rule %s admits no row: it will not find any", rel.Name, r.Name, read, r.Name)
 		}
 	}
 	return out
 }
+
+// nothing is the filter of a table that a rule does not admit.
+const nothing = "false"
 
 // rowsOf says which rows of each table the rule by itself admits, where row security limits them: its own filter, or none of a table
 // that only other rules admit. Filters that read such a table see just those: in a profile of several rules, row security would show
@@ -147,7 +150,7 @@ func (c *compiler) rowsOf(r *policy.Rule) map[catalog.Name]string {
 		for _, other := range c.p.Rules {
 			_, filtered := other.Rows[c.location(rel.Name)]
 			if other.Enabled && other.Level != policy.Own && other.On == c.datasets[rel.Name] && (filtered || !other.Until.IsZero()) {
-				rows[rel.Name] = "false"
+				rows[rel.Name] = nothing
 			}
 		}
 	}

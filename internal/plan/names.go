@@ -30,7 +30,7 @@ func InstallationID(root secret.Text) string {
 }
 
 // ProfileName is the name of the schema of a set of rules on a store: postern_<store>_<slug>_<8 hex of the set's SHA-256>. The
-// order of the rules plays no part in the hash.
+// order of the rules plays no part.
 func ProfileName(store string, rules []string) string {
 	sorted := slices.Clone(rules)
 	slices.Sort(sorted)
@@ -42,7 +42,7 @@ func ProfileName(store string, rules []string) string {
 	if len(head) > room-2 {
 		head = shorten(head, room-2)
 	}
-	return head + cut(slug(strings.Join(rules, "_")), room-len(head)) + tail
+	return head + cut(slug(strings.Join(sorted, "_")), room-len(head)) + tail
 }
 
 // RuleRoleName is the role of a rule on a store.

@@ -257,3 +257,77 @@ func TestVerifier(t *testing.T) {
 		t.Error("two servers have the same password")
 	}
 }
+
+// TestTwoStores is one installation with two databases of a cluster: a subject has one login and one profile in each (ENF-09).
+func TestTwoStores(t *testing.T) {
+	eachOwnCluster(t, func(t *testing.T, c *pgtest.Cluster) {
+		shop := newWallSite(t, c, smallShop, "app_owner")
+		shop.policy(t, "public", smallPolicy)
+		desk := newWallSite(t, c, smallShop, "app_owner")
+		desk.req.Store = "desk"
+		desk.policy(t, "public", strings.ReplaceAll(smallPolicy, "shop.", "desk."))
+		shop.apply(t)
+		desk.apply(t)
+		for _, w := range []*wallSite{shop, desk} {
+			if p := w.plan(t).Plan; !p.Empty() {
+				t.Fatalf("one store has something to do because of the other:\n%s", text(p))
+			}
+			w.want(t, "ana", "SELECT email FROM customers", "a***@x.test")
+		}
+		desk.policy(t, "public", "users: {ana: {scram: "+testVerifier+"}}\n")
+		desk.apply(t)
+		shop.want(t, "ana", "SELECT email FROM customers", "a***@x.test")
+		if p := shop.plan(t).Plan; !p.Empty() {
+			t.Errorf("removing one store leaves the other with something to do:\n%s", text(p))
+		}
+		// Another store of the same installation cannot move into a database that is taken.
+		shop.req.Store = "desk"
+		shop.policy(t, "public", strings.ReplaceAll(smallPolicy, "shop.", "desk."))
+		shop.refused(t, `is already store "shop" of this installation`)
+	})
+}
+
+// TestDumpers names roles that dump without BYPASSRLS, and wants consent by name (ENF-88).
+func TestDumpers(t *testing.T) {
+	w := newShop(t, pgtest.Start(t, pgtest.DefaultMajor))
+	w.db.Exec(t, "CREATE ROLE backup LOGIN IN ROLE pg_read_all_data; CREATE ROLE safe LOGIN BYPASSRLS IN ROLE pg_read_all_data")
+	p := w.plan(t).Plan
+	var ids []string
+	for _, c := range p.Unaccepted(nil) {
+		ids = append(ids, c.ID)
+		if c.Consent != plan.ConsentForeign || !strings.Contains(c.Reason, `pg_dump by backup stops with an error until a superuser runs: ALTER ROLE "backup" BYPASSRLS`) {
+			t.Errorf("%s: %s", c.ID, c.Reason)
+		}
+	}
+	if want := []string{"table:public.customers", "table:public.orders", "table:sales.orders"}; !slices.Equal(ids, want) {
+		t.Errorf("consent is wanted for %v, not %v", ids, want)
+	}
+	risk := p.Changes[slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.ID == "table:public.customers" })].Risk
+	if !strings.Contains(risk, "COPY public.customers FROM is not possible under row security for roles that do not own the table: shop_app") {
+		t.Errorf("the risk is %q", risk)
+	}
+}
+
+// TestHBA refuses a line of pg_hba.conf that lets identity roles in without their password (ENF-91).
+func TestHBA(t *testing.T) {
+	for _, x := range []struct{ line, why string }{
+		{"local all ana trust", "line 1 of pg_hba.conf lets role \"ana\" in by trust"},
+		{"host all all 10.0.0.0/8 trust", "line 1 of pg_hba.conf lets role \"ana\" in by trust"},
+		{"local all bob trust", ""},
+		{"host other all 10.0.0.0/8 trust", ""},
+		{"local all ana peer", "by peer"},
+	} {
+		c := pgtest.Start(t, pgtest.DefaultMajor, pgtest.HBA(x.line))
+		w := newWallSite(t, c, smallShop, "app_owner")
+		w.policy(t, "public", smallPolicy)
+		if hint := warnings(w.plan(t).Plan); !slices.ContainsFunc(hint, func(s string) bool { return strings.HasPrefix(s, "pg_hba.conf cannot be read") }) {
+			t.Errorf("nothing says that pg_hba.conf cannot be read: %q", hint)
+		}
+		w.db.Exec(t, "GRANT SELECT ON pg_hba_file_rules TO postern_admin; GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO postern_admin")
+		if x.why == "" {
+			w.plan(t)
+		} else {
+			w.refused(t, x.why)
+		}
+	}
+}
