@@ -72,12 +72,12 @@ func ratio(a, b int) float64 {
 
 // score compares findings with labels.
 type score struct {
-	class, binary          counts
-	byClass, byGroup       map[string]*counts
-	byDifficulty           map[string]*counts
-	decoys, decoysFlagged  int
-	wrong                  []string
-	columns, tables int
+	class, binary         counts
+	byClass, byGroup      map[string]*counts
+	byDifficulty          map[string]*counts
+	decoys, decoysFlagged int
+	wrong                 []string
+	columns, tables       int
 }
 
 func evaluate(tables []Table, found [][]model.Finding) *score {
