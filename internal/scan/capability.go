@@ -9,13 +9,13 @@ import (
 
 // capability says what each letter is and how it is had.
 var capability = map[byte]struct{ name, how string }{
-	'P': {"outside probe", "add --outside HOST:PORT"},
+	'P': {"outside probe", "the outside probe, which this version does not have"},
 	'L': {"login", "give a connection string"},
 	'M': {"pg_monitor", "GRANT pg_monitor TO %s"},
 	'G': {"granted views", "GRANT SELECT ON pg_hba_file_rules, pg_ident_file_mappings, pg_file_settings TO %s, and EXECUTE on their functions"},
 	'S': {"superuser or the verifier function", "install postern.verifier_kinds() and grant it to %s, or scan as superuser"},
-	'F': {"host files", "run postern scan on the server's host"},
-	'O': {"operating system", "run postern scan on the server's host"},
+	'F': {"host files", "a look at the host's files, which this version does not have"},
+	'O': {"operating system", "a look at the host, which this version does not have"},
 	'N': {"nothing", ""},
 }
 
