@@ -44,6 +44,9 @@ func (c *compiler) identities() {
 			c.problem(u.Pos, policy.KindValue, "give the user role: another_name", "%q cannot be a login role: names start with no pg_ or postern_, and have 1 to 63 bytes", id.Role)
 			continue
 		}
+		if id.Role == c.w.Provisioner || id.Role == c.w.Grantor {
+			c.problem(u.Pos, policy.KindConflict, "give the user role: another_name", "role %q is a login of Postern's own", id.Role)
+		}
 		for _, r := range held {
 			if !r.Until.IsZero() {
 				id.Holds = append(id.Holds, Hold{Rule: r.Name, Until: r.Until.UTC()})

@@ -22,7 +22,8 @@ type Plan struct {
 	Changes      []Change       `json:"changes"`
 	Operator     []OperatorStep `json:"operator_steps"`
 	Warnings     []Warning      `json:"warnings"`
-	// Digest covers the changes and operator steps: apply refuses to run a plan whose digest is no longer the one that was shown.
+	// Digest covers the changes: apply refuses to run a plan whose digest is no longer the one that was shown. Operator steps are
+	// left out, so that taking one does not make a saved plan void.
 	Digest string `json:"digest"`
 }
 
@@ -55,6 +56,9 @@ type Change struct {
 	Consent Consent    `json:"consent,omitempty"`
 	Locks   []string   `json:"locks,omitempty"` // application tables that are locked ACCESS EXCLUSIVE
 	Cause   policy.Pos `json:"cause"`
+
+	// Waits are the relations whose users a change may have to wait for, beside Locks: a profile's own views.
+	Waits []string `json:"-"`
 
 	// Secrets are values that SQL names as {{secret:KEY}} and that only apply fills in; they are never printed.
 	Secrets map[string]string `json:"-"`
@@ -89,9 +93,6 @@ func (p *Plan) Seal() {
 	_ = enc.Encode([]string{p.Store, p.Database, p.Installation}) // writing to a hash does not fail
 	for _, c := range p.Changes {
 		_ = enc.Encode(step{c.ID, c.SQL})
-	}
-	for _, o := range p.Operator {
-		_ = enc.Encode(step{o.ID, o.SQL})
 	}
 	p.Digest = hex.EncodeToString(h.Sum(nil))
 }

@@ -69,6 +69,9 @@ func (e *LockedError) Error() string {
 	if len(e.Blockers) > 0 {
 		by = strings.Join(e.Blockers, ", ")
 	}
+	if len(e.Tables) == 0 {
+		return fmt.Sprintf("something is locked by %s: nothing was changed; try again later", by)
+	}
 	return fmt.Sprintf("%s is locked by %s: nothing was changed; end that session or try again later", strings.Join(e.Tables, ", "), by)
 }
 
@@ -329,10 +332,7 @@ func (s *Server) changeFailed(ctx context.Context, c plan.Change, sql string, er
 	if !errors.As(err, &pg) || pg.Code != "55P03" {
 		return &ChangeError{Change: c, SQL: sql, Err: err}
 	}
-	tables := c.Locks
-	if len(tables) == 0 {
-		tables = []string{c.Title}
-	}
+	tables := append(slices.Clone(c.Locks), c.Waits...)
 	locked := &LockedError{Tables: tables}
 	other, err := Open(ctx, s.cfg)
 	if err != nil {

@@ -201,6 +201,11 @@ func sameShape(v, base *catalog.Relation) bool {
 // rebuild drops the profile's views and makes them again. The provisioner is a member of the masker only in between.
 func (d *differ) rebuild(e *entry, p *plan.Profile, schema *catalog.Schema) {
 	major := d.snap.Major()
+	for i := range d.snap.Relations {
+		if rel := &d.snap.Relations[i]; rel.Name.Schema == p.Schema {
+			e.Waits = append(e.Waits, rel.Name.String())
+		}
+	}
 	e.add(grantMembership(major, p.Masker, d.w.Provisioner, true), "")
 	for _, sql := range d.dropViews(p.Schema) {
 		e.add(sql, "")

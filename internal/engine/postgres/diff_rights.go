@@ -171,11 +171,22 @@ func (d *differ) schemaOf(r right) *catalog.Schema {
 	return nil
 }
 
-// everybodys says whether USAGE on a schema that belongs to another owner, as public does before 15, comes through PUBLIC.
+// everybodys says whether what the provisioner cannot give comes through PUBLIC: USAGE on a schema of another owner, as public is
+// before 15, and CONNECT on a database of another owner.
 func (d *differ) everybodys(r right) bool {
+	everybody := func(acl []catalog.Grant, privilege string) bool {
+		return slices.ContainsFunc(acl, func(g catalog.Grant) bool { return g.Grantee == "" && g.Privilege == privilege })
+	}
+	if r.kind == "database" {
+		return !d.mayConnect() && everybody(d.snap.Database.ACL, "CONNECT")
+	}
 	s := d.schemaOf(r)
-	return s != nil && r.privilege == "USAGE" && !d.can(s.Owner) &&
-		slices.ContainsFunc(s.ACL, func(g catalog.Grant) bool { return g.Grantee == "" && g.Privilege == "USAGE" })
+	return s != nil && r.privilege == "USAGE" && !d.can(s.Owner) && everybody(s.ACL, "USAGE")
+}
+
+// mayConnect says whether the provisioner can give CONNECT on the database.
+func (d *differ) mayConnect() bool {
+	return d.can(d.snap.Database.Owner) || grantable(d.snap, d.w.Provisioner, "CONNECT")
 }
 
 func (d *differ) giveRights(k bundle, rights []right) {
@@ -191,6 +202,11 @@ func (d *differ) giveRights(k bundle, rights []right) {
 		e.made = true
 	}
 	what := privileges(rights)
+	if k.kind == "database" && !d.mayConnect() {
+		d.step("connect:"+d.w.Database, "let subjects connect to the database", "subjects cannot log in", false,
+			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+		return
+	}
 	if !e.made {
 		e.drift("%s lacks %s on %s", k.grantee, what, k.object)
 	}

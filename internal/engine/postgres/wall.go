@@ -237,9 +237,7 @@ func (b *wall) addProfile(w *plan.Wanted, snap *catalog.Snapshot, p *plan.Profil
 	for _, owner := range p.Owners {
 		b.edges[edge{owner, p.Role}] = id
 	}
-	if canActAs(snap, w.Provisioner, snap.Database.Owner) || grantable(snap, w.Provisioner, "CONNECT") {
-		b.grant(id, p.Role, "database", quoteIdent(snap.Database.Name), "CONNECT")
-	}
+	b.grant(id, p.Role, "database", quoteIdent(snap.Database.Name), "CONNECT")
 	b.grant(id, p.Role, "schema", quoteIdent(p.Schema), "USAGE")
 	for _, s := range p.SearchPath[1:] {
 		b.grant(id, p.Role, "schema", quoteIdent(s), "USAGE")

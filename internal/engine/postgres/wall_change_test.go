@@ -178,6 +178,16 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.apply(t)
+	// A subject who reads in a long transaction holds up the rebuilding of the profile, and is named too.
+	view := w.plan(t).Wanted.Identity("sam").Profile.Schema + ".customers"
+	if _, err := w.db.Connect(t, "postgres").Exec(ctx, "SET application_name = 'long read'; BEGIN; SELECT count(*) FROM "+view); err != nil {
+		t.Fatal(err)
+	}
+	w.change(t, "contact.email: partial_email", "contact.email: hidden")
+	_, err = w.server.Apply(ctx, w.req, Consent{Digest: w.plan(t).Plan.Digest})
+	if !errors.As(err, &locked) || !slices.Contains(locked.Tables, view) || !strings.Contains(err.Error(), "(long read)") {
+		t.Fatalf("apply against a reader of a view: %v", err)
+	}
 }
 
 // TestGrantTouchesNoBase wants a new set of rules, built while another transaction holds the tables, to wait for nothing (ENF-10).

@@ -1,7 +1,7 @@
 -- Routines outside the system's schemas.
 SELECT coalesce(json_agg(json_build_object(
   'oid', p.oid::bigint, 'name', json_build_object('schema', n.nspname, 'name', p.proname),
-  'arguments', pg_get_function_identity_arguments(p.oid), 'kind', ascii(p.prokind::text), 'owner', pg_get_userbyid(p.proowner),
+  'arguments', CASE p.prokind WHEN 'a' THEN oidvectortypes(p.proargtypes) ELSE pg_get_function_identity_arguments(p.oid) END, 'kind', ascii(p.prokind::text), 'owner', pg_get_userbyid(p.proowner),
   'securitydefiner', p.prosecdef, 'language', l.lanname,
   'extension', coalesce((
     SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
