@@ -89,6 +89,9 @@ func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) 
 	report, err := discover.Run(ctx, feed, opts)
 	a.ui.progressDone()
 	if err != nil {
+		if report != nil { // broken off: what was found so far is shown, and not kept as a complete run
+			err = errors.Join(err, a.printDiscover(f, report))
+		}
 		return failed("", err)
 	}
 	if err := a.finishDiscover(f, c, report, last); err != nil {

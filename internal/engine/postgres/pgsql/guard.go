@@ -3,6 +3,7 @@ package pgsql
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,10 @@ type Guard struct {
 	limit int
 
 	shapes *shapes // nil: none are kept
+
+	// judging bounds how many texts are judged at once: the parser runs outside of Go's scheduler, and long texts take seconds
+	// and tens of megabytes. Texts that are answered from memory do not wait.
+	judging chan struct{}
 }
 
 // cacheKey is the exact text and everything else that the decision depends on (ENF-46). The world is compared by identity:
@@ -63,7 +68,10 @@ func NewGuard(cacheBytes int) *Guard {
 	if cacheBytes == 0 {
 		cacheBytes = DefaultCacheBytes
 	}
-	g := &Guard{functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0)}
+	g := &Guard{
+		functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0),
+		judging: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+	}
 	if share := g.limit / shapeShare; share > 0 {
 		g.limit -= share
 		g.shapes = newShapes(share)
@@ -154,6 +162,8 @@ func (g *Guard) evict() {
 
 // decide runs the pipeline of ENF-45. A panic on the way is a defect of the guard and refuses the text.
 func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
+	g.judging <- struct{}{}
+	defer func() { <-g.judging }()
 	defer func() {
 		if recover() != nil {
 			d = &Decision{Refusal: &Refusal{
