@@ -217,6 +217,18 @@ func TestCatalogHides(t *testing.T) {
 				}
 			}
 		}
+		for typ, want := range map[string]string{
+			"public.payroll": "???", "public.payroll[]": "???", "public.hidden_kind": "???", "public.customer_report": "???",
+			"public.orders": "public.orders", "public.orders[]": "public.orders[]", "public.tier": "public.tier", "public.pin": "public.pin", "int": "integer",
+		} {
+			oid := db.Query(t, "SELECT '"+typ+"'::regtype::oid::text")
+			if got := queryColumn(t, conn, "SELECT postern_catalog.format_type($1::text::oid, NULL)", oid); got[0] != want {
+				t.Errorf("format_type of %s: %s, want %s", typ, got[0], want)
+			}
+		}
+		if got := queryColumn(t, conn, "SELECT concat_ws(' ', postern_catalog.format_type(NULL, NULL), postern_catalog.format_type('numeric'::regtype, 786438))"); got[0] != "numeric(12,2)" {
+			t.Errorf("format_type: %q", got)
+		}
 		if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog.to_regclass('public.payroll')::text, 'NULL')"); got[0] != "NULL" {
 			t.Errorf("to_regclass finds %s", got[0])
 		}

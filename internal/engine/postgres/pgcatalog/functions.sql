@@ -364,3 +364,9 @@ SELECT pg_catalog.pg_type_is_visible($1) OR t.typnamespace IN (
   SELECT c.relnamespace FROM pg_catalog.pg_class c JOIN postern_catalog._relation r ON r.oid = c.oid WHERE r.plain)
 FROM postern_catalog.pg_type t WHERE t.oid = $1
 $body$;
+
+-- A type's name is that of the relation whose rows it describes; array types and domains tell as much.
+CREATE FUNCTION postern_catalog.format_type(oid, integer) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 IS NULL OR $1 < 16384 OR $1 IN (SELECT t.oid FROM postern_catalog._type t) THEN pg_catalog.format_type($1, $2) ELSE '???' END
+$body$;
