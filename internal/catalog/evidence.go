@@ -141,7 +141,7 @@ type Access struct {
 	HBA          bool
 	Ident        bool
 	FileSettings bool
-	Verifiers    bool // pg_authid, or the definer function postern.verifier_kinds
+	Verifiers    bool // pg_authid, or the definer function postern_scan.verifier_kinds
 	Definer      bool // the definer function is there and may be called
 	StatFile     bool
 }

@@ -13,7 +13,7 @@ var capability = map[byte]struct{ name, how string }{
 	'L': {"login", "give a connection string"},
 	'M': {"pg_monitor", "GRANT pg_monitor TO %s"},
 	'G': {"granted views", "GRANT SELECT ON pg_hba_file_rules, pg_ident_file_mappings, pg_file_settings TO %s, and EXECUTE on their functions"},
-	'S': {"superuser or the verifier function", "install postern.verifier_kinds() and grant it to %s, or scan as superuser"},
+	'S': {"superuser or the verifier function", "install postern_scan.verifier_kinds() and grant it to %s, or scan as superuser"},
 	'F': {"host files", "a look at the host's files, which this version does not have"},
 	'O': {"operating system", "a look at the host, which this version does not have"},
 	'N': {"nothing", ""},

@@ -149,10 +149,13 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// verifier is a SCRAM verifier itself; its name alone, as in a pattern, is no secret.
+var verifier = regexp.MustCompile(`SCRAM-SHA-256\$\d+:`)
+
 // secretless fails when a text shows a password, a key or a verifier. init and user hash print verifiers, of random
 // passwords and of one that they were given.
 func (s *stage) secretless(ts *testscript.TestScript, args []string, text string) {
-	if line := strings.Join(args, " "); !strings.HasPrefix(line, "init") && !strings.HasPrefix(line, "user hash") && strings.Contains(text, "SCRAM-SHA-256$") {
+	if line := strings.Join(args, " "); !strings.HasPrefix(line, "init") && !strings.HasPrefix(line, "user hash") && verifier.MatchString(text) {
 		ts.Fatalf("a verifier is shown")
 	}
 	for _, user := range []string{"analyst", "support", "owner"} {

@@ -44,7 +44,7 @@ func (s *scanSession) server(ctx context.Context, address string) error {
 	if !a.Verifiers {
 		verifiers.file = "verifiers_definer"
 	}
-	all = s.wanted(all, true, a.Verifiers || a.Definer, "superuser, or EXECUTE on postern.verifier_kinds()", verifiers)
+	all = s.wanted(all, true, a.Verifiers || a.Definer, "superuser, or EXECUTE on postern_scan.verifier_kinds()", verifiers)
 	all = s.wanted(all, true, a.Superuser, "superuser", scanQuestion{fact: catalog.FactConninfo, folder: "scan", file: "conninfo", into: &conninfo})
 	all = s.wanted(all, true, a.StatFile && a.ReadSettings, "EXECUTE on pg_stat_file",
 		scanQuestion{fact: catalog.FactHBAFile, folder: "scan", file: "hbafile", into: &srv.HBAFile})

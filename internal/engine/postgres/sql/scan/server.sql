@@ -17,7 +17,7 @@ SELECT json_build_object(
     'definer', EXISTS (
       SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
       JOIN pg_roles o ON o.oid = p.proowner
-      WHERE n.nspname = 'postern' AND p.proname = 'verifier_kinds' AND p.pronargs = 0 AND p.prosecdef AND l.lanname = 'sql' AND o.rolsuper
+      WHERE n.nspname = 'postern_scan' AND p.proname = 'verifier_kinds' AND p.pronargs = 0 AND p.prosecdef AND l.lanname = 'sql' AND o.rolsuper
         AND p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
         AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')),
     'statfile', has_function_privilege('pg_catalog.pg_stat_file(text)', 'EXECUTE')
