@@ -63,7 +63,7 @@ func (a *analysis) plainColumn(ref *pg.ColumnRef, name string, sc *scope) {
 	if slices.Contains(systemColumns, name) {
 		for level := sc; level != nil; level = level.outer {
 			for _, it := range level.items {
-				if it.rel != nil && !it.rel.Open {
+				if it.rel != nil {
 					a.systemColumn(ref, name, it)
 					return
 				}
@@ -76,10 +76,14 @@ func (a *analysis) plainColumn(ref *pg.ColumnRef, name string, sc *scope) {
 }
 
 func (a *analysis) systemColumn(ref *pg.ColumnRef, name string, it *item) {
+	detail := "The table is shown through a view, which has no system columns."
+	if it.rel.Open {
+		detail = "Of a table that is shown whole, its own columns are granted and no system columns."
+	}
 	a.refuse(ref.Location, Refusal{
 		Reason: ReasonSystemColumn, Object: name, Dataset: it.rel.Dataset,
 		Message: fmt.Sprintf("system column %q of %s is not available", name, it.rel.Name),
-		Detail:  "The table is shown through a view, which has no system columns.",
+		Detail:  detail,
 		Hint:    "Use the primary key instead.",
 	})
 }
@@ -111,9 +115,7 @@ func (a *analysis) attribute(at int32, it *item, level *scope, name string) {
 		return
 	}
 	if it.rel != nil && slices.Contains(systemColumns, name) {
-		if !it.rel.Open {
-			a.systemColumn(&pg.ColumnRef{Location: at}, name, it)
-		}
+		a.systemColumn(&pg.ColumnRef{Location: at}, name, it)
 		return
 	}
 	if it.catalog && !it.shape.known {
