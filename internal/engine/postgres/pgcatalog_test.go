@@ -211,7 +211,7 @@ func TestCatalogHides(t *testing.T) {
 			}
 		}
 		for _, oid := range hidden {
-			for _, call := range []string{"pg_get_indexdef(%s)", "obj_description(%s, 'pg_class')", "pg_table_is_visible(%s)::text", "has_table_privilege(%s, 'SELECT')::text", "col_description(%s, 1)"} {
+			for _, call := range []string{"pg_get_indexdef(%s)", "pg_table_size(%s)::text", "obj_description(%s, 'pg_class')", "pg_table_is_visible(%s)::text", "has_table_privilege(%s, 'SELECT')::text", "col_description(%s, 1)"} {
 				if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog."+fmt.Sprintf(call, oid)+", 'NULL')"); got[0] != "NULL" {
 					t.Errorf("%s: %s", fmt.Sprintf(call, oid), got[0])
 				}
@@ -333,7 +333,7 @@ func TestCatalogPsql(t *testing.T) {
 	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
 		db, conn := catalogFixture(t, c)
 		var out strings.Builder
-		for _, command := range []string{`\dt`, `\d customers`, `\d public.orders`, `\d sales.orders`, `\d events`, `\d+ customers`, `\dn`, `\df`, `\di`, `\dT`, `\du`, `\dv`, `\dp`} {
+		for _, command := range []string{`\dt`, `\d customers`, `\d public.orders`, `\d sales.orders`, `\d events`, `\d+ customers`, `\dt+`, `\di+`, `\dn`, `\df`, `\di`, `\dT`, `\du`, `\dv`, `\dp`} {
 			psql := exec.CommandContext(t.Context(), "psql", "-X", "-E", "-d", db.DSN(pgtest.SuperUser), "-c", command)
 			raw, err := psql.CombinedOutput()
 			if err != nil {

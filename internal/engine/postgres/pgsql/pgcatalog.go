@@ -94,7 +94,7 @@ const catalogFunctionNames = `col_description format_type has_any_column_privile
 	has_sequence_privilege has_table_privilege obj_description pg_get_constraintdef pg_get_function_arguments pg_get_function_identity_arguments
 	pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence
 	pg_get_statisticsobjdef pg_get_statisticsobjdef_columns/14 pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_partition_ancestors
-	pg_relation_is_publishable pg_table_is_visible pg_type_is_visible shobj_description to_regclass`
+	pg_relation_is_publishable pg_table_is_visible pg_table_size pg_type_is_visible shobj_description to_regclass`
 
 // CatalogFunction returns the function of CatalogSchema to call instead of the pg_catalog function of that name. Its
 // arguments and result are the same. ok is false when the function has no stand-in. The one function of information_schema
