@@ -66,10 +66,13 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.StringVar(&f.require, "require", "", "exit 3 when this `capability` is missing: login, monitor, grants, superuser, host or all")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	for _, name := range notScanYet {
-		fl.String(name, "", "not in this version")
+		fl.String(name, "", "")
 	}
 	for _, name := range notScanYetBool {
-		fl.Bool(name, false, "not in this version")
+		fl.Bool(name, false, "")
+	}
+	for _, name := range slices.Concat(notScanYet, notScanYetBool) {
+		fl.Lookup(name).Hidden = true // known, so that a script is told what is missing
 	}
 	cmd.AddCommand(a.scanChecks(), a.scanExplain(), a.scanRole())
 	return cmd
