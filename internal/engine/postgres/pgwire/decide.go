@@ -230,6 +230,11 @@ func (s *session) describe(ctx context.Context, whole []byte) error {
 		}
 		of = po.statement
 	}
+	if a, err := s.describable(of); err != nil {
+		return err
+	} else if a != nil {
+		return s.refuse(ctx, 'D', nil, a, refusedEvent("unknown_name"))
+	}
 	e.redacted, e.shaped = of.redacted, of
 	if err := s.push(e); err != nil {
 		return err
@@ -322,7 +327,7 @@ func (s *session) functionCall(ctx context.Context) error {
 // tooLong refuses a message that was dropped while it came.
 func (s *session) tooLong(ctx context.Context, kind byte, size uint32) error {
 	s.pipe.mu.Lock()
-	failed := s.pipe.failedEpoch == s.in.epoch+1
+	failed := s.pipe.failed(s.in.epoch)
 	s.pipe.mu.Unlock()
 	if s.in.skip || failed {
 		return nil

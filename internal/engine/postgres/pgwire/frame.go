@@ -38,6 +38,9 @@ var (
 	errBadIdent = errors.New("unexpected message")
 )
 
+// flushMessage asks the server to send what it has.
+var flushMessage = []byte{'H', 0, 0, 0, 4}
+
 // counter is a number that only grows.
 type counter struct{ n atomic.Int64 }
 

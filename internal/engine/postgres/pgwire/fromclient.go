@@ -232,7 +232,7 @@ func (s *session) message(ctx context.Context, kind byte, whole []byte) (done bo
 		return false, s.copyEnd(whole)
 	}
 	s.pipe.mu.Lock()
-	copying, failed := s.pipe.copyIn, s.pipe.failedEpoch == s.in.epoch+1
+	copying, failed := s.pipe.copyIn, s.pipe.failed(s.in.epoch)
 	s.pipe.mu.Unlock()
 	if copying {
 		return false, s.violation("unexpected message type during COPY from stdin")
@@ -240,23 +240,31 @@ func (s *session) message(ctx context.Context, kind byte, whole []byte) (done bo
 	if s.in.skip || failed {
 		return false, nil // the server ignores it too, so it is neither decided nor sent
 	}
+	if err = s.request(ctx, kind, whole, body); errors.Is(err, errIgnored) {
+		return false, nil
+	}
+	return false, err
+}
+
+// request decides on a message that asks the server for something.
+func (s *session) request(ctx context.Context, kind byte, whole, body []byte) error {
 	switch kind {
 	case 'Q':
-		return false, s.query(ctx, body)
+		return s.query(ctx, body)
 	case 'P':
-		return false, s.parse(ctx, body)
+		return s.parse(ctx, body)
 	case 'B':
-		return false, s.bind(ctx, whole)
+		return s.bind(ctx, whole)
 	case 'D':
-		return false, s.describe(ctx, whole)
+		return s.describe(ctx, whole)
 	case 'E':
-		return false, s.execute(ctx, whole)
+		return s.execute(ctx, whole)
 	case 'C':
-		return false, s.closeName(ctx, whole)
+		return s.closeName(ctx, whole)
 	case 'F':
-		return false, s.functionCall(ctx)
+		return s.functionCall(ctx)
 	}
-	return false, s.violation("invalid frontend message type")
+	return s.violation("invalid frontend message type")
 }
 
 // sync passes a Sync on. It ends what an error began.
@@ -302,14 +310,19 @@ func (s *session) push(e *entry) error {
 	p := &s.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.length() >= s.server.limits.Pending && !p.over && !s.ended() {
+	crowded := func() bool {
+		return p.length() >= s.server.limits.Pending && !p.over && !s.ended() && !p.failed(s.in.epoch)
+	}
+	for crowded() {
+		// The server cannot answer what it has not got, and keeps short answers until it is asked for them.
+		s.in.out = append(s.in.out, flushMessage...)
 		p.mu.Unlock()
-		err := s.flush() // the server cannot answer what it has not got
+		err := s.flush()
 		p.mu.Lock()
 		if err != nil {
 			return err
 		}
-		if p.length() >= s.server.limits.Pending && !p.over && !s.ended() {
+		if crowded() {
 			p.changed.Wait()
 		}
 	}

@@ -43,6 +43,8 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				return nil, unknownStatement(f.Name), nil
 			case st.generation != s.profile().World.Generation:
 				return nil, staleStatement(f.Name), nil
+			case len(st.effects) > 0:
+				return nil, notByExecute(f.Name), nil
 			}
 			touches = append(touches, st.touches...)
 		case pgsql.Deallocate:
@@ -135,6 +137,60 @@ func (s *session) livePortal(name string, own *entry) (*portal, *answer, error) 
 	return po, nil, nil
 }
 
+// describable makes sure that the cursors of a statement such as FETCH are there: a server that is asked to describe one
+// whose cursor has gone ends with a segmentation fault (seen on 15.18), and with it every session of the store. It waits
+// until nothing is unanswered that could end a cursor.
+func (s *session) describable(st *statement) (*answer, error) {
+	for i := range st.effects {
+		f := &st.effects[i]
+		if f.Kind != pgsql.UseCursor || f.Name == "" {
+			continue
+		}
+		if err := s.settled(); err != nil {
+			return nil, err
+		}
+		d, err := s.find(nil, func(d *delta) bool { return d.op == endTransaction })
+		if err != nil {
+			return nil, err
+		}
+		if _, a, err := s.livePortal(f.Name, nil); a != nil || err != nil {
+			return a, err
+		}
+		if d != nil {
+			return &answer{state: "34000", message: "cursor " + quoted(f.Name) + " does not exist"}, nil
+		}
+	}
+	return nil, nil
+}
+
+// settled waits until every batch but the one at hand has been answered.
+func (s *session) settled() error {
+	p := &s.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for asked := false; ; {
+		switch {
+		case p.over || s.ended():
+			return errEnded
+		case p.failed(s.in.epoch):
+			return errIgnored
+		case p.empty() || p.front().batch == s.in.batch:
+			return nil
+		case !asked:
+			asked = true
+			s.in.out = append(s.in.out, flushMessage...)
+			p.mu.Unlock()
+			err := s.flush()
+			p.mu.Lock()
+			if err != nil {
+				return err
+			}
+		default:
+			p.changed.Wait()
+		}
+	}
+}
+
 // find looks for the newest change about a name. Where it belongs to an earlier batch whose answer has not come, it sends
 // what has gathered and waits for that answer: guessing would let the trail name another statement than the one that runs.
 func (s *session) find(own *entry, about func(*delta) bool) (*delta, error) {
@@ -152,9 +208,12 @@ func (s *session) find(own *entry, about func(*delta) bool) (*delta, error) {
 	p := &s.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for {
+	for asked := false; ; {
 		if p.over || s.ended() {
 			return nil, errEnded
+		}
+		if p.failed(s.in.epoch) {
+			return nil, errIgnored // the answer waited for comes after a Sync that has not been sent
 		}
 		d, wait := p.lookup(s.in.batch, about)
 		if !wait {
@@ -164,7 +223,10 @@ func (s *session) find(own *entry, about func(*delta) bool) (*delta, error) {
 			c := *d // the queue moves
 			return &c, nil
 		}
-		if len(s.in.out) > 0 {
+		if !asked {
+			// The server has to have the message, and keeps short answers until it is asked for them.
+			asked = true
+			s.in.out = append(s.in.out, flushMessage...)
 			p.mu.Unlock()
 			err := s.flush()
 			p.mu.Lock()
@@ -207,6 +269,16 @@ func staleStatement(name string) *answer {
 	return &answer{
 		state: "26000", message: name + " was prepared under an earlier policy",
 		rule: "The policy has changed since.", hint: "prepare it again", stale: stale, isStale: true,
+	}
+}
+
+// notByExecute refuses EXECUTE of a statement that itself works on names, such as another EXECUTE. Only Parse can prepare such
+// a one, and no driver then uses SQL to run it; but the names that it changes would be lost from sight, and one that
+// executes itself ends the server with a stack overflow (seen on 15.18).
+func notByExecute(name string) *answer {
+	return &answer{
+		state: "0A000", message: "prepared statement " + quoted(name) + " cannot be run by EXECUTE",
+		rule: "It works on prepared statements, cursors or transactions itself.", hint: "run it directly, or by Bind and Execute",
 	}
 }
 

@@ -76,7 +76,7 @@ func (d *delta) aboutStatement(name string) bool {
 	case setStatement, dropStatement:
 		return d.name == name
 	case dropStatements, dropEverything:
-		return true
+		return name != "" // DEALLOCATE ALL and DISCARD ALL leave the unnamed statement alone
 	}
 	return false
 }
@@ -156,6 +156,9 @@ func (p *pipeline) init(status byte) {
 	p.statements, p.portals = map[string]*statement{}, map[string]*portal{}
 }
 
+// failed says whether the server ignores what is sent in an epoch, because something in it has failed.
+func (p *pipeline) failed(epoch uint64) bool { return p.failedEpoch == epoch+1 }
+
 func (p *pipeline) empty() bool { return p.head == len(p.queue) }
 
 func (p *pipeline) length() int { return len(p.queue) - p.head }
@@ -209,7 +212,7 @@ func (p *pipeline) apply(d *delta) {
 	case dropStatement:
 		delete(p.statements, d.name)
 	case dropStatements:
-		clear(p.statements)
+		p.dropNamed()
 	case setPortal:
 		p.portals[d.name] = d.portal
 	case dropPortal:
@@ -217,10 +220,19 @@ func (p *pipeline) apply(d *delta) {
 	case dropPortals:
 		clear(p.portals)
 	case dropEverything:
-		clear(p.statements)
+		p.dropNamed()
 		clear(p.portals)
 	case endTransaction:
 		p.dropTransaction()
+	}
+}
+
+// dropNamed forgets every prepared statement but the unnamed one.
+func (p *pipeline) dropNamed() {
+	unnamed := p.statements[""]
+	clear(p.statements)
+	if unnamed != nil {
+		p.statements[""] = unnamed
 	}
 }
 

@@ -210,7 +210,10 @@ func (s *session) fail(code gateway.Ending) error {
 	return errEnded
 }
 
-var errEnded = errors.New("the session has ended")
+var (
+	errEnded   = errors.New("the session has ended")
+	errIgnored = errors.New("the server ignores the message")
+)
 
 // violation ends a session whose client has lost the protocol.
 func (s *session) violation(what string) error {
