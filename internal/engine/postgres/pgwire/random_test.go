@@ -3,9 +3,11 @@ package pgwire
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -120,4 +122,99 @@ func randomPipeline(r *rand.Rand) (list []pgproto3.FrontendMessage) {
 		}
 	}
 	return list
+}
+
+// TestUnderChange sends random pipelines while the policy changes and cancels arrive. Whatever the answers are, every
+// session must come to the end of each pipeline, and be of use after it.
+func TestUnderChange(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pgtest.Default(t))
+	const sessions, rounds = 5, 40
+	peers := make([]*peer, sessions)
+	for i := range peers {
+		peers[i] = r.wire(t)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(3 * time.Millisecond):
+			}
+			r.nextGeneration()
+			if err := r.gw.Reload(); err != nil {
+				t.Errorf("reload: %v", err)
+			}
+			p := peers[i%sessions]
+			if b, err := (&pgproto3.CancelRequest{ProcessID: p.pid, SecretKey: p.key}).Encode(nil); err == nil {
+				if conn, err := net.Dial("tcp", r.plain); err == nil {
+					_, _ = conn.Write(b)
+					_ = conn.Close()
+				}
+			}
+		}
+	}()
+	done := make(chan error, sessions)
+	for i, p := range peers {
+		go func() { done <- p.rounds(rand.New(rand.NewPCG(uint64(i), 7)), rounds) }()
+	}
+	for range peers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
+// rounds plays random pipelines and after each asks until it is answered.
+func (p *peer) rounds(r *rand.Rand, n int) error {
+	for round := range n {
+		for _, m := range append(randomPipeline(r), &pgproto3.Sync{}, &pgproto3.Query{String: "rollback"}) {
+			p.frontend.Send(m)
+		}
+		mark := fmt.Sprintf("round %d", round)
+		for tries := 0; ; tries++ {
+			p.frontend.Send(&pgproto3.Query{String: "rollback"})
+			p.frontend.Send(&pgproto3.Query{String: "select '" + mark + "' as mark"})
+			_ = p.conn.SetDeadline(time.Now().Add(20 * time.Second))
+			if err := p.frontend.Flush(); err != nil {
+				return err
+			}
+			found, err := p.seek(mark)
+			if err != nil || tries > 50 {
+				return fmt.Errorf("%s, try %d: %w", mark, tries, err)
+			}
+			if found {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// seek reads until the mark has come, or what stands in its place when it was cancelled: a pause.
+func (p *peer) seek(mark string) (bool, error) {
+	for {
+		_ = p.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		m, err := p.frontend.Receive()
+		if err != nil {
+			return false, err
+		}
+		switch m := m.(type) {
+		case *pgproto3.DataRow:
+			if string(m.Values[0]) == mark {
+				return true, nil
+			}
+		case *pgproto3.ErrorResponse:
+			if m.Code == "57014" {
+				return false, nil // it may have been the mark: ask again
+			}
+			if m.Severity == "FATAL" {
+				return false, fmt.Errorf("the session ended: %s", m.Message)
+			}
+		}
+	}
 }
