@@ -129,8 +129,7 @@ func checkPostern(t *testing.T, name, line string, words []string) {
 		path = append(path, w)
 	}
 	help, code := run(append(path, "--help")...)
-	about, _, _ := strings.Cut(help, "\n\n") // flags of a verb that there is may be for later
-	if code != 0 || strings.Contains(about, "not in this version") {
+	if code != 0 { // a verb of a later version exits 2, whatever its flags
 		t.Errorf("%s: %q: no such verb (exit %d)", name, line, code)
 		return
 	}
@@ -273,8 +272,8 @@ func TestCommandsArePlayed(t *testing.T) {
 					continue
 				}
 				c := callOf(t, words[1:])
-				if help, _ := run(append(strings.Fields(c.verb), "--help")...); strings.Contains(help, "Available Commands:") {
-					continue // words that only look like a command
+				if c.verb == "audit" || c.verb == "user" || c.verb == "policy" {
+					continue // these do nothing by themselves: words that only look like a command
 				}
 				seen++
 				if ran[c.verb] == nil {
