@@ -167,9 +167,9 @@ func putBack(t *testing.T, c *pgtest.Cluster) {
 	c.Exec(t, "ALTER SYSTEM RESET ALL")
 	c.SetHBA(t)
 	awaitReload(t, c, before)
-	if roles := lines(c.Query(t, "SELECT quote_ident(rolname) FROM pg_roles WHERE oid >= 16384")); len(roles) > 0 {
-		c.Exec(t, "DROP OWNED BY "+strings.Join(roles, ", "))
-		c.Exec(t, "DROP ROLE "+strings.Join(roles, ", "))
+	if roles := c.Query(t, "SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE oid >= 16384"); roles != "" {
+		c.Exec(t, "DROP OWNED BY "+roles)
+		c.Exec(t, "DROP ROLE "+roles)
 	}
 	c.Exec(t, "ALTER ROLE postgres RESET ALL; ALTER DATABASE postgres RESET ALL")
 }
