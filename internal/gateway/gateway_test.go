@@ -120,12 +120,14 @@ func (r *trail) count(k audit.Kind, reason string) int {
 
 // lines is an engine whose protocol is lines of text: a client says "user store" and then hears what becomes of it.
 type lines struct {
-	proof func(*Claimed) (identity.Proof, error)
+	proof    func(*Claimed) (identity.Proof, error)
+	stubborn bool // sessions do not drain by themselves
 }
 
 type lineSession struct {
-	mu   sync.Mutex
-	conn net.Conn
+	mu       sync.Mutex
+	conn     net.Conn
+	stubborn bool
 }
 
 func (l *lineSession) say(s string) {
@@ -136,7 +138,12 @@ func (l *lineSession) say(s string) {
 
 func (l *lineSession) End(e Ending) { l.say("end " + string(e.Code)); _ = l.conn.Close() }
 
-func (l *lineSession) Drain() { l.say("drained"); _ = l.conn.Close() }
+func (l *lineSession) Drain() {
+	if !l.stubborn {
+		l.say("drained")
+		_ = l.conn.Close()
+	}
+}
 
 func (l lines) Serve(ctx context.Context, conn net.Conn, a *Admitted) {
 	defer conn.Close()
@@ -181,7 +188,7 @@ func (l lines) login(ctx context.Context, conn net.Conn, a *Admitted, line strin
 	if err != nil {
 		return nil, err
 	}
-	ls := &lineSession{conn: conn}
+	ls := &lineSession{conn: conn, stubborn: l.stubborn}
 	s.Attach(ls)
 	if err := s.Accept(ctx); err != nil {
 		s.Close(audit.Event{})
@@ -533,6 +540,24 @@ func TestDrain(t *testing.T) {
 	}
 	if _, err := os.Stat(p.socket); err == nil {
 		t.Error("the socket file is left behind")
+	}
+}
+
+// TestDrainHasALimit: when time is up, sessions are ended with their reason and handshakes are cut.
+func TestDrainHasALimit(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(c *Config) { c.Engines["lines"] = lines{proof: (*Claimed).FromTransport, stubborn: true} })
+	s, shaking := p.in(), p.dial()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.Drain(ctx); err == nil {
+		t.Error("drained in time")
+	}
+	if got := s.hear(); got != "end shutting_down" {
+		t.Errorf("the session hears %q", got)
+	}
+	if got := shaking.hear(); got != "closed" {
+		t.Errorf("the handshake hears %q", got)
 	}
 }
 

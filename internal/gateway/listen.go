@@ -48,7 +48,7 @@ type listener struct {
 	cert   atomic.Pointer[served]
 
 	mu      sync.Mutex
-	shaking map[net.Conn]struct{} // connections whose engine has not returned
+	shaking map[net.Conn]struct{} // connections that have not logged in
 }
 
 // served is a certificate with all that goes with it.
@@ -208,12 +208,23 @@ func (l *listener) close() {
 	}
 }
 
-// closeHandshakes closes what is left of the connections.
+// closeHandshakes closes the connections that have not logged in. Sessions end in a better way.
 func (l *listener) closeHandshakes() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for conn := range l.shaking {
 		_ = conn.Close() // its engine sees the error
+	}
+}
+
+// shakes notes whether a connection has still to log in.
+func (l *listener) shakes(conn net.Conn, yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if yes {
+		l.shaking[conn] = struct{}{}
+	} else {
+		delete(l.shaking, conn)
 	}
 }
 
@@ -247,13 +258,14 @@ func (g *Gateway) accept(ctx context.Context, l *listener) {
 // serve runs the engine. A panic ends this connection and nothing else (PRO-106); its text may hold anything and is not
 // logged, only where it happened is.
 func (g *Gateway) serve(ctx context.Context, conn net.Conn, a *Admitted) {
-	a.l.mu.Lock()
-	a.l.shaking[conn] = struct{}{}
-	a.l.mu.Unlock()
+	a.l.shakes(conn, true)
+	counted := a.loggedIn
+	a.loggedIn = func() {
+		counted()
+		a.l.shakes(conn, false)
+	}
 	defer func() {
-		a.l.mu.Lock()
-		delete(a.l.shaking, conn)
-		a.l.mu.Unlock()
+		a.l.shakes(conn, false)
 		_ = conn.Close() // twice does no harm
 		if r := recover(); r != nil {
 			g.config.Log.Error("a session panicked and was ended", "remote", a.facts.Remote, "stack", PanicSite())
