@@ -102,9 +102,10 @@ JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
 WHERE a.attrelid = postern_catalog.to_regclass($1) AND a.attname = $2 AND a.attnum > 0
 $body$;
 
-CREATE FUNCTION postern_catalog.pg_partition_ancestors(regclass, OUT relid regclass) RETURNS SETOF regclass
+-- The real one returns regclass, which would turn OIDs beside it into names.
+CREATE FUNCTION postern_catalog.pg_partition_ancestors(regclass, OUT relid oid) RETURNS SETOF oid
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT p.relid FROM pg_catalog.pg_partition_ancestors($1) p JOIN postern_catalog._relation r ON r.oid = p.relid
+SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_ancestors($1) p JOIN postern_catalog._relation r ON r.oid = p.relid
 $body$;
 
 CREATE FUNCTION postern_catalog.pg_relation_is_publishable(regclass) RETURNS boolean

@@ -23,6 +23,8 @@ type analysis struct {
 	// here: whatever place of the tree it stands in, the walk has not seen it.
 	judged map[proto.Message]struct{}
 
+	regs map[*pg.Node]string // what the place of an expression makes of a reg* value, where that is not text
+
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
@@ -31,7 +33,7 @@ type analysis struct {
 }
 
 func newAnalysis(g *Guard, w *World, text string) *analysis {
-	return &analysis{w: w, text: text, functions: g.functions, nodes: g.nodes, judged: map[proto.Message]struct{}{}}
+	return &analysis{w: w, text: text, functions: g.functions, nodes: g.nodes, judged: map[proto.Message]struct{}{}, regs: map[*pg.Node]string{}}
 }
 
 // refuse notes a refusal, unless there is one already.
@@ -135,8 +137,13 @@ func (a *analysis) message(m proto.Message, sc *scope) {
 		a.location = x.Location
 		a.mark(x)
 		a.operator(x.Name, x.Kind, x.Location)
+		a.wantOperands(x)
 	case *pg.SubLink:
 		a.mark(x)
+		if x.Testexpr != nil {
+			a.wantReg(x.Testexpr, regOID)
+			a.wantRegs(x.Subselect.GetSelectStmt())
+		}
 		if len(x.OperName) > 0 {
 			a.operator(x.OperName, pg.A_Expr_Kind_AEXPR_OP, x.Location)
 		}

@@ -34,6 +34,9 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		return
 	}
 	if a.special(n, f, name, sc) {
+		if slices.Contains(regFunctions, name) {
+			a.plainReg(n, name)
+		}
 		return
 	}
 	if target, ok := CatalogFunction(name, a.w.Major); ok && name != expandArray {
@@ -47,6 +50,9 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		f.Funcname = nameNodes("pg_catalog", name)
 	}
 	a.callParts(f, name, sc)
+	if name == "pg_typeof" {
+		a.plainReg(n, name)
+	}
 }
 
 // callParts judges the arguments and clauses of a call.
@@ -55,6 +61,7 @@ func (a *analysis) callParts(f *pg.FuncCall, name string, sc *scope) {
 		defer func(was bool) { sc.collect = was }(sc.collect)
 		sc.collect = false
 	}
+	a.wantArguments(f, name)
 	a.nodeList(f.Args, sc)
 	if name == "xmlexists" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && len(f.Args) == 2 {
 		f.Args[1] = passing(f.Args[1])

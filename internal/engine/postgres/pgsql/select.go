@@ -74,6 +74,9 @@ func (a *analysis) values(s *pg.SelectStmt, sc *scope) shape {
 	for _, row := range s.ValuesLists {
 		items := row.GetList().GetItems()
 		width = len(items)
+		for _, n := range items {
+			a.wantReg(n, regOID)
+		}
 		a.nodeList(items, sc)
 	}
 	a.tail(s, sc)
@@ -401,6 +404,10 @@ func (a *analysis) functionItem(r *pg.RangeFunction, sc *scope) *item {
 			return &item{}
 		}
 		name := figureName(pair[0])
+		if isReg(pair[0]) {
+			a.construct(-1, name+" is not available in FROM", "Write it in the list of what is selected.")
+			return &item{}
+		}
 		columns := a.columnDefs(pair[1].GetList().GetItems(), sc)
 		one := shapeOf(columns...)
 		if len(columns) == 0 {

@@ -126,6 +126,9 @@ func answer(t *testing.T, conn *pgx.Conn, sql string) string {
 			if oid >= 16384 { // a row type: the view has its own
 				oid = 16384
 			}
+			if slices.Contains([]uint32{24, 2205, 2206, 4089}, oid) { // regproc and its kin come as text: see plainReg
+				oid = 25
+			}
 			fmt.Fprintf(&b, "%s:%d ", f.Name, oid)
 		}
 		var rows []string

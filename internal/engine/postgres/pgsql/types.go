@@ -141,7 +141,11 @@ func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
 	parts, _ := names(cast.GetTypeName().GetNames())
 	if len(parts) > 0 && slices.Contains(regTypes, parts[len(parts)-1]) && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
 		a.regCast(n, cast, parts[len(parts)-1], sc)
+		a.plainReg(n, parts[len(parts)-1])
 		return
+	}
+	if len(cast.TypeName.GetArrayBounds()) == 0 {
+		a.wantReg(cast.Arg, regBare)
 	}
 	a.node(cast.Arg, sc)
 	a.typeName(cast.TypeName, false)

@@ -1,0 +1,103 @@
+package pgsql
+
+import (
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// A value of type regclass and its kin turns any OID that stands beside it into a name: CASE, COALESCE, ARRAY, VALUES and set
+// operations give all their parts one type. So no such value leaves the place where it is made: it is written as an oid where it
+// is compared or handed to a function of the catalog, and as text anywhere else.
+const (
+	regBare = "" // an explicit cast around it makes another type of it
+	regOID  = "oid"
+	regText = "text"
+)
+
+// regFunctions return a reg* value.
+var regFunctions = []string{"to_regclass", "to_regtype", "to_regnamespace", "to_regproc", "pg_typeof"}
+
+// wantReg notes what the place of an expression makes of a reg* value: of its own, of a list's or of a subquery's.
+func (a *analysis) wantReg(n *pg.Node, as string) {
+	var parts []*pg.Node
+	switch x := n.GetNode().(type) {
+	case *pg.Node_TypeCast, *pg.Node_FuncCall:
+		a.regs[n] = as
+	case *pg.Node_List:
+		parts = x.List.Items
+	case *pg.Node_RowExpr:
+		parts = x.RowExpr.Args
+	case *pg.Node_AArrayExpr:
+		parts = x.AArrayExpr.Elements
+	case *pg.Node_SubLink:
+		if as == regOID {
+			a.wantRegs(x.SubLink.Subselect.GetSelectStmt())
+		}
+	}
+	if as == regOID {
+		for _, part := range parts {
+			a.wantReg(part, as)
+		}
+	}
+}
+
+// wantRegs says that a subquery's results are compared.
+func (a *analysis) wantRegs(s *pg.SelectStmt) {
+	for ; s != nil; s = s.Larg {
+		for _, n := range s.TargetList {
+			a.wantReg(n.GetResTarget().GetVal(), regOID)
+		}
+		a.wantRegs(s.Rarg)
+	}
+}
+
+// wantOperands says what becomes of the operands of an operator. Beside a string a reg* value is text: the server would look
+// the string up as a name.
+func (a *analysis) wantOperands(x *pg.A_Expr) {
+	op, _ := names(x.Name)
+	if len(op) == 0 || !slices.Contains([]string{"=", "<>", "!=", "<", ">", "<=", ">="}, op[len(op)-1]) || hasString(x.Lexpr) || hasString(x.Rexpr) {
+		return
+	}
+	a.wantReg(x.Lexpr, regOID)
+	a.wantReg(x.Rexpr, regOID)
+}
+
+func hasString(n *pg.Node) bool {
+	return n.GetAConst().GetSval() != nil || slices.ContainsFunc(n.GetList().GetItems(), hasString)
+}
+
+// isReg tells whether an expression is a cast to a reg* type or a function that returns one.
+func isReg(n *pg.Node) bool {
+	list, in := n.GetFuncCall().GetFuncname(), regFunctions
+	if cast := n.GetTypeCast(); cast != nil {
+		list, in = cast.GetTypeName().GetNames(), regTypes
+	}
+	parts, _ := names(list)
+	return len(parts) > 0 && slices.Contains(in, parts[len(parts)-1])
+}
+
+// wantArguments says what becomes of the arguments of a call.
+func (a *analysis) wantArguments(f *pg.FuncCall, name string) {
+	if _, standIn := CatalogFunction(name, a.w.Major); !standIn && !strings.HasPrefix(name, "pg_") {
+		return
+	}
+	for _, arg := range f.Args {
+		a.wantReg(arg, regOID)
+	}
+}
+
+// plainReg makes a reg* value that was just judged a plain one.
+func (a *analysis) plainReg(n *pg.Node, typ string) {
+	if a.refusal != nil || slices.Contains([]string{"regconfig", "regdictionary", "regcollation"}, typ) {
+		return // those name nothing of the application's data
+	}
+	as, said := a.regs[n]
+	if !said {
+		as = regText
+	}
+	if as != regBare {
+		a.replace(n, castTo(&pg.Node{Node: n.Node}, as))
+	}
+}
