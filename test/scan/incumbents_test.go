@@ -46,8 +46,10 @@ func TestKnownWrongVerdicts(t *testing.T) {
 		{"11 a quoted name does not hide a rule", `fail HBA-003 hostssl "My DB" all 10.0.0.0/8 password`, full, rules(hba("hostssl", "My DB", "all", "10.0.0.0", "255.0.0.0", "password"))},
 		{"12 a host name does not end the run", "fail HBA-009 db.example.com", full, rules(hba("hostssl", "all", "app", "db.example.com", "", "scram-sha-256"))},
 		{"14 peer on the local socket is fine", "pass HBA-002", full, rules(hba("local", "all", "all", "", "", "peer"))},
-		{"15 trust over loopback is one step lower", "is HBA-001 high host all app 127.0.0.1/32 trust\nis HBA-001 critical host all app 192.0.2.1/32 trust", full,
-			rules(hba("host", "all", "app", "127.0.0.1", "255.255.255.255", "trust"), hba("host", "all", "app", "192.0.2.1", "255.255.255.255", "trust"))},
+		{
+			"15 trust over loopback is one step lower", "is HBA-001 high host all app 127.0.0.1/32 trust\nis HBA-001 critical host all app 192.0.2.1/32 trust", full,
+			rules(hba("host", "all", "app", "127.0.0.1", "255.255.255.255", "trust"), hba("host", "all", "app", "192.0.2.1", "255.255.255.255", "trust")),
+		},
 		{"18 a standby is only read", "na REP-004", full, func(e *catalog.Evidence) { e.Server.InRecovery = true }},
 		{"20 a primary by itself has no replication fault", "na TLS-033 TLS-034 REP-012 REP-001 REP-002", full, nil},
 		{"21 verify-full is accepted", "pass TLS-033", full, func(e *catalog.Evidence) { setting(e, "primary_conninfo", "host=a sslmode=verify-full") }},
