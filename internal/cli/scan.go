@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -21,11 +23,13 @@ import (
 type scanFlags struct {
 	store, format, failOn, baseline, waivers, snapshot, fromSnapshot, require string
 	outputs, checks, skip, databases                                          []string
+	outside, probeUsers, probeDatabases                                       []string
+	ca                                                                        string
 	verbose                                                                   bool
 }
 
 // notScanYet are flags of the contract that this version does not have.
-var notScanYet = []string{"outside", "compliance", "probe-user", "probe-database"}
+var notScanYet = []string{"compliance"}
 
 // notScanYetBool are those without a value.
 var notScanYetBool = []string{"fleet", "sample-data", "read-logs", "try-passwords", "intrusive", "fix"}
@@ -47,6 +51,7 @@ wrong use, 3 something that should have been looked at was not.`,
   postern scan --store shop -v
   postern scan "$DSN" --output sarif=scan.sarif --output html=scan.html
   postern scan "$DSN" --snapshot db1.json; postern scan --from-snapshot db1.json
+  postern scan --outside db1.example.com:5432
   postern scan explain HBA-014`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runScan(cmd, args, &f) },
@@ -63,6 +68,10 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.StringSliceVar(&f.checks, "checks", nil, "only these `IDs` or areas, such as HBA or ROL-005")
 	fl.StringSliceVar(&f.skip, "skip", nil, "leave these `IDs` or areas out")
 	fl.StringSliceVar(&f.databases, "databases", nil, "only these `databases` (default: every one that lets the login in)")
+	fl.StringSliceVar(&f.outside, "outside", nil, "look at `HOST:PORT` from here, as a stranger")
+	fl.StringSliceVar(&f.probeUsers, "probe-user", nil, "with --outside: `role` to try, without a password; one that nobody has is always tried")
+	fl.StringSliceVar(&f.probeDatabases, "probe-database", nil, "with --probe-user: `database` to name (default: the role's name)")
+	fl.StringVar(&f.ca, "ca", "", "with --outside: `file` of authorities that clients trust (default: the system's)")
 	fl.StringVar(&f.require, "require", "", "exit 3 when this `capability` is missing: login, monitor, grants, superuser, host or all")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	for _, name := range notScanYet {
@@ -134,7 +143,7 @@ func (a *app) scanEnv(f *scanFlags) (*scan.Env, error) {
 	if err != nil {
 		return nil, failed("", err)
 	}
-	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{}}
+	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{scan.ProbeUser: len(f.probeUsers) > 0}}
 	if f.waivers != "" {
 		text, err := os.ReadFile(f.waivers)
 		if err != nil {
@@ -171,6 +180,13 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 		}
 		return e, nil
 	}
+	probed, err := f.probe(ctx, now)
+	if err != nil {
+		return nil, failed("such as --outside db1.example.com:5432", err)
+	}
+	if len(args) == 0 && f.store == "" && len(probed) > 0 {
+		return &catalog.Evidence{Format: catalog.EvidenceFormat, Taken: now.UTC(), Outside: probed}, nil
+	}
 	target, err := a.scanTarget(ctx, args, f.store)
 	if err != nil {
 		return nil, err
@@ -186,7 +202,36 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 	if err != nil {
 		return nil, failed("any login will do: postern scan role prints the SQL for one that sees more", err)
 	}
+	e.Outside = probed
 	return e, nil
+}
+
+// probe looks at each endpoint from outside.
+func (f *scanFlags) probe(ctx context.Context, now time.Time) ([]*catalog.Outside, error) {
+	var roots *x509.CertPool
+	if f.ca != "" {
+		pem, err := os.ReadFile(f.ca)
+		if err != nil {
+			return nil, fmt.Errorf("read the authorities: %w", err)
+		}
+		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read the authorities: %s holds no certificate", f.ca)
+		}
+	}
+	var out []*catalog.Outside
+	for _, endpoint := range f.outside {
+		o, err := postgres.Probe(ctx, postgres.ProbeOptions{
+			Endpoint: endpoint, Users: f.probeUsers, Databases: f.probeDatabases, Random: "postern_" + strings.ToLower(rand.Text()), Roots: roots, Now: now,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !o.Reachable {
+			return nil, fmt.Errorf("probe %s: %s", endpoint, o.TLSError)
+		}
+		out = append(out, o)
+	}
+	return out, nil
 }
 
 // scanTarget is the server that a connection string or a store names.

@@ -9,7 +9,7 @@ import (
 
 // capability says what each letter is and how it is had.
 var capability = map[byte]struct{ name, how string }{
-	'P': {"outside probe", "the outside probe, which this version does not have"},
+	'P': {"outside probe", "add --outside HOST:PORT"},
 	'L': {"login", "give a connection string"},
 	'M': {"pg_monitor", "GRANT pg_monitor TO %s"},
 	'G': {"granted views", "GRANT SELECT ON pg_hba_file_rules, pg_ident_file_mappings, pg_file_settings TO %s, and EXECUTE on their functions"},

@@ -39,7 +39,7 @@ func Absent(id string, m *Meta) string {
 	case m.Need.involves("F"):
 		return "Needs files of the server's host, which this version does not look at."
 	case m.Need.involves("P"):
-		return "Needs the outside probe (--outside), which this version does not have."
+		return "Needs more of the outside probe than this version asks: suites and groups one by one, or several endpoints compared."
 	case slices.Contains(m.Inputs, "policy"):
 		return "Compares the server with what the site declares, and this version reads no declaration."
 	case slices.Contains(m.Inputs, "optin"):
