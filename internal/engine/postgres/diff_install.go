@@ -134,14 +134,6 @@ func (d *differ) catalog() {
 	}
 	e := d.change("catalog", phaseCatalog, "make schema postern_catalog, the catalog that subjects see", policy.Pos{})
 	e.reasons, e.Drift = append(e.reasons, reasons...), drifted
-	if schema != nil {
-		// Its views are dropped first, so that what somebody did to them goes with them.
-		for i := range d.snap.Relations {
-			if rel := &d.snap.Relations[i]; rel.Name.Schema == "postern_catalog" && rel.Kind == 'v' {
-				e.add("DROP VIEW IF EXISTS "+quoteName(rel.Name)+" CASCADE", "")
-			}
-		}
-	}
 	for _, sql := range statements {
 		e.add(sql, "")
 	}

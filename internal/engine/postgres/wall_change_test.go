@@ -83,49 +83,46 @@ func TestWidening(t *testing.T) {
 	}
 }
 
-// TestRemoval takes rules, users and masks away and wants nothing of them left on the server.
-func TestRemoval(t *testing.T) {
-	eachOwnCluster(t, func(t *testing.T, c *pgtest.Cluster) {
-		w := newShop(t, c)
-		before := w.db.Query(t, "SELECT count(*) FROM pg_roles")
-		w.apply(t)
-		w.policy(t, "public, sales", `
+// wallRemoval takes rules, users and masks away and wants nothing of them left on the server.
+func wallRemoval(t *testing.T, c *pgtest.Cluster) {
+	w := newShop(t, c)
+	before := w.db.Query(t, "SELECT count(*) FROM pg_roles")
+	w.apply(t)
+	w.policy(t, "public, sales", `
 users: {ana: {scram: `+testVerifier+`}}
 datasets: {d: {include: [shop.public.products]}}
 rules: {all: {to: [ana], on: d, level: read}}
 `)
-		w.apply(t)
-		w.want(t, "ana", "SELECT count(*) FROM products", "2")
-		w.want(t, "ana", "SELECT count(*) FROM public.customers", "error: permission denied")
-		w.policy(t, "public, sales", "users: {ana: {scram: "+testVerifier+"}}\n")
-		w.apply(t)
-		if left := w.db.Query(t, "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolname ~ '^postern_shop' OR rolname IN ('ana', 'sam')"); left != "" {
-			t.Errorf("roles are left: %s", left)
-		}
-		if left := w.db.Query(t, "SELECT string_agg(nspname, ' ') FROM pg_namespace WHERE nspname ~ '^postern_shop'"); left != "" {
-			t.Errorf("schemas are left: %s", left)
-		}
-		if left := w.db.Query(t, "SELECT count(*) FROM pg_policy"); left != "0" {
-			t.Errorf("%s policies are left", left)
-		}
-		if left := w.db.Query(t, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relrowsecurity"); left != "" {
-			t.Errorf("row security is still on: %s", left)
-		}
-		if left := w.db.Query(t, "SELECT count(*) FROM postern.attribute"); left != "0" {
-			t.Errorf("%s attributes are left", left)
-		}
-		after := w.db.Query(t, "SELECT count(*) - 1 FROM pg_roles") // postern_public stays: it holds what PUBLIC lost
-		if before != after {
-			t.Errorf("there were %s roles and are %s", before, after)
-		}
-	})
+	w.apply(t)
+	w.want(t, "ana", "SELECT count(*) FROM products", "2")
+	w.want(t, "ana", "SELECT count(*) FROM public.customers", "error: permission denied")
+	w.policy(t, "public, sales", "users: {ana: {scram: "+testVerifier+"}}\n")
+	w.apply(t)
+	if left := w.db.Query(t, "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolname ~ '^postern_shop' OR rolname IN ('ana', 'sam')"); left != "" {
+		t.Errorf("roles are left: %s", left)
+	}
+	if left := w.db.Query(t, "SELECT string_agg(nspname, ' ') FROM pg_namespace WHERE nspname ~ '^postern_shop'"); left != "" {
+		t.Errorf("schemas are left: %s", left)
+	}
+	if left := w.db.Query(t, "SELECT count(*) FROM pg_policy"); left != "0" {
+		t.Errorf("%s policies are left", left)
+	}
+	if left := w.db.Query(t, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relrowsecurity"); left != "" {
+		t.Errorf("row security is still on: %s", left)
+	}
+	if left := w.db.Query(t, "SELECT count(*) FROM postern.attribute"); left != "0" {
+		t.Errorf("%s attributes are left", left)
+	}
+	after := w.db.Query(t, "SELECT count(*) - 1 FROM pg_roles") // postern_public stays: it holds what PUBLIC lost
+	if before != after {
+		t.Errorf("there were %s roles and are %s", before, after)
+	}
 }
 
-// TestEnds wants an end in the past to show nothing at the server itself (ENF-91).
-func TestEnds(t *testing.T) {
-	eachOwnCluster(t, func(t *testing.T, c *pgtest.Cluster) {
-		w := newShop(t, c)
-		w.policy(t, "public, sales", `
+// wallEnds wants an end in the past to show nothing at the server itself (ENF-91).
+func wallEnds(t *testing.T, c *pgtest.Cluster) {
+	w := newShop(t, c)
+	w.policy(t, "public, sales", `
 users:
   ana: {scram: `+testVerifier+`}
   sam: {scram: `+testVerifier+`}
@@ -135,19 +132,18 @@ rules:
   past: {to: [ana, sam], on: d, level: read, until: 2020-01-01}
   now: {to: [sam], on: d, level: read, masks: m}
 `)
-		w.apply(t)
-		// VALID UNTIL ends ana's login; sam's goes on, with the rule that has not ended.
-		if _, err := w.as(t, "ana", "SELECT 1"); err == nil {
-			t.Error("ana can still log in")
-		}
-		w.want(t, "sam", "SELECT id, email FROM customers ORDER BY id", "1|\n2|\n3|")
-		w.want(t, "sam", "SELECT count(*) FROM products", "2")
-		w.db.ExecAs(t, "postern_admin", "UPDATE postern.holds SET until = 'infinity' WHERE role = 'sam'")
-		w.want(t, "sam", "SELECT id, email FROM customers WHERE id = 1", "1|ann@x.test")
-		w.db.ExecAs(t, "postern_admin", "ALTER ROLE ana VALID UNTIL 'infinity'")
-		w.want(t, "ana", "SELECT count(*) FROM customers", "0")
-		w.want(t, "ana", "SELECT count(*) FROM products", "0")
-	})
+	w.apply(t)
+	// VALID UNTIL ends ana's login; sam's goes on, with the rule that has not ended.
+	if _, err := w.as(t, "ana", "SELECT 1"); err == nil {
+		t.Error("ana can still log in")
+	}
+	w.want(t, "sam", "SELECT id, email FROM customers ORDER BY id", "1|\n2|\n3|")
+	w.want(t, "sam", "SELECT count(*) FROM products", "2")
+	w.db.ExecAs(t, "postern_admin", "UPDATE postern.holds SET until = 'infinity' WHERE role = 'sam'")
+	w.want(t, "sam", "SELECT id, email FROM customers WHERE id = 1", "1|ann@x.test")
+	w.db.ExecAs(t, "postern_admin", "ALTER ROLE ana VALID UNTIL 'infinity'")
+	w.want(t, "ana", "SELECT count(*) FROM customers", "0")
+	w.want(t, "ana", "SELECT count(*) FROM products", "0")
 }
 
 // TestLocked wants apply to name who holds a table, and to leave nothing behind.
@@ -190,70 +186,66 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestGrantTouchesNoBase wants a new set of rules, built while another transaction holds the tables, to wait for nothing (ENF-10).
-func TestGrantTouchesNoBase(t *testing.T) {
-	eachOwnCluster(t, func(t *testing.T, c *pgtest.Cluster) {
-		w := newShop(t, c)
-		w.apply(t)
-		ctx := context.Background()
-		blocker := w.db.Connect(t, "shop_app")
-		if _, err := blocker.Exec(ctx, "BEGIN; SELECT count(*) FROM public.customers, public.orders, sales.orders"); err != nil {
-			t.Fatal(err)
+// wallGrantTouchesNoBase wants a new set of rules, built while another transaction holds the tables, to wait for nothing (ENF-10).
+func wallGrantTouchesNoBase(t *testing.T, c *pgtest.Cluster) {
+	w := newShop(t, c)
+	w.apply(t)
+	ctx := context.Background()
+	blocker := w.db.Connect(t, "shop_app")
+	if _, err := blocker.Exec(ctx, "BEGIN; SELECT count(*) FROM public.customers, public.orders, sales.orders"); err != nil {
+		t.Fatal(err)
+	}
+	w.change(t, "to: [ana]", "to: [ana, sam]", "sam: {scram", "eve: {scram: "+testVerifier+"}\n  sam: {scram", "to: [sam]", "to: [sam, eve]")
+	p := w.plan(t).Plan
+	for _, ch := range p.Changes {
+		if len(ch.Locks) > 0 {
+			t.Errorf("%s locks %v", ch.ID, ch.Locks)
 		}
-		w.change(t, "to: [ana]", "to: [ana, sam]", "sam: {scram", "eve: {scram: "+testVerifier+"}\n  sam: {scram", "to: [sam]", "to: [sam, eve]")
-		p := w.plan(t).Plan
-		for _, ch := range p.Changes {
-			if len(ch.Locks) > 0 {
-				t.Errorf("%s locks %v", ch.ID, ch.Locks)
-			}
-		}
-		w.apply(t)
-		w.want(t, "sam", "SELECT id, email FROM customers ORDER BY id", "2|b***@y.test\n3|c***@z.test")
-		w.want(t, "eve", "SELECT id FROM customers ORDER BY id", "2\n3")
-	})
+	}
+	w.apply(t)
+	w.want(t, "sam", "SELECT id, email FROM customers ORDER BY id", "2|b***@y.test\n3|c***@z.test")
+	w.want(t, "eve", "SELECT id FROM customers ORDER BY id", "2\n3")
 }
 
-// TestSuspend migrates a table while the store is suspended (ENF-96).
-func TestSuspend(t *testing.T) {
-	eachOwnCluster(t, func(t *testing.T, c *pgtest.Cluster) {
-		w := newShop(t, c)
-		w.apply(t)
-		ctx := context.Background()
-		const migrate = "ALTER TABLE public.customers ALTER COLUMN notes TYPE varchar(100), ADD COLUMN phone text, DROP COLUMN email CASCADE"
-		if err := w.db.Try("postgres", "ALTER TABLE public.customers ALTER COLUMN notes TYPE varchar(100)"); err == nil {
-			t.Error("a column's type can be changed under a view")
+// wallSuspend migrates a table while the store is suspended (ENF-96).
+func wallSuspend(t *testing.T, c *pgtest.Cluster) {
+	w := newShop(t, c)
+	w.apply(t)
+	ctx := context.Background()
+	const migrate = "ALTER TABLE public.customers ALTER COLUMN notes TYPE varchar(100), ADD COLUMN phone text, DROP COLUMN email CASCADE"
+	if err := w.db.Try("postgres", "ALTER TABLE public.customers ALTER COLUMN notes TYPE varchar(100)"); err == nil {
+		t.Error("a column's type can be changed under a view")
+	}
+	if err := w.server.Suspend(ctx, w.req); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "ana", "SELECT count(*) FROM customers", "error: permission denied for table customers")
+	if digests := ProfileDigests(w.plan(t).Snapshot, plan.InstallationID(testKey), "shop"); len(digests) > 0 {
+		t.Errorf("a suspended store has profiles: %v", digests)
+	}
+	var suspended *SuspendedError
+	if _, err := w.server.Apply(ctx, w.req, Consent{Digest: w.plan(t).Plan.Digest}); !errors.As(err, &suspended) {
+		t.Errorf("apply on a suspended store: %v", err)
+	}
+	w.db.Exec(t, migrate)
+	r, err := w.server.PlanResume(ctx, w.req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, ch := range r.Plan.Unaccepted(nil) {
+		ids = append(ids, ch.ID)
+		if !strings.Contains(ch.Reason, "column public.customers.phone is shown as keep, was not there") {
+			t.Errorf("%s needs consent: %s", ch.ID, ch.Reason)
 		}
-		if err := w.server.Suspend(ctx, w.req); err != nil {
-			t.Fatal(err)
-		}
-		w.want(t, "ana", "SELECT count(*) FROM customers", "error: permission denied for table customers")
-		if digests := ProfileDigests(w.plan(t).Snapshot, plan.InstallationID(testKey), "shop"); len(digests) > 0 {
-			t.Errorf("a suspended store has profiles: %v", digests)
-		}
-		var suspended *SuspendedError
-		if _, err := w.server.Apply(ctx, w.req, Consent{Digest: w.plan(t).Plan.Digest}); !errors.As(err, &suspended) {
-			t.Errorf("apply on a suspended store: %v", err)
-		}
-		w.db.Exec(t, migrate)
-		r, err := w.server.PlanResume(ctx, w.req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ids []string
-		for _, ch := range r.Plan.Unaccepted(nil) {
-			ids = append(ids, ch.ID)
-			if !strings.Contains(ch.Reason, "column public.customers.phone is shown as keep, was not there") {
-				t.Errorf("%s needs consent: %s", ch.ID, ch.Reason)
-			}
-		}
-		if _, err := w.server.Resume(ctx, w.req, Consent{Digest: r.Plan.Digest, Accepted: ids}); err != nil {
-			t.Fatal(err)
-		}
-		if p := w.plan(t).Plan; !p.Empty() {
-			t.Fatalf("after resume there is something to do:\n%s", text(p))
-		}
-		w.want(t, "ana", "SELECT id, phone FROM customers ORDER BY id", "1|\n3|")
-	})
+	}
+	if _, err := w.server.Resume(ctx, w.req, Consent{Digest: r.Plan.Digest, Accepted: ids}); err != nil {
+		t.Fatal(err)
+	}
+	if p := w.plan(t).Plan; !p.Empty() {
+		t.Fatalf("after resume there is something to do:\n%s", text(p))
+	}
+	w.want(t, "ana", "SELECT id, phone FROM customers ORDER BY id", "1|\n3|")
 }
 
 // refused wants the policy and the server not to come together, for a reason.

@@ -209,25 +209,79 @@ rules:
     masks: m
 `
 
-func TestOneRule(t *testing.T) {
-	for _, major := range pgtest.Majors(t) {
-		t.Run(fmt.Sprintf("pg%d", major), func(t *testing.T) {
-			t.Parallel()
-			w := newWallSite(t, pgtest.Start(t, major), smallShop, "app_owner")
-			w.policy(t, "public", smallPolicy)
-			w.apply(t)
-			if again := w.plan(t); !again.Plan.Empty() {
-				t.Fatalf("the second plan is not empty:\n%s", text(again.Plan))
-			}
-			w.want(t, "ana", "SELECT * FROM customers", "1|Ann|a***@x.test|EU|")
-			w.want(t, "ana", "SELECT sku FROM products", "sku-1")
-			w.want(t, "ana", "SELECT * FROM public.customers", "error: permission denied for table customers")
-			w.operate(t)
-			w.want(t, "ana", "CREATE TEMP TABLE x(i int)", "error: permission denied to create temporary tables")
-		})
+func wallOneRule(t *testing.T, c *pgtest.Cluster) {
+	w := newWallSite(t, c, smallShop, "app_owner")
+	w.policy(t, "public", smallPolicy)
+	w.apply(t)
+	if again := w.plan(t); !again.Plan.Empty() {
+		t.Fatalf("the second plan is not empty:\n%s", text(again.Plan))
 	}
+	w.want(t, "ana", "SELECT * FROM customers", "1|Ann|a***@x.test|EU|")
+	w.want(t, "ana", "SELECT sku FROM products", "sku-1")
+	w.want(t, "ana", "SELECT * FROM public.customers", "error: permission denied for table customers")
+	w.operate(t)
+	w.want(t, "ana", "CREATE TEMP TABLE x(i int)", "error: permission denied to create temporary tables")
 }
 
 func passwordOf(user string) secret.Text { return secret.New(pgtest.PasswordOf(user)) }
 
 func nameOf(schema, name string) pgsql.Name { return pgsql.Name{Schema: schema, Name: name} }
+
+// wallTests are run for each major on one cluster of its own: role names are fixed, so no two of them run at the same time there.
+func wallTests() []wallTest {
+	return []wallTest{
+		{"OneRule", wallOneRule},
+		{"WorkedExample", wallWorkedExample},
+		{"Drift", wallDrift},
+		{"MembershipByHand", wallMembershipByHand},
+		{"ForeignRoles", wallForeignRoles},
+		{"Shop", wallShop},
+		{"Removal", wallRemoval},
+		{"Ends", wallEnds},
+		{"GrantTouchesNoBase", wallGrantTouchesNoBase},
+		{"Suspend", wallSuspend},
+		{"Adoption", wallAdoption},
+		{"Own", wallOwn},
+		{"BaselineRead", wallBaselineRead},
+		{"Pseudonym", wallPseudonym},
+		{"Required", wallRequired},
+		{"InitSQL", wallInitSQL},
+		{"TwoStores", wallTwoStores},
+	}
+}
+
+type wallTest struct {
+	name string
+	run  func(t *testing.T, c *pgtest.Cluster)
+}
+
+// TestWall holds the wall on every major, as the provisioner that is no superuser (ENF-97).
+func TestWall(t *testing.T) {
+	t.Parallel()
+	for _, major := range pgtest.Majors(t) {
+		t.Run(fmt.Sprintf("pg%d", major), func(t *testing.T) {
+			t.Parallel()
+			c := pgtest.Start(t, major)
+			for _, x := range wallTests() {
+				t.Run(x.name, func(t *testing.T) {
+					t.Cleanup(func() { dropRoles(t, c) })
+					x.run(t, c)
+				})
+			}
+		})
+	}
+}
+
+// dropRoles removes every role that a test has left: the database is gone by then, so they own nothing.
+func dropRoles(t *testing.T, c *pgtest.Cluster) {
+	t.Helper()
+	for range 5 { // who granted something can only go after who got it
+		left := c.Query(t, "SELECT string_agg(quote_ident(rolname), ',') FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'")
+		if left == "" {
+			return
+		}
+		c.Exec(t, "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY string_to_array('"+strings.ReplaceAll(left, "'", "''")+"', ',') LOOP "+
+			"BEGIN EXECUTE 'DROP OWNED BY ' || r || ' CASCADE'; EXECUTE 'DROP ROLE ' || r; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END; END LOOP; END $$")
+	}
+	t.Errorf("roles cannot be dropped: %s", c.Query(t, "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolname !~ '^pg_'"))
+}

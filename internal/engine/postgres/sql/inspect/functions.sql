@@ -1,4 +1,4 @@
--- Routines outside the system's schemas.
+-- Routines outside the system's schemas; postern_catalog is compared as a whole (rendered.sql).
 SELECT coalesce(json_agg(json_build_object(
   'oid', p.oid::bigint, 'name', json_build_object('schema', n.nspname, 'name', p.proname),
   'arguments', CASE p.prokind WHEN 'a' THEN oidvectortypes(p.proargtypes) ELSE pg_get_function_identity_arguments(p.oid) END, 'kind', ascii(p.prokind::text), 'owner', pg_get_userbyid(p.proowner),
@@ -13,4 +13,4 @@ SELECT coalesce(json_agg(json_build_object(
     FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a)
 )), '[]')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'postern_catalog')

@@ -1,4 +1,4 @@
--- Tables, views and sequences outside the system's schemas.
+-- Tables, views and sequences outside the system's schemas; postern_catalog is compared as a whole (rendered.sql).
 SELECT coalesce(json_agg(json_build_object(
   'oid', c.oid::bigint, 'name', json_build_object('schema', n.nspname, 'name', c.relname), 'kind', ascii(c.relkind::text),
   'owner', pg_get_userbyid(c.relowner), 'comment', coalesce(obj_description(c.oid, 'pg_class'), ''),
@@ -20,4 +20,4 @@ SELECT coalesce(json_agg(json_build_object(
     FROM aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) a)
 )), '[]')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'postern_catalog')
