@@ -25,7 +25,7 @@ func majorObject(e *catalog.Evidence) string { return fmt.Sprintf("PostgreSQL %d
 
 // unknownMajor is the verdict when the tables do not know a major.
 func unknownMajor(e *catalog.Evidence) Verdict {
-	return notEvaluated(fmt.Sprintf("the tables of this version do not know PostgreSQL %d; give newer ones with --advisories", e.Server.Major()))
+	return notEvaluated(fmt.Sprintf("the tables of this version do not know PostgreSQL %d", e.Server.Major()))
 }
 
 func endOfLife(e *catalog.Evidence, env *Env) Verdict {
@@ -168,7 +168,7 @@ const tooOld = 90 * 24 * time.Hour
 func oldTables(_ *catalog.Evidence, env *Env) Verdict {
 	asOf := env.Advisories.AsOf()
 	return failWhen(env.Now.Sub(asOf) > tooOld, Finding{
-		Object: "advisory tables", Evidence: "are of " + asOf.Format(time.DateOnly), Fix: "update postern, or give newer tables with --advisories",
+		Object: "advisory tables", Evidence: "are of " + asOf.Format(time.DateOnly), Fix: "update postern",
 	})
 }
 
