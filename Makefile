@@ -23,7 +23,7 @@ demo: ## a private PostgreSQL with sample data, a policy, and the gateway in fro
 
 test: ## all tests, on PostgreSQL 13 to 18
 	@build/prepare test
-	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+	$(GO) test -timeout 40m $(TESTFLAGS) ./...
 
 build: ## bin/postern
 	$(GO) build -trimpath $(if $(VERSION),-ldflags '-X main.version=$(VERSION)') -o bin/postern ./cmd/postern
@@ -36,7 +36,7 @@ lint: ## gofumpt, vet, staticcheck, errcheck
 
 race: ## the packages where goroutines meet, under the race detector, on one major
 	@build/prepare test
-	POSTERN_TEST_MAJORS=15 $(GO) test -race -timeout 20m $(TESTFLAGS) ./internal/gateway/... ./internal/engine/postgres/pgwire/... ./internal/audit/... ./internal/state/... ./internal/identity/... ./internal/daemon/...
+	POSTERN_TEST_MAJORS=15 $(GO) test -race -timeout 40m $(TESTFLAGS) ./internal/gateway/... ./internal/engine/postgres/pgwire/... ./internal/audit/... ./internal/state/... ./internal/identity/... ./internal/daemon/...
 
 fuzz: ## every fuzz target for FUZZTIME (30s) each
 	@test/fuzz/run $(FUZZTIME)
