@@ -40,6 +40,7 @@ func TestGateway(t *testing.T) {
 	t.Run("garbage", func(t *testing.T) { tryGarbage(t, s) })
 	t.Run("certificates", func(t *testing.T) { tryCertificates(t, s) })
 	t.Run("store", func(t *testing.T) { tryStore(t, s) })
+	t.Run("wall", func(t *testing.T) { tryWall(t, s) })
 	t.Run("kill", func(t *testing.T) { tryKill(t, s) })
 }
 

@@ -32,37 +32,51 @@ const (
 // together at all: a name that is taken, a policy of the application's that opens the wall.
 func (Engine) Diff(w *plan.Wanted, snap *catalog.Snapshot) (*plan.Plan, error) {
 	d := compare(w, snap)
-	d.check()
-	if wall := snap.Wall; wall != nil && wall.Suspended && len(d.problems) == 0 {
+	if wall := snap.Wall; wall != nil && wall.Suspended {
+		if d.check(); len(d.problems) > 0 {
+			return nil, d.problems.Sort()
+		}
 		d.warn(policy.Pos{}, "suspended", "run: postern resume --store "+w.Store, "store %s is suspended: subjects see nothing", w.Store)
 		return d.plan(), nil
 	}
-	d.install()
-	d.publicRights()
-	d.rules()
-	d.catalog()
-	if err := d.profiles(); err != nil {
+	if err := d.run(); err != nil {
 		return nil, err
 	}
-	if err := d.identities(); err != nil {
-		return nil, err
-	}
-	d.rows()
-	d.edges()
-	d.rights()
-	d.tables()
-	d.policies()
-	d.drops()
-	d.advise()
 	if len(d.problems) > 0 {
 		return nil, d.problems.Sort()
 	}
 	return d.plan(), nil
 }
 
+// run compares everything. What stands in the way is gathered in problems; the error is for what could not be compared.
+func (d *differ) run() error {
+	d.check()
+	d.install()
+	d.publicRights()
+	d.rules()
+	d.catalog()
+	if err := d.profiles(); err != nil {
+		return err
+	}
+	if err := d.identities(); err != nil {
+		return err
+	}
+	d.rows()
+	d.edges()
+	d.rights()
+	d.owned()
+	d.tables()
+	d.policies()
+	d.drops()
+	d.advise()
+	return nil
+}
+
 // compare starts a comparison.
 func compare(w *plan.Wanted, snap *catalog.Snapshot) *differ {
-	d := &differ{w: w, snap: snap, wall: newWall(w, snap), ours: map[string]marker{}, changes: map[string]*entry{}}
+	d := &differ{
+		w: w, snap: snap, wall: newWall(w, snap), ours: map[string]marker{}, changes: map[string]*entry{}, opened: map[catalog.Name][]string{},
+	}
 	for _, r := range snap.Roles {
 		if m, ok := parseMarker(r.Comment); ok && m.isOurs(w) {
 			d.ours[r.Name] = m
@@ -97,6 +111,7 @@ type differ struct {
 	operator []plan.OperatorStep
 	warnings []plan.Warning
 	problems policy.Problems
+	opened   map[catalog.Name][]string // tables whose rows a policy of the application's shows to subjects
 }
 
 // entry is a change in the making.
@@ -105,6 +120,7 @@ type entry struct {
 	phase   phase
 	reasons []string
 	made    bool // the change makes its object, so that what is missing is no drift
+	stale   bool // rows of Postern's own tables say something else of a login than the policy: it must not be used before
 }
 
 // change finds or starts a change.

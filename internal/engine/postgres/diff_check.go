@@ -195,6 +195,7 @@ func (d *differ) checkForeignPolicies(n catalog.Name) {
 		reaches := slices.Contains(p.Roles, "") || slices.ContainsFunc(p.Roles, func(r string) bool { _, ours := d.wall.roles[r]; return ours })
 		switch {
 		case p.Permissive && reaches:
+			d.opened[n] = append(d.opened[n], fmt.Sprintf("policy %q on %s is for everybody", p.Name, n))
 			d.problem(d.causeOf(n), "run: "+d.retarget(rel, p),
 				"policy %q on %s is for everybody: its rows would be visible through every profile (ENF-89)", p.Name, n)
 		case !p.Permissive && dormant:

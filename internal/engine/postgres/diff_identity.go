@@ -262,6 +262,7 @@ func (d *differ) attributes(e *entry, i *plan.Identity, have map[catalog.Attribu
 	for _, a := range sortedAttributes(have) {
 		if a.Role == i.Role && !want[a] {
 			e.because("attribute %s of %s has changed", a.Key, i.User)
+			e.stale = !e.made
 			e.add(fmt.Sprintf("DELETE FROM postern.attribute WHERE role = %s AND key = %s AND value = %s", quoteLiteral(a.Role), quoteLiteral(a.Key), quoteLiteral(a.Value)),
 				insertAttribute(a))
 		}
@@ -272,6 +273,7 @@ func (d *differ) attributes(e *entry, i *plan.Identity, have map[catalog.Attribu
 		}
 		if !e.made && d.snap.Role(i.Role) != nil {
 			e.widens("attribute %s of %s is another, which chooses other rows", a.Key, i.User)
+			e.stale = true
 		}
 		e.add(insertAttribute(a), fmt.Sprintf("DELETE FROM postern.attribute WHERE role = %s AND key = %s", quoteLiteral(a.Role), quoteLiteral(a.Key)))
 	}
@@ -298,6 +300,7 @@ func (d *differ) holds(e *entry, i *plan.Identity, have map[string]string) {
 		if old == want[rule] {
 			continue
 		}
+		e.stale = !e.made
 		if had {
 			if want[rule] > old {
 				e.widens("%s holds rule %s until %s, was %s", i.User, rule, want[rule], old)

@@ -228,6 +228,9 @@ func (d *differ) takeRights(k bundle, rights []right) {
 		d.step(id, fmt.Sprintf("take %s on %s back from %s", what, k.object, k.grantee), fmt.Sprintf("%s keeps it", k.grantee), false,
 			"SET ROLE "+quoteIdent(k.grantor), sql, "RESET ROLE")
 		d.warn(policy.Pos{}, id, "", "%s was given %s on %s by hand", k.grantee, what, k.object)
+		if e := d.changeOf(k.grantee); !e.made {
+			e.drift("%s was given %s on %s by hand", k.grantee, what, k.object)
+		}
 		return
 	}
 	e := d.changeOf(k.grantee)

@@ -270,6 +270,9 @@ func (d *differ) revokeEdge(m catalog.Membership) {
 			d.step("membership:"+m.Role+":"+m.Member, fmt.Sprintf("take membership of %s in %s back, which %s granted", m.Member, m.Role, m.Grantor),
 				fmt.Sprintf("%s has what %s has", m.Member, m.Role), false, sql)
 			d.warn(policy.Pos{}, "membership:"+m.Role+":"+m.Member, "", "%s was made a member of %s by hand", m.Member, m.Role)
+			if !c.made {
+				c.drift("%s was made a member of %s by hand", m.Member, m.Role)
+			}
 			return
 		}
 	}

@@ -157,8 +157,7 @@ func (d *differ) foreignPolicies(rel *catalog.Relation) bool {
 func (d *differ) policies() {
 	for _, k := range d.wall.order {
 		want := d.wall.policies[k]
-		id := fmt.Sprintf("policy:%s:%s", k.table, want.rule.Name)
-		e := d.change(id, phasePolicies, fmt.Sprintf("let rule %s choose rows of %s", want.rule.Name, k.table), want.cause)
+		e := d.change(policyChange(k.table, want.rule.Name), phasePolicies, fmt.Sprintf("let rule %s choose rows of %s", want.rule.Name, k.table), want.cause)
 		d.policy(e, k, want, "rule "+want.rule.Name)
 	}
 	for i := range d.snap.Relations {

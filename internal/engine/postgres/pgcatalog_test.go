@@ -307,6 +307,40 @@ func TestCatalogShows(t *testing.T) {
 	})
 }
 
+// TestCatalogColumnsSinceApply: what the application adds is not shown, nor named by an index, a key, a default or a comment, before the
+// profile's view has it; the same columns are shown once it has them (ENF-24, ENF-92).
+func TestCatalogColumnsSinceApply(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		db, conn := catalogFixture(t, c)
+		db.Exec(t, `SET ROLE cat_owner;
+			ALTER TABLE public.customers ADD COLUMN secret_note public.hidden_kind DEFAULT 'CANARY-LABEL', ADD COLUMN secret_key int UNIQUE, ADD COLUMN secret_serial serial;
+			CREATE INDEX secret_expression ON public.customers ((secret_key + 1));
+			CREATE INDEX secret_partial ON public.customers (name) WHERE secret_key > 0;
+			COMMENT ON COLUMN public.customers.secret_note IS 'CANARY-COMMENT';
+			ALTER TABLE public.products ADD COLUMN secret_price int, ADD CONSTRAINT secret_fk FOREIGN KEY (secret_price) REFERENCES public.orders (id);
+			RESET ROLE; REVOKE SELECT ON public.products FROM cat_prof; GRANT SELECT (id, sku) ON public.products TO cat_prof`)
+		shown, _ := pgsql.CatalogRelations(c.Major)
+		everything := func() string {
+			var b strings.Builder
+			for _, n := range shown {
+				b.WriteString(strings.Join(queryColumn(t, conn, "SELECT coalesce((x.*)::text, '') FROM "+quoteName(CatalogTarget(catalog.Name(n)))+" x"), "\n"))
+			}
+			return b.String() + strings.Join(queryColumn(t, conn, `SELECT coalesce(postern_catalog.pg_get_serial_sequence('customers', 'secret_serial'), '-') || coalesce(postern_catalog.col_description('public.customers'::regclass, 9), '-')`), "")
+		}
+		for _, found := range regexp.MustCompile(`secret_\w+|CANARY[-\w]+`).FindAllString(everything(), -1) {
+			t.Errorf("%s is shown before the profile has it", found)
+		}
+		db.Exec(t, `SET ROLE cat_admin; CREATE OR REPLACE VIEW postern_shop_cat.customers AS SELECT id, name, NULL::varchar(40) AS email, tier, pin, balance, up, secret_note, secret_key, secret_serial FROM public.customers;
+			RESET ROLE; GRANT SELECT ON public.products TO cat_prof`)
+		after := everything()
+		for _, want := range []string{"secret_note", "secret_key_key", "secret_expression", "secret_partial", "secret_price", "secret_fk", "customers_secret_serial_seq", "CANARY-COMMENT"} {
+			if !strings.Contains(after, want) {
+				t.Errorf("%s is not shown although the profile has it", want)
+			}
+		}
+	})
+}
+
 // retarget rewrites catalog names in a tool's query the way the guard does, for queries that qualify them.
 func retarget(sql string, major int) string {
 	name := regexp.MustCompile(`'?(pg_catalog|information_schema)\.(\w+)(\s*\()?`)

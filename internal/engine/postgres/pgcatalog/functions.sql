@@ -100,6 +100,7 @@ JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.
 JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
 WHERE a.attrelid = postern_catalog.to_regclass($1) AND a.attname = $2 AND a.attnum > 0
+  AND EXISTS (SELECT 1 FROM postern_catalog._column k WHERE k.attrelid = a.attrelid AND k.attnum = a.attnum)
 $body$;
 
 -- The real one returns regclass, which would turn OIDs beside it into names.

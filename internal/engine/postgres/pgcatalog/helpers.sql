@@ -11,16 +11,35 @@ WHERE r.profile_role = ANY (ARRAY(
 CREATE VIEW postern_catalog._system WITH (security_barrier) AS
 SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname IN ('pg_catalog', 'information_schema');
 
+-- Columns: those that the profile's view has, or that are granted where the table is open. One that the application added
+-- since the last apply is in neither.
+CREATE VIEW postern_catalog._column WITH (security_barrier) AS
+SELECT a.attrelid, a.attnum, a.atttypid FROM postern_catalog._relation r
+JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+WHERE CASE WHEN a.attnum < 0 THEN true
+  WHEN r.view = r.oid THEN pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT')
+  ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_attribute v WHERE v.attrelid = r.view AND v.attname = a.attname AND NOT v.attisdropped) END;
+
+-- Indexes whose columns are all seen, those in expressions and conditions included.
+CREATE VIEW postern_catalog._index WITH (security_barrier) AS
+SELECT i.indexrelid AS oid FROM pg_catalog.pg_index i JOIN postern_catalog._relation r ON r.oid = i.indrelid
+WHERE NOT EXISTS (
+  SELECT k.attnum FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) k(attnum) WHERE k.attnum > 0
+  UNION ALL SELECT d.refobjsubid FROM pg_catalog.pg_depend d
+  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  EXCEPT SELECT c.attnum FROM postern_catalog._column c WHERE c.attrelid = i.indrelid);
+
 -- The views let every object of the system through by its OID: those below 16384 are made by initdb. The rest is looked up in
 -- what follows, which is evaluated only when such an object is met.
 CREATE VIEW postern_catalog._class WITH (security_barrier) AS
 SELECT r.oid FROM postern_catalog._relation r
-UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i JOIN postern_catalog._relation r ON r.oid = i.indrelid;
+UNION ALL SELECT i.oid FROM postern_catalog._index i;
 
 -- Types: those of extensions, the row types of admitted relations, and what their columns are made of.
 CREATE VIEW postern_catalog._type WITH (security_barrier) AS
 WITH used AS (
-  SELECT a.atttypid AS oid FROM postern_catalog._relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid WHERE a.attnum > 0
+  SELECT c.atttypid AS oid FROM postern_catalog._column c WHERE c.attnum > 0
   UNION SELECT c.reltype FROM postern_catalog._relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid
   UNION SELECT d.objid FROM pg_catalog.pg_depend d
   WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'e'),
@@ -35,5 +54,4 @@ CREATE VIEW postern_catalog._namespace WITH (security_barrier) AS
 SELECT s.oid FROM postern_catalog._system s
 UNION SELECT c.relnamespace FROM postern_catalog._relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid
 UNION SELECT e.extnamespace FROM pg_catalog.pg_extension e
-UNION SELECT t.typnamespace FROM postern_catalog._relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
-  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid WHERE a.attnum > 0
+UNION SELECT t.typnamespace FROM postern_catalog._column c JOIN pg_catalog.pg_type t ON t.oid = c.atttypid WHERE c.attnum > 0

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
 	"reflect"
@@ -151,7 +152,10 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 		}
 	}
 	w.marks = marks
-	v := w.view(found)
+	v, err := w.view(found)
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
 	report.Profiles = len(found.Wanted.Profiles)
 	report.Outdated = v.outdated
 	for _, x := range found.Wanted.Warnings {
@@ -240,13 +244,19 @@ type view struct {
 	store     string
 	profiles  map[string]*pgwire.Profile // by schema; nil: the wall is another policy's
 	passwords map[string]gateway.Profile // by user
+	broken    map[string]bool            // by user: the login is not what was applied
 	outdated  []string
 	suspended bool
 }
 
-// view builds the answers. A profile that decides as it did before keeps its generation, so that prepared statements live on.
-func (w *wall) view(found *postgres.Result) *view {
-	v := &view{store: w.store.Name, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}}
+// view builds the answers. A profile that decides as it did before keeps its generation, so that prepared statements live on. One
+// whose wall is another policy's, or was changed by hand, is refused (ENF-95).
+func (w *wall) view(found *postgres.Result) (*view, error) {
+	v := &view{store: w.store.Name, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}, broken: map[string]bool{}}
+	broken, err := postgres.FindBroken(found.Wanted, found.Snapshot)
+	if err != nil {
+		return nil, err
+	}
 	v.suspended = found.Snapshot.Wall != nil && found.Snapshot.Wall.Suspended
 	digests := postgres.ProfileDigests(found.Snapshot, found.Wanted.Installation, w.store.Name)
 	protected := protectedTables(found.Wanted)
@@ -254,6 +264,11 @@ func (w *wall) view(found *postgres.Result) *view {
 		if digests[p.Schema] != p.Digest {
 			v.profiles[p.Schema] = nil
 			v.outdated = append(v.outdated, p.Schema)
+			continue
+		}
+		if reasons := broken.Profiles[p.Schema]; len(reasons) > 0 {
+			v.profiles[p.Schema] = nil
+			v.outdated = append(v.outdated, p.Schema+": "+strings.Join(reasons, "; "))
 			continue
 		}
 		next := &pgwire.Profile{
@@ -267,8 +282,12 @@ func (w *wall) view(found *postgres.Result) *view {
 			Role: i.Role, Password: postgres.IdentityPassword(w.root, found.Wanted.ServerID, i.Role, found.Wanted.Generation),
 		}
 	}
+	for _, user := range slices.Sorted(maps.Keys(broken.Subjects)) {
+		v.broken[user] = true
+		v.outdated = append(v.outdated, "login of "+user+": "+strings.Join(broken.Subjects[user], "; "))
+	}
 	w.seen = v
-	return v
+	return v, nil
 }
 
 // keep returns the profile in force when the next one is equal to it, else the next one with a new generation.
@@ -335,7 +354,7 @@ func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
 		return nil, &gateway.Unavailable{
 			Code: gateway.CodeProfilePending, Message: "store " + v.store + " has nothing built for your rules yet", Hint: "an operator has to run postern apply",
 		}
-	case p == nil:
+	case p == nil, v.broken[h.Subject.Name]:
 		return nil, &gateway.Unavailable{
 			Code: gateway.CodeProfileOutdated, Message: "the wall of store " + v.store + " is not what the policy says", Hint: "an operator has to run postern apply",
 		}
