@@ -81,6 +81,17 @@ func (r *trail) find(t testing.TB, what string, match func(audit.Event) bool) au
 	return found
 }
 
+// from counts the events of the client at an address.
+func (r *trail) from(a net.Addr) int {
+	n := 0
+	for _, e := range r.all() {
+		if e.Address == a.String() {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *trail) all() []audit.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
