@@ -75,16 +75,11 @@ func start(major int, s settings) (*Cluster, error) {
 	if err := c.prepare(s); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	// The free port that the kernel names may be taken before the server binds it.
-	for try := 0; ; try++ {
-		if err = c.boot(); err == nil {
-			return c, nil
-		}
-		if try == 3 || !strings.Contains(c.Log(), "could not bind") {
-			c.Stop()
-			return nil, fmt.Errorf("start PostgreSQL %d: %w\n%s", major, err, c.Log())
-		}
+	if err = c.boot(FreePort); err != nil {
+		c.Stop()
+		return nil, fmt.Errorf("start PostgreSQL %d: %w\n%s", major, err, c.Log())
 	}
+	return c, nil
 }
 
 // prepare runs initdb and writes the configuration.
@@ -126,15 +121,27 @@ var baseHBA = []string{
 	"host all all 127.0.0.1/32 scram-sha-256",
 }
 
-// boot starts the postmaster on a free port and waits until it answers.
-func (c *Cluster) boot() error {
-	port, err := FreePort()
-	if err != nil {
-		return err
+// boot starts the postmaster on a free port and waits until it answers. A port that the kernel names may be taken
+// before the server binds it, on one of its addresses or on all.
+func (c *Cluster) boot(freePort func() (int, error)) error {
+	for try := 0; ; try++ {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		c.Port = port
+		if err = c.launch(); err == nil || try == bootTries || !errors.Is(err, errNotBound) {
+			return err
+		}
+		c.halt()
 	}
-	c.Port = port
-	return c.launch()
 }
+
+// bootTries is how many more ports are tried when the first one is taken.
+const bootTries = 5
+
+// errNotBound says that the server does not listen on every address it was told to.
+var errNotBound = errors.New("could not bind every address")
 
 // launch starts the postmaster on the cluster's port.
 func (c *Cluster) launch() error {
@@ -143,6 +150,7 @@ func (c *Cluster) launch() error {
 		return err
 	}
 	defer log.Close()
+	before := len(c.Log())
 	// #nosec G204 -- the program is the pinned server
 	cmd := exec.CommandContext(context.Background(), filepath.Join(c.bin, "postgres"), "-D", c.DataDir, "-p", strconv.Itoa(c.Port))
 	c.dress(cmd)
@@ -164,7 +172,12 @@ func (c *Cluster) launch() error {
 		return err
 	}
 	c.process = p
-	return c.waitReady()
+	err = c.waitReady()
+	// A postmaster is content with one address of several and says so in its log alone, before it is ready.
+	if strings.Contains(c.Log()[before:], "could not bind") {
+		return errors.Join(errNotBound, err)
+	}
+	return err
 }
 
 // dress sets what every child of ours has: its user, its environment, and its death with ours.
@@ -219,8 +232,15 @@ func (c *Cluster) halt() {
 // Restart stops the server and starts it again on the same port.
 func (c *Cluster) Restart(t testing.TB) {
 	t.Helper()
+	// While it is down the port may serve as somebody's end of a connection for a while.
+	deadline := time.Now().Add(startLimit)
 	c.halt()
-	if err := c.launch(); err != nil {
+	err := c.launch()
+	for ; errors.Is(err, errNotBound) && time.Now().Before(deadline); err = c.launch() {
+		c.halt()
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
 		t.Fatalf("restart PostgreSQL %d: %v\n%s", c.Major, err, c.Log())
 	}
 }
