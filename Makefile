@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. `make` or `make help` lists it.
 
 GO          ?= go
-FUZZTIME    ?= 30s
+FUZZRUNS    ?= 200000
 TESTFLAGS   ?=
 # A release has a tag; any other build says what main.go says.
 VERSION     ?= $(shell git describe --tags --exact-match 2>/dev/null)
@@ -38,8 +38,8 @@ race: ## the packages where goroutines meet, under the race detector, on one maj
 	@build/prepare test
 	POSTERN_TEST_MAJORS=15 $(GO) test -race -timeout 40m $(TESTFLAGS) ./internal/gateway/... ./internal/engine/postgres/pgwire/... ./internal/audit/... ./internal/state/... ./internal/identity/... ./internal/daemon/...
 
-fuzz: ## every fuzz target for FUZZTIME (30s) each
-	@test/fuzz/run $(FUZZTIME)
+fuzz: ## every fuzz target on FUZZRUNS (200000) inputs
+	@test/fuzz/run $(FUZZRUNS)
 
 bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
 	@build/prepare bench

@@ -478,6 +478,8 @@ func TestSuggestedMasksFitTheType(t *testing.T) {
 }
 
 // FuzzMeasure drives every probe, every decoder and the free-text scanner with the same input.
+//
+//fuzz:cost 20
 func FuzzMeasure(f *testing.F) {
 	for _, s := range []string{"a@b.de", "+49 30 1234567", "4111111111111111", `{"a":[1,{"b":"c"}]}`, `"k"=>"v"`, "<a b='c'>d</a>", "{a,\"b\",NULL}", "(x,\"y\"\"z\")", "[1,5)", `\xffd8ff`, "$2b$12$x", "_p~iF~ps|U_ulLnnqC_mqNvxq`@", "GB82WEST12345698765432", "\x00\xff", "०१२"} {
 		f.Add(s)

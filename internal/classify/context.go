@@ -4,17 +4,18 @@ import "strings"
 
 // surroundings is what a table's name and its first scores say about all of its columns.
 type surroundings struct {
-	person float64 // strong classes about people
-	names  bool    // given and family names, or full names, stand in it
-	place  bool
-	thing  bool
-	health bool
-	card   bool
-	log    bool
-	linked bool // references a table of people
-	lookup bool // a reference list
-	study  bool
-	staff  bool
+	person  float64 // strong classes about people
+	names   bool    // given and family names, or full names, stand in it
+	place   bool
+	thing   bool
+	health  bool
+	card    bool
+	log     bool
+	linked  bool // references a table of people
+	lookup  bool // a reference list
+	session bool
+	study   bool
+	staff   bool
 }
 
 // context is computed from the first pass's scores and applied once.
@@ -52,12 +53,13 @@ func (j *judge) survey(i int) surroundings {
 	e := surroundings{
 		health: lex.hasWord("health_table", tokens), card: lex.hasWord("card_table", tokens), log: lex.hasWord("log_table", tokens),
 		study: lex.hasWord("study", tokens), staff: lex.hasWord("staff", tokens),
-		place: lex.hasWord("place", tokens), thing: lex.hasWord("thing", tokens),
+		session: contains(tokens, "session") || contains(tokens, "sessions"),
+		place:   lex.hasWord("place", tokens), thing: lex.hasWord("thing", tokens),
 	}
 	if lex.hasWord("person_table", tokens) || lex.hasWord("person_table", lex.tokens(t.Comment, false)) {
 		e.person += 1.2
 	}
-	given, family, full := false, false, false
+	given, family, full, reached := false, false, false, false
 	for _, s := range j.cols[i] {
 		best, w := j.top(s)
 		if w < 0.3 {
@@ -69,6 +71,7 @@ func (j *judge) survey(i int) surroundings {
 		switch best {
 		case "contact.email", "contact.phone", "contact.street_address", "person.username":
 			e.person++
+			reached = true
 		case "person.birth_date":
 			e.person += 1.3
 		case "person.first_name":
@@ -104,6 +107,9 @@ func (j *judge) survey(i int) surroundings {
 	if lex.hasWord("person_table", tokens) && e.person >= 2.2 {
 		e.place, e.thing = false, false
 	}
+	if e.thing && !reached && !given && !family && !lex.hasWord("person_table", tokens) {
+		e.person = min(e.person, 0.9) // things and animals have birth dates and sexes too
+	}
 	e.lookup = t.Rows > 0 && t.Rows <= 300 && len(t.Columns) <= 5 && e.person < 1
 	return e
 }
@@ -132,7 +138,7 @@ func (j *judge) top(s *scored) (Class, float64) {
 func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 	switch {
 	case !k.person && k.class != "loc.geo" && k.class != "contact.phone" && k.class != "special.language" && k.class != "special.nationality":
-	case e.place && !e.names:
+	case e.place && !e.names && !(k.class == "person.name" && byRole(s)):
 		switch {
 		case k.class == "contact.phone":
 			s.add(k.class, SourceSibling, PlaceTable, model.placeContext*0.75)
@@ -144,7 +150,7 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, PersonTable, model.personContext)
 	case e.person >= 1 || e.linked:
 		s.add(k.class, SourceSibling, PersonTable, model.personContext*0.5)
-	case e.thing && quasiPlace(k.class):
+	case e.thing && (quasiPlace(k.class) || k.class == "person.birth_date" || k.class == "person.gender"):
 		s.add(k.class, SourceSibling, ThingTable, model.placeContext/2)
 	case e.thing:
 		s.add(k.class, SourceSibling, ThingTable, model.thingContext)
@@ -155,6 +161,19 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, ReferenceTable, model.referenceTable)
 	}
 	j.groups(s, k, e, siblings)
+}
+
+// byRole reports a name that says who somebody is: the manager of a store is a person, the name of a store is none.
+func byRole(s *scored) bool {
+	if s.name.classes["person.name"].weight <= 0 {
+		return false
+	}
+	for _, t := range s.name.tokens {
+		if t == "name" || t == "names" || t == "title" {
+			return false
+		}
+	}
+	return true
 }
 
 // groups enters card, health and pair evidence.
@@ -234,6 +253,10 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 				s.add(k.class, SourceSibling, PairSibling, 1.5)
 				return
 			}
+		}
+	case "secret.session":
+		if e.session && s.name.classes[k.class].weight > 0 {
+			s.add(k.class, SourceSibling, LogTable, model.pairContext)
 		}
 	case "secret.security_answer":
 		for _, o := range siblings {
@@ -417,6 +440,15 @@ func quasiPlace(k Class) bool {
 	switch k {
 	case "contact.city", "contact.region", "contact.country", "special.language", "special.nationality", "contact.postal_code":
 		return true
+	}
+	return false
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package classify
 import (
 	"sort"
 	"strings"
+	"unicode"
 
 	"github.com/postern-sec/postern/internal/classify/checkdigit"
 )
@@ -50,7 +51,7 @@ func (f *freeText) rates() []Rate {
 
 // scanTokens tests blank-separated tokens against the shapes that need no cue.
 func scanTokens(c *Classifier, s string, found map[Class]bool) {
-	for _, t := range strings.Fields(s) {
+	for _, t := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ';' || r == '|' }) {
 		t = strings.Trim(t, ".,;:!?()[]<>\"'«»")
 		t = strings.TrimPrefix(t, "mailto:")
 		if len(t) < 5 || len(t) > 600 {

@@ -195,8 +195,11 @@ func (j *judge) nameTerms(s *scored, k *kind) float64 {
 	}
 	if h, ok := s.name.classes[lexClass]; ok {
 		if kindOf, neg := s.name.negated[lexClass]; neg {
-			_ = kindOf
-			s.terms[k.class] = append(s.terms[k.class], Evidence{Source: SourceName, What: NameNegated})
+			weight := 0.0
+			if kindOf == wordSubject {
+				weight = model.nameOther // the name of a ship may well be a person's
+			}
+			s.terms[k.class] = append(s.terms[k.class], Evidence{Source: SourceName, What: NameNegated, Weight: weight})
 		} else {
 			w = h.weight
 			s.add(k.class, SourceName, h.reason, w)
@@ -245,7 +248,8 @@ func isPassword(k Class) bool { return strings.HasPrefix(string(k), "secret.pass
 func (j *judge) keyTerms(s *scored, k *kind, nameWeight float64) {
 	f, _ := familyOf(s.col.Type)
 	surrogate := s.col.Surrogate || s.col.Primary && (f == famInt || f == famUUID)
-	if surrogate && !(k.keyLike && nameWeight >= model.nameStrongMixed && !strings.HasSuffix(strings.ToLower(s.col.Name), "id")) {
+	counted := j.counted(s, f)
+	if counted || surrogate && !(k.keyLike && nameWeight >= model.nameStrongMixed && !strings.HasSuffix(strings.ToLower(s.col.Name), "id")) {
 		w := model.keySurrogate
 		if k.keyLike {
 			w *= 1.7 // a generated key is nobody's number
@@ -255,6 +259,13 @@ func (j *judge) keyTerms(s *scored, k *kind, nameWeight float64) {
 	if s.col.References != (Target{}) && k.keyLike {
 		s.add(k.class, SourceKey, KeySurrogate, model.keySurrogate/2)
 	}
+}
+
+// counted reports whole numbers that run from one to about the number of rows, each once: a counter, whatever it is called.
+func (j *judge) counted(s *scored, f family) bool {
+	rows := max(s.table.Rows, float64(s.p.rows))
+	all := s.p.distinct >= 0.95*rows || s.p.distinct < 0 && s.p.distinct <= -0.95
+	return f == famInt && rows >= 50 && all && s.p.number.n >= 20 && s.p.number.negative == 0 && math.Ldexp(1, s.p.number.bits) <= 4*rows
 }
 
 func (j *judge) countryTerm(s *scored, k *kind, value []Evidence) {
@@ -288,6 +299,9 @@ func (j *judge) cardinality(s *scored, k *kind) {
 	switch k.class {
 	case "person.name", "person.first_name", "person.last_name", "contact.email", "contact.phone", "person.username", "contact.street_address", "fin.iban", "fin.card_number":
 		s.add(k.class, SourceType, FewDistinct, 2*model.fewDistinct)
+	}
+	if k.class == "contact.city" && s.name.strong != k.class {
+		s.add(k.class, SourceType, FewDistinct, model.fewDistinct)
 	}
 	if k.class.group() == "id" || k.class == "secret.password_plain" {
 		s.add(k.class, SourceType, FewDistinct, model.fewDistinct)
@@ -400,6 +414,9 @@ func (j *judge) describe(s *scored, f *Finding) {
 		}
 	}
 	for _, e := range f.Evidence {
+		if e.What == ValueEncrypted {
+			f.State = StateEncrypted
+		}
 		if e.What == ValueTokenised {
 			f.State = StateTokenised
 			f.Confidence = min(f.Confidence, model.tokenisedCap)

@@ -61,7 +61,7 @@ var abbreviations = map[string]string{
 	"relig": "religion", "ethn": "ethnicity", "ethnic": "ethnic", "lang": "language", "natl_id": "national id", "mrtl": "marital", "mar": "marital", "sts": "status", "stat": "status",
 	"ttl": "title", "vec": "vector", "seq": "sequence", "orient": "orientation", "natlty": "nationality", "natnlty": "nationality", "hh": "household", "yrs": "years", "yr": "year", "img": "image", "priv": "private", "pt": "patient", "pnt": "patient",
 	"bnf": "beneficiary", "benef": "beneficiary", "recip": "recipient", "insur": "insurance", "presc": "prescription", "symp": "symptom", "hosp": "hospital", "xfer": "transfer", "sgnt": "signature", "sig": "signature", "pic": "picture", "cc": "cc",
-	"pgm": "program", "qty": "quantity", "cmt": "comment", "cmnt": "comment", "rmk": "remark", "rmks": "remarks", "nts": "notes", "msg": "message", "txt": "text",
+	"pgm": "program", "tok": "token", "mbr": "member", "memb": "member", "grp": "group", "svc": "service", "n": "number", "fp": "fingerprint", "surn": "surname", "crypt": "encrypted", "qty": "quantity", "cmt": "comment", "cmnt": "comment", "rmk": "remark", "rmks": "remarks", "nts": "notes", "msg": "message", "txt": "text",
 }
 
 // newLexicon reads the embedded word lists.

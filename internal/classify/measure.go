@@ -3,6 +3,7 @@ package classify
 import (
 	"encoding/base64"
 	"math"
+	"math/bits"
 	"net/url"
 	"sort"
 	"strconv"
@@ -128,6 +129,7 @@ type Profile struct {
 	lenSD    float64
 	lenMax   int
 	words    float64 // mean number of words
+	fields   float64 // mean number of parts between ; | or tabs
 	masked   int
 	json     int
 	date     dateSpread
@@ -158,6 +160,7 @@ type numberSpread struct {
 	n, integers, negative, decimals4 int
 	epoch                            int // seconds or milliseconds of the last decades
 	small                            int // at most 12
+	bits                             int // of the largest whole number that is not negative
 }
 
 // testLimit is how many distinct values of a column are tested (classification.md §2.2).
@@ -251,6 +254,11 @@ func (c *Classifier) fill(p *Profile, col *Column, texts []string) {
 			c.measureJSON(p, texts)
 			return
 		}
+		if xmlShare(texts) >= 0.9 {
+			p.family = famXML
+			c.measureXML(p, texts)
+			return
+		}
 		if plain, ok := decoded(texts); ok {
 			texts, p.encoded = plain, true
 		}
@@ -286,6 +294,7 @@ func (c *Classifier) measureScalars(p *Profile, texts []string) {
 		squares += float64(v.runes) * float64(v.runes)
 		p.lenMax = max(p.lenMax, v.runes)
 		p.words += float64(v.nSpace + 1)
+		p.fields += float64(1 + strings.Count(v.raw, ";") + strings.Count(v.raw, "|") + strings.Count(v.raw, "\t"))
 		shapes[shapeOf(v.raw)]++
 	}
 	n := float64(len(values))
@@ -293,7 +302,7 @@ func (c *Classifier) measureScalars(p *Profile, texts []string) {
 		return
 	}
 	p.tested = len(values)
-	p.lenMean, p.words = sum/n, p.words/n
+	p.lenMean, p.words, p.fields = sum/n, p.words/n, p.fields/n
 	p.lenSD = math.Sqrt(max(0, squares/n-p.lenMean*p.lenMean))
 	p.shape, p.shapes = commonest(shapes)
 	free := p.isFreeText()
@@ -324,7 +333,7 @@ func commonest(shapes map[Shape]int) (Shape, int) {
 }
 
 func (p *Profile) isFreeText() bool {
-	return (p.family == famText || p.family == famOther) && p.lenMean > model.freeTextChars && p.words >= 5
+	return (p.family == famText || p.family == famOther) && p.lenMean > model.freeTextChars && (p.words >= 5 || p.fields >= 4)
 }
 
 // measureValue runs every probe of the family on one value and adds to the general counts.
@@ -442,6 +451,9 @@ func (p *Profile) measureNumber(v *value) {
 	}
 	if f <= 12 {
 		n.small++
+	}
+	if f >= 0 && f < 1<<53 {
+		n.bits = max(n.bits, bits.Len64(uint64(f)))
 	}
 }
 

@@ -40,7 +40,8 @@ var model = numbers{
 	weakMiss:       -6,
 	dictLimit:      6,
 	dictMiss:       -3.5, // start: none
-	dictFull:       0.5,  // share of distinct values from which the dictionary counts in full
+	unlistedNamed:  -0.5,
+	dictFull:       0.5, // share of distinct values from which the dictionary counts in full
 	rangeFit:       1,
 	rangeMiss:      -5,
 	needsName:      -9,
@@ -77,17 +78,17 @@ var model = numbers{
 }
 
 type numbers struct {
-	priorCommon, priorSpecific, priorRare, priorCustom                                 float64
-	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameNotHead                float64
-	nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                   float64
-	comment, domain, keyReference, keySurrogate                                        float64
-	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow           float64
-	shapeShareCap, tokenisedCap, strongP1, strongLimit, strongMiss                     float64
-	weakLimit, weakMiss, dictLimit, dictMiss, dictFull, rangeFit, rangeMiss, needsName float64
-	entropyFit, entropyMiss, embeddedMany, embeddedOne, embeddedNone, pathsFound       float64
-	maskedShare, maskedKeep, freeTextChars, impossible, unlikely, fewDistinct          float64
-	personContext, noPerson, placeContext, thingContext, healthContext, cardContext    float64
-	pairContext, referenceTable, countrySeen, countryOther, copyOf, samePrior          float64
-	assign, confident, alternative                                                     float64
-	vetoTested, personStrong                                                           int
+	priorCommon, priorSpecific, priorRare, priorCustom                                                float64
+	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameNotHead                               float64
+	nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                                  float64
+	comment, domain, keyReference, keySurrogate                                                       float64
+	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow                          float64
+	shapeShareCap, tokenisedCap, strongP1, strongLimit, strongMiss                                    float64
+	weakLimit, weakMiss, dictLimit, dictMiss, unlistedNamed, dictFull, rangeFit, rangeMiss, needsName float64
+	entropyFit, entropyMiss, embeddedMany, embeddedOne, embeddedNone, pathsFound                      float64
+	maskedShare, maskedKeep, freeTextChars, impossible, unlikely, fewDistinct                         float64
+	personContext, noPerson, placeContext, thingContext, healthContext, cardContext                   float64
+	pairContext, referenceTable, countrySeen, countryOther, copyOf, samePrior                         float64
+	assign, confident, alternative                                                                    float64
+	vetoTested, personStrong                                                                          int
 }

@@ -274,7 +274,7 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 	}
 	switch k := kindAt(next); k {
 	case wordTime, wordCount, wordKindOf, wordSwitch:
-		if k == wordSwitch && byNameBoolean(e.class) {
+		if byNameBoolean(e.class) && (k == wordSwitch || k == wordKindOf && gradesDatum(tokens[next])) {
 			break
 		}
 		return k
@@ -286,6 +286,9 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 		if tokens[next] == "id" && next == len(tokens)-1 && referenced(e.class) {
 			return wordKindOf
 		}
+	}
+	if m.from > 0 && tokens[0] == "id" && romance && referenced(e.class) {
+		return wordKindOf // id_cliente is a key, as cliente_id is
 	}
 	for i := range m.from {
 		switch k := kindAt(i); k {
@@ -323,6 +326,15 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 
 // byNameBoolean lists the classes whose boolean columns count by name, so that is_ and has_ do not speak against them.
 func byNameBoolean(c Class) bool { return c.group() == "special" || c == "health.disability" }
+
+// gradesDatum lists words after which the values are still the datum where the datum itself is a kind: ethnic category.
+func gradesDatum(t string) bool {
+	switch t {
+	case "category", "type", "kind", "class", "group", "kategorie", "categorie", "categoria", "art", "tipo":
+		return true
+	}
+	return false
+}
 
 // referenced lists the classes of which a trailing "id" means a key into another table.
 func referenced(c Class) bool {

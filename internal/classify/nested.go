@@ -92,6 +92,31 @@ func jsonShare(texts []string) float64 {
 	return float64(n) / float64(len(texts))
 }
 
+// xmlShare is the share of texts that are whole elements.
+func xmlShare(texts []string) float64 {
+	n := 0
+	for _, t := range texts {
+		t = strings.TrimSpace(t)
+		if len(t) < 7 || t[0] != '<' || t[len(t)-1] != '>' || !strings.Contains(t, "</") && !strings.Contains(t, "/>") {
+			continue
+		}
+		var root struct{ XMLName xml.Name }
+		if xml.Unmarshal([]byte(t), &root) == nil && !htmlElement(root.XMLName.Local) {
+			n++
+		}
+	}
+	return float64(n) / float64(max(1, len(texts)))
+}
+
+// htmlElement names the roots of marked-up prose, which is read as free text.
+func htmlElement(name string) bool {
+	switch strings.ToLower(name) {
+	case "html", "body", "p", "div", "span", "b", "i", "em", "strong", "a", "ul", "ol", "h1", "h2", "h3", "svg", "table":
+		return true
+	}
+	return false
+}
+
 func (c *Classifier) measureJSON(p *Profile, texts []string) {
 	g := &collector{paths: map[string]*gathered{}}
 	for i, t := range texts {

@@ -153,10 +153,13 @@ var streetSuffixes = []string{
 }
 
 func (d *dictionaries) streetAddress(v *value) verdict {
-	if v.runes < 5 || v.runes > 160 || v.nLower+v.nUpper+v.nOther < 3 || len(v.words) < 2 || len(v.words) > 24 {
+	if v.runes < 5 || v.runes > 160 || v.nLower+v.nUpper+v.nOther < 3 || len(v.words) < 2 || len(v.words) > 16 {
 		return misfit
 	}
-	if strings.ContainsAny(v.raw, "@{}<>=_|") || strings.Contains(v.raw, "://") || yearOf(v) > 0 {
+	if len(v.words) > 4 && v.nUpper == 0 { // prose: addresses have names in them
+		return misfit
+	}
+	if strings.ContainsAny(v.raw, "@{}<>=_|:") || strings.Contains(v.raw, "://") || yearOf(v) > 0 {
 		return misfit
 	}
 	street, number := false, false
@@ -179,7 +182,7 @@ func (d *dictionaries) streetAddress(v *value) verdict {
 		}
 	}
 	if !number {
-		if street {
+		if street && len(v.words) <= 5 {
 			return fits
 		}
 		return failed

@@ -80,7 +80,12 @@ func financeProbes(d *dictionaries) []probe {
 			return shapeOnly(v.nDigit >= 7 && v.nDigit <= 15 && v.runes <= 20 && v.nOther == 0)
 		}},
 		{class: "fin.company_id", how: byChecksum, p0: 0.1, fams: "ti", region: "FR", test: digitCheck(14, checkdigit.SIRET)},
-		{class: "fin.company_id", how: byChecksum, p0: 0.1, fams: "ti", region: "FR", test: digitCheck(9, checkdigit.SIREN)},
+		{class: "fin.company_id", how: byChecksum, p0: 0.1, fams: "ti", region: "FR", test: func(v *value) verdict {
+			if strings.Contains(v.raw, "-") {
+				return misfit // it is written in groups with blanks
+			}
+			return digitCheck(9, checkdigit.SIREN)(v)
+		}},
 		{class: "fin.company_id", how: byChecksum, p0: 0.011, fams: "ti", region: "AU", test: digitCheck(11, checkdigit.ABN)},
 		{class: "fin.company_id", how: byChecksum, p0: 0.0103, test: func(v *value) verdict {
 			if len(v.raw) != 20 || !outline(v.raw[18:], "dd") || !outline(v.raw, strings.Repeat("X", 20)) || v.nUpper == 0 {

@@ -75,7 +75,9 @@ func networkProbes(d *dictionaries) []probe {
 			return shapeOnly(strings.Contains(v.low, ".wav") || strings.Contains(v.low, ".mp3") || strings.Contains(v.low, ".ogg") || strings.Contains(v.low, ".flac") || v.runes > 20)
 		}},
 		{class: "bio.fingerprint", how: byShape, p0: 0.0001, fams: "yt", test: func(v *value) verdict { return shapeOnly(fingerMagic(v.raw)) }},
-		{class: "bio.fingerprint", how: byWeak, fams: "yt", test: func(v *value) verdict { return shapeOnly(len(v.raw) >= 16 && !strings.Contains(v.raw, ":")) }},
+		{class: "bio.fingerprint", how: byWeak, fams: "yt", test: func(v *value) verdict {
+			return shapeOnly(len(v.raw) >= 16 && !strings.Contains(v.raw, ":") && !digestText(v.raw))
+		}},
 		{class: "bio.dna", how: byShape, p0: 0.001, test: dna},
 	}
 }
@@ -274,4 +276,13 @@ func dna(v *value) verdict {
 		return shapeOnly(ok && len(body) >= 20 && only(strings.ReplaceAll(body, "\n", ""), "ACGTN"))
 	}
 	return misfit
+}
+
+// digestText is hexadecimal of the length of a digest: the fingerprint of a certificate, not of a finger.
+func digestText(s string) bool {
+	switch len(s) {
+	case 32, 40, 64:
+		return only(strings.ToLower(s), "0123456789abcdef")
+	}
+	return false
 }

@@ -20,6 +20,7 @@ func personProbes(d *dictionaries) []probe {
 			n, err := strconv.ParseFloat(v.raw, 64)
 			return shapeOnly(err == nil && n >= 0 && n <= 115)
 		}},
+		{class: "person.age", how: byWeak, named: true, test: ageBand},
 		{class: "person.gender", how: bySet, limit: 5.5, test: func(v *value) verdict { return shapeOnly(d.has("gender", v.low)) }},
 		{class: "person.gender", how: byWeak, fams: "ti", named: true, test: func(v *value) verdict {
 			return shapeOnly(v.raw == "0" || v.raw == "1" || v.raw == "2" || v.raw == "9")
@@ -126,6 +127,9 @@ func capitalised(v *value) bool {
 
 func (d *dictionaries) fullName(v *value) verdict {
 	t := nameTokens(v)
+	if len(t) == 1 && initialled(v) {
+		return check(d.isSurname(t[0]) || surnameLike(t[0]))
+	}
 	if len(t) < 2 || len(t) > 6 {
 		if len(t) == 1 && v.nOther >= 2 && v.nLower+v.nUpper == 0 && v.runes <= 4 && cjkName(v.raw) {
 			return passed
@@ -275,4 +279,25 @@ func imageMagic(raw string) bool {
 		}
 	}
 	return len(h) >= 16 && h[8:16] == "66747970" // ftyp: HEIC
+}
+
+// ageBand is 18-25, 65+ or <18.
+func ageBand(v *value) verdict {
+	if v.runes > 12 || v.nDigit < 1 || v.nDigit > 6 {
+		return misfit
+	}
+	for _, f := range strings.FieldsFunc(v.raw, func(r rune) bool { return r < '0' || r > '9' }) {
+		if n, err := strconv.Atoi(f); err != nil || n > 120 {
+			return misfit
+		}
+	}
+	return shapeOnly(strings.ContainsAny(v.raw, "-+<>–") || v.nSpace > 0)
+}
+
+// initialled is A. Name or Name, A.: one initial with a point beside one other word.
+func initialled(v *value) bool {
+	if len(v.words) != 2 || strings.Count(v.raw, ".") != 1 || v.nUpper < 2 {
+		return false
+	}
+	return len(v.words[0]) == 1 || len(v.words[1]) == 1
 }

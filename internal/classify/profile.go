@@ -86,11 +86,12 @@ type stored struct {
 	LenSD     float64
 	LenMax    int
 	Words     float64
+	Fields    float64
 	Masked    int
 	JSON      int
 	Date      [3]int
 	Decades   []int
-	Number    [6]int
+	Number    [7]int
 	Octets    map[byte]int
 	Formats   [formats]int
 	Password  [3]int
@@ -135,9 +136,9 @@ func (p *Profile) store() *stored {
 	}
 	s := &stored{
 		Family: byte(p.family), Array: p.array, Tested: p.tested, Rows: p.rows, NullShare: p.nullShare, Distinct: p.distinct, Stats: p.stats,
-		Tallies: map[int][4]int{}, Shape: p.shape.text, Shapes: p.shapes, LenMean: p.lenMean, LenSD: p.lenSD, LenMax: p.lenMax, Words: p.words,
+		Tallies: map[int][4]int{}, Shape: p.shape.text, Shapes: p.shapes, LenMean: p.lenMean, LenSD: p.lenSD, LenMax: p.lenMax, Words: p.words, Fields: p.fields,
 		Masked: p.masked, JSON: p.json, Date: [3]int{p.date.n, p.date.min, p.date.max},
-		Number: [6]int{p.number.n, p.number.integers, p.number.negative, p.number.decimals4, p.number.epoch, p.number.small},
+		Number: [7]int{p.number.n, p.number.integers, p.number.negative, p.number.decimals4, p.number.epoch, p.number.small, p.number.bits},
 		Octets: p.octet, Formats: p.password.by, Password: [3]int{p.password.prefixed, p.password.common, p.password.proven},
 		TextSeen: p.text.tested, TextAny: p.text.any, Text: p.text.matched, Encoded: p.encoded, Regions: p.regions, Legal: p.legal, Examples: p.examples, Random: p.random,
 	}
@@ -165,14 +166,14 @@ func (s *stored) profile() *Profile {
 	}
 	p := newProfile(family(s.Family))
 	p.array, p.tested, p.rows, p.nullShare, p.distinct, p.stats = s.Array, s.Tested, s.Rows, s.NullShare, s.Distinct, s.Stats
-	p.shape, p.shapes, p.lenMean, p.lenSD, p.lenMax, p.words = Shape{s.Shape}, s.Shapes, s.LenMean, s.LenSD, s.LenMax, s.Words
+	p.shape, p.shapes, p.lenMean, p.lenSD, p.lenMax, p.words, p.fields = Shape{s.Shape}, s.Shapes, s.LenMean, s.LenSD, s.LenMax, s.Words, s.Fields
 	p.masked, p.json, p.encoded, p.legal, p.examples, p.random = s.Masked, s.JSON, s.Encoded, s.Legal, s.Examples, s.Random
 	p.date.n, p.date.min, p.date.max = s.Date[0], s.Date[1], s.Date[2]
 	for _, d := range s.Decades {
 		p.date.decades[d] = true
 	}
 	n := s.Number
-	p.number = numberSpread{n: n[0], integers: n[1], negative: n[2], decimals4: n[3], epoch: n[4], small: n[5]}
+	p.number = numberSpread{n: n[0], integers: n[1], negative: n[2], decimals4: n[3], epoch: n[4], small: n[5], bits: n[6]}
 	for o, k := range s.Octets {
 		p.octet[o] = k
 	}

@@ -75,6 +75,7 @@ const (
 	CustomRule
 	OtherFits
 	LogTable
+	ValueEncrypted
 )
 
 var reasonTexts = [...]string{
@@ -94,7 +95,7 @@ var reasonTexts = [...]string{
 	PairSibling: "its counterpart stands beside it", NoPerson: "nothing beside it speaks of a person", ReferenceTable: "a reference list",
 	CountrySeen: "the country is seen in this database", CountryOther: "other countries are seen in this database",
 	NeedsName: "values alone do not decide this class", CopyOf: "same name and type as a classified column", Verdict: "a person's verdict",
-	CustomRule: "a classifier of the policy file", OtherFits: "a more exact class fits the values", LogTable: "stands in a log",
+	CustomRule: "a classifier of the policy file", OtherFits: "a more exact class fits the values", LogTable: "stands in a log", ValueEncrypted: "random strings under a name that says encrypted",
 }
 
 func (r Reason) String() string { return reasonTexts[r] }

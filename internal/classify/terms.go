@@ -15,6 +15,9 @@ func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
 	if _, neg := s.name.negated[k.class]; neg {
 		named = false
 	}
+	if named && k.class.group() != "secret" && saysEncrypted(s.name.tokens) && s.p.random*10 >= s.p.tested*8 && s.p.tested >= 3 {
+		return []Evidence{{What: ValueEncrypted, Weight: 1, Tested: s.p.tested, Matched: s.p.random}}, src
+	}
 	var best Evidence
 	have, usable := false, false
 	for _, i := range j.c.byKind[k.class] {
@@ -112,7 +115,11 @@ func (j *judge) weighProbe(s *scored, k *kind, pr *probe, t tally, named bool) (
 	case byList:
 		return j.weighList(pr, t, n, named), false, true
 	case bySet:
-		return weighSet(pr, t, n, s.p), false, true
+		e := weighSet(pr, t, n, s.p)
+		if e.Weight < 0 && s.name.classes[k.class].weight >= model.nameStrong && byNameBoolean(k.class) {
+			e.Weight = max(e.Weight, model.unlistedNamed) // no list has every party, faith and people
+		}
+		return e, false, true
 	}
 	return Evidence{}, false, false
 }
@@ -294,4 +301,15 @@ func (j *judge) birthDate(s *scored, e Evidence) Evidence {
 		e.What, e.Weight = NeedsName, model.needsName
 	}
 	return e
+}
+
+// saysEncrypted reports a name that says that the application encrypts the column.
+func saysEncrypted(tokens []string) bool {
+	for _, t := range tokens {
+		switch t {
+		case "enc", "encrypted", "encr", "cipher", "ciphertext", "tokenized":
+			return true
+		}
+	}
+	return false
 }
