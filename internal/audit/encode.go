@@ -84,6 +84,7 @@ func appendTouches(b []byte, touches []Touch) []byte {
 		b = appendString(b, t.Action)
 		b = appendTexts(b, `,"columns":`, t.Columns)
 		b = appendTexts(b, `,"labels":`, t.Labels)
+		b = appendTexts(b, `,"rules":`, t.Rules)
 		if t.Masked {
 			b = append(b, `,"masked":true`...)
 		}

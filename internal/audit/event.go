@@ -81,6 +81,7 @@ type Touch struct {
 	Action   string   `json:"action"`            // what was done to it
 	Columns  []string `json:"columns,omitempty"` // those that were named
 	Labels   []string `json:"labels,omitempty"`  // what these columns hold
+	Rules    []string `json:"rules,omitempty"`   // that admit the relation
 	Masked   bool     `json:"masked,omitempty"`  // at least one of them was shown masked
 }
 

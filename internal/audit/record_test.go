@@ -146,7 +146,7 @@ func goldenEvents() []Record {
 			Verdict: "rewrite", Reason: "masked", Message: "ok – naïve\x01\u2028", Statement: "SELECT email FROM customers WHERE id = $1",
 			Opaque: &Opaque{Length: 3, HMAC: "00"}, Command: "SELECT",
 			Touches: []Touch{
-				{Relation: "shop.public.customers", Action: "read", Columns: []string{"email"}, Labels: []string{"contact.email"}, Masked: true},
+				{Relation: "shop.public.customers", Action: "read", Columns: []string{"email"}, Labels: []string{"contact.email"}, Rules: []string{"r1", "r2"}, Masked: true},
 				{Relation: "shop.public.orders", Action: "read"},
 			},
 			Rows: 5, Bytes: 1234, DurationUS: 99, SQLState: "42501", Detail: map[string]string{"b": "2", "a": "1"},

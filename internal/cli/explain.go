@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
@@ -21,7 +23,8 @@ func (a *app) explain() *cobra.Command {
 		Use:   "explain --as USER SQL",
 		Short: "say why a statement is allowed, rewritten or refused for somebody",
 		Long: `Decides a statement the way the gateway would, without running it, and prints the verdict, the
-rules that lead to it, what the server would be sent, and for a refusal what would help.
+rules that lead to it with the masks and filters that they bring, what the server would be sent,
+and for a refusal what would make the statement allowed, with the request to make.
 
 Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 		Example: `  postern explain --as ana 'SELECT email FROM customers'
@@ -52,19 +55,33 @@ Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 
 // explanation is the JSON form.
 type explanation struct {
-	User     string   `json:"user"`
-	Store    string   `json:"store"`
-	Verdict  string   `json:"verdict"` // allow rewrite refuse
-	Rules    []string `json:"rules"`
-	Profile  string   `json:"profile,omitempty"`
-	Sent     string   `json:"sent,omitempty"`
-	Touches  []string `json:"touches,omitempty"`
-	SQLState string   `json:"sqlstate,omitempty"`
-	Reason   string   `json:"reason,omitempty"`
-	Message  string   `json:"message,omitempty"`
-	Detail   string   `json:"detail,omitempty"`
-	Hint     string   `json:"hint,omitempty"`
-	Dataset  string   `json:"dataset,omitempty"`
+	User     string    `json:"user"`
+	Store    string    `json:"store"`
+	Verdict  string    `json:"verdict"` // allow rewrite refuse
+	Rules    []string  `json:"rules"`
+	Profile  string    `json:"profile,omitempty"`
+	Sent     string    `json:"sent,omitempty"`
+	Touches  []touched `json:"touches,omitempty"`
+	SQLState string    `json:"sqlstate,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	Detail   string    `json:"detail,omitempty"`
+	Hint     string    `json:"hint,omitempty"`
+	Position int       `json:"position,omitempty"` // of the first character at fault, from 1
+	Dataset  string    `json:"dataset,omitempty"`
+	// Allowed is what would make a refused statement allowed, one way per line.
+	Allowed []string `json:"allowed_by,omitempty"`
+}
+
+// touched is a relation that the statement reads or writes, and why that is as it is.
+type touched struct {
+	Relation string            `json:"relation"`
+	Action   string            `json:"action"`
+	Columns  []string          `json:"columns,omitempty"` // that are named; none: whole rows
+	Rules    []string          `json:"rules,omitempty"`   // that admit the relation
+	Dataset  string            `json:"dataset,omitempty"`
+	Filtered bool              `json:"filtered,omitempty"` // no rule shows every row
+	Masks    map[string]string `json:"masks,omitempty"`    // column -> how it is shown, for those that are not raw
 }
 
 func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explanation, error) {
@@ -85,6 +102,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	admission := c.Policy.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
 	if admission.Refusal != nil {
 		out.Reason, out.Message = string(admission.Refusal.Code), admission.Refusal.Text
+		out.Allowed = waysIn(c.Policy, s.Name, subject, admission.Refusal.Code)
 		return out, nil
 	}
 	for _, r := range admission.Rules {
@@ -108,33 +126,143 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 		return nil, failed("", fmt.Errorf("user %q has no profile on store %s", user, s.Name))
 	}
 	out.Profile = id.Profile.Schema
-	out.fill(pgsql.NewGuard(0).Decide(postgres.World(wanted, id.Profile, snap), sql, pgsql.Simple))
+	d := pgsql.NewGuard(-1).Decide(postgres.World(wanted, id.Profile, snap), sql, pgsql.Simple)
+	out.fill(d, id.Profile)
+	if d.Refusal != nil {
+		out.Allowed = waysToAllow(c.Policy, subject, d.Refusal)
+	}
 	return out, nil
 }
 
-func (e *explanation) fill(d *pgsql.Decision) {
+func (e *explanation) fill(d *pgsql.Decision, p *plan.Profile) {
+	for _, s := range d.Statements {
+		for _, t := range s.Touches {
+			e.touch(t, p)
+		}
+	}
 	if r := d.Refusal; r != nil {
 		e.SQLState, e.Reason, e.Message, e.Detail, e.Hint, e.Dataset = r.SQLState, r.Reason, r.Message, r.Detail, r.Hint, r.Dataset
+		e.Position = r.Position
 		return
 	}
 	e.Verdict, e.Sent = "allow", d.Text
 	if d.Verdict == pgsql.Rewrite {
 		e.Verdict = "rewrite"
 	}
-	for _, s := range d.Statements {
-		for _, t := range s.Touches {
-			text := t.Action + " " + t.Relation.Schema + "." + t.Relation.Name
-			if len(t.Columns) > 0 {
-				text += " (" + strings.Join(t.Columns, ", ") + ")"
-			}
-			if t.Masked {
-				text += ", masked"
-			}
-			if !slices.Contains(e.Touches, text) {
-				e.Touches = append(e.Touches, text)
+}
+
+// touch notes a relation, with what the profile makes of it.
+func (e *explanation) touch(t pgsql.Touch, p *plan.Profile) {
+	out := touched{Relation: t.Relation.Schema + "." + t.Relation.Name, Action: t.Action, Columns: t.Columns, Rules: t.Rules}
+	for _, table := range p.Tables {
+		if pgsql.Name(table.Base) != t.Relation {
+			continue
+		}
+		out.Dataset, out.Filtered, out.Masks = table.Dataset, table.Filtered, map[string]string{}
+		for _, c := range table.Columns {
+			if !c.Raw && (len(t.Columns) == 0 || slices.Contains(t.Columns, c.Name)) {
+				out.Masks[c.Name] = postgres.MaskNames(c.Branches)
 			}
 		}
 	}
+	same := func(o touched) bool {
+		return o.Relation == out.Relation && o.Action == out.Action && slices.Equal(o.Columns, out.Columns)
+	}
+	if !slices.ContainsFunc(e.Touches, same) {
+		e.Touches = append(e.Touches, out)
+	}
+}
+
+// String is a touched relation on one line.
+func (t touched) String() string {
+	text := t.Action + " " + t.Relation
+	if len(t.Columns) > 0 {
+		text += " (" + strings.Join(t.Columns, ", ") + ")"
+	}
+	if len(t.Rules) > 0 {
+		text += " by " + strings.Join(t.Rules, ", ")
+	}
+	if t.Filtered {
+		text += ", rows filtered"
+	}
+	for _, c := range slices.Sorted(maps.Keys(t.Masks)) {
+		text += ", " + c + " as " + t.Masks[c]
+	}
+	return text
+}
+
+// waysIn lists what would let somebody reach a store whose rules do not.
+func waysIn(p *policy.Policy, store string, s policy.Subject, code policy.Code) []string {
+	if code != policy.CodeNoRule && code != policy.CodeRuleEnded {
+		return nil
+	}
+	var out []string
+	for _, r := range p.Rules {
+		if r.Enabled && p.Reaches(r, store) && !s.Is(r.To) {
+			out = append(out, ruleWay(r))
+		}
+	}
+	return append(out, requestWays(p, out, store)...)
+}
+
+// requestWays lists the datasets of a store that can be asked for.
+func requestWays(p *policy.Policy, already []string, store string) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Datasets)) {
+		if slices.ContainsFunc(p.Datasets[name].Include, func(t policy.TablePattern) bool { return t.Store == "" || t.Store == "*" || t.Store == store }) {
+			out = append(out, requestWay(p, name))
+		}
+	}
+	return slices.DeleteFunc(out, func(s string) bool { return slices.Contains(already, s) })
+}
+
+// ruleWay says whom a rule is to.
+func ruleWay(r *policy.Rule) string {
+	return fmt.Sprintf("rule %s (level %s), which is to %s", r.Name, r.Level, strings.Join(r.To, ", "))
+}
+
+// requestWay says how to ask for a dataset, and who answers for it.
+func requestWay(p *policy.Policy, dataset string) string {
+	out := pgsql.RequestCommand(dataset)
+	if d := p.Datasets[dataset]; d != nil && len(d.Owners) > 0 {
+		out += ", answered by " + strings.Join(d.Owners, ", ")
+	}
+	return out
+}
+
+// waysToAllow lists what would make a refused statement allowed: rules that others hold, the request, or what the policy or
+// the statement would have to say instead.
+func waysToAllow(p *policy.Policy, s policy.Subject, r *pgsql.Refusal) []string {
+	var out []string
+	switch r.Reason {
+	case pgsql.ReasonRelation, pgsql.ReasonAction, pgsql.ReasonColumn:
+		if r.Dataset == "" {
+			return []string{"a dataset that holds " + r.Object + ", and a rule on it"}
+		}
+		for _, rule := range p.Rules {
+			if rule.Enabled && rule.On == r.Dataset && !s.Is(rule.To) && (r.Reason == pgsql.ReasonRelation || rule.Level >= policy.Write) {
+				out = append(out, ruleWay(rule))
+			}
+		}
+		if r.Reason != pgsql.ReasonRelation {
+			out = append(out, fmt.Sprintf("a rule on dataset %s with level: write that names it under write", r.Dataset))
+		}
+		return append(out, requestWay(p, r.Dataset))
+	case pgsql.ReasonFunction, pgsql.ReasonOperator, pgsql.ReasonType, pgsql.ReasonCatalog, pgsql.ReasonSetting:
+		return []string{"nothing in the policy: it stands on no list of what is safe under masks and filters"}
+	case pgsql.ReasonStatement, pgsql.ReasonTemporary, pgsql.ReasonExplain, pgsql.ReasonCopy:
+		return []string{"nothing in the policy of this version: run it with a login that is not Postern's"}
+	case pgsql.ReasonLock:
+		return []string{"a rule that lets you update the table, or the statement without its lock"}
+	case pgsql.ReasonMaskedValue:
+		return []string{"a rule that shows the column as it is"}
+	case pgsql.ReasonSystemColumn:
+		return []string{"a rule that shows the whole table"}
+	}
+	if r.Hint != "" {
+		out = append(out, r.Hint)
+	}
+	return out
 }
 
 func (a *app) printExplanation(e *explanation, format string) error {
@@ -152,11 +280,20 @@ func (a *app) printExplanation(e *explanation, format string) error {
 		}
 	}
 	line("rules", strings.Join(e.Rules, ", "))
-	line("touches", strings.Join(e.Touches, "; "))
+	for _, t := range e.Touches {
+		line("touches", t.String())
+	}
 	line("sent", e.Sent)
 	line("what", e.Message)
 	line("why", e.Detail)
 	line("reason", e.Reason)
 	line("hint", e.Hint)
+	for i, way := range e.Allowed {
+		name := "allowed"
+		if i > 0 {
+			name = "or"
+		}
+		line(name, way)
+	}
 	return nil
 }

@@ -36,6 +36,19 @@ const (
 	Own
 )
 
+// String is the level's word in the policy file.
+func (l Level) String() string {
+	switch l {
+	case Read:
+		return "read"
+	case Write:
+		return "write"
+	case Own:
+		return "own"
+	}
+	return "none"
+}
+
 // Outside says what happens to tables that no dataset contains.
 type Outside string
 

@@ -63,7 +63,7 @@ func worldRelation(t *plan.Table) *pgsql.Relation {
 	for i, c := range t.Columns {
 		col := pgsql.Column{Name: c.Name, Type: t.Source.Columns[i].Type, Label: c.Label, Insert: c.Insert, Update: c.Update}
 		if !c.Raw {
-			col.Mask = maskNames(c.Branches)
+			col.Mask = MaskNames(c.Branches)
 		}
 		rel.Insert, rel.Update = rel.Insert || c.Insert, rel.Update || c.Update
 		rel.Columns = append(rel.Columns, col)
@@ -81,8 +81,8 @@ func worldRelation(t *plan.Table) *pgsql.Relation {
 	return rel
 }
 
-// maskNames names the forms in which a column is shown, least masked first.
-func maskNames(branches []plan.Branch) string {
+// MaskNames names the forms in which a column is shown, least masked first.
+func MaskNames(branches []plan.Branch) string {
 	var names []string
 	for _, b := range branches {
 		names = append(names, b.Form.Mask.String())

@@ -36,6 +36,7 @@ type Touch struct {
 	Action   string   // select insert update delete lock
 	Columns  []string // sorted; empty when whole rows are used
 	Labels   []string // sorted labels of those columns
+	Rules    []string // that admit the relation, in file order; none for catalogs
 	Masked   bool
 }
 
@@ -74,4 +75,7 @@ type Refusal struct {
 	Position int    // 1-based character position in the client's text, 0 if unknown
 	Object   string // what it is about: a function, relation or setting name
 	Dataset  string // the dataset to ask for, or ""
+	// Spoken says that Message, Detail or Object repeats a literal of the client's: it may be told to the client, and must
+	// not stand in the trail.
+	Spoken bool
 }

@@ -195,6 +195,7 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 		a.cover(tree)
 	}
 	if a.refusal != nil {
+		a.refusal.Spoken = a.refusal.speaks(text)
 		return &Decision{Redacted: redacted, Refusal: a.refusal, Statements: statements}
 	}
 	out, refusal := canonical(tree)

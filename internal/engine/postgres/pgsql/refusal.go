@@ -1,6 +1,12 @@
 package pgsql
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
 
 // Reason is a stable code for why a statement is refused. The list is closed: it stands in the trail and in clients' errors.
 type Reason = string
@@ -59,6 +65,67 @@ const (
 	stateAmbiguous   = "42712"
 	stateInternal    = "XX000"
 )
+
+// RequestCommand is what somebody types to ask for a dataset.
+func RequestCommand(dataset string) string { return "postern request " + dataset }
+
+// speaks says whether a refusal repeats a literal of the client's statement, as that of 'x'::regclass names x.
+func (r *Refusal) speaks(text string) bool {
+	tree, err := pg.Parse(text) // anew: the judgement has changed its own
+	if err != nil {
+		return true
+	}
+	said := r.Message + "\n" + r.Detail + "\n" + r.Object
+	found := false
+	literals(tree.ProtoReflect(), func(s string) { found = found || hasWords(said, s) })
+	return found
+}
+
+// literals calls f with the text of every literal of a tree.
+func literals(m protoreflect.Message, f func(string)) {
+	switch x := m.Interface().(type) {
+	case *pg.A_Const:
+		f(x.GetSval().GetSval())
+		f(x.GetFval().GetFval())
+		f(x.GetBsval().GetBsval())
+		return
+	case *pg.DefElem:
+		f(x.Arg.GetString_().GetSval())
+	}
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				literals(v.List().Get(i).Message(), f)
+			}
+		default:
+			literals(v.Message(), f)
+		}
+		return true
+	})
+}
+
+// hasWords says whether text holds words, not as a part of longer ones. A name in it may have been folded or cut apart at
+// its dots.
+func hasWords(text, words string) bool {
+	text = strings.ToLower(text)
+	for part := range strings.FieldsFuncSeq(strings.ToLower(words), func(r rune) bool { return r == '.' || r == '"' || r == '(' || r == ')' || r == ',' }) {
+		part = strings.TrimSpace(part)
+		for at := 0; part != ""; {
+			i := strings.Index(text[at:], part)
+			if i < 0 {
+				break
+			}
+			from, to := at+i, at+i+len(part)
+			if (from == 0 || !isIdentPart(text[from-1])) && (to == len(text) || !isIdentPart(text[to])) {
+				return true
+			}
+			at = to
+		}
+	}
+	return false
+}
 
 // characterPosition turns a byte offset of text into the 1-based character position of the protocol.
 func characterPosition(text string, offset int32) int {

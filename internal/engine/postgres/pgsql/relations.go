@@ -90,7 +90,7 @@ func (a *analysis) notAdmitted(rv *pg.RangeVar, name Name, hidden Hidden) {
 		Detail:  "No rule that you hold admits it.",
 	}
 	if hidden.Dataset != "" {
-		r.Hint = fmt.Sprintf("Ask for the dataset %s.", quoteIdent(hidden.Dataset))
+		r.Hint = fmt.Sprintf("Ask for the dataset %s: %s.", quoteIdent(hidden.Dataset), RequestCommand(hidden.Dataset))
 	} else {
 		r.Hint = "No dataset holds it; ask the owner of the policy."
 	}
@@ -215,7 +215,7 @@ func (a *analysis) noAction(rv *pg.RangeVar, r resolved, verb, privilege string)
 		ref.Dataset = r.rel.Dataset
 		ref.Detail = fmt.Sprintf("Your rules on it (%s) do not include %s.", r.rel.Rule, privilege)
 		if r.rel.Dataset != "" {
-			ref.Hint = fmt.Sprintf("Ask for a rule on the dataset %s that includes it.", quoteIdent(r.rel.Dataset))
+			ref.Hint = fmt.Sprintf("Ask for a rule on the dataset %s that includes it: %s.", quoteIdent(r.rel.Dataset), RequestCommand(r.rel.Dataset))
 		}
 	}
 	a.refuse(rv.Location, ref)

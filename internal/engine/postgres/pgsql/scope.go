@@ -1,6 +1,9 @@
 package pgsql
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // shape is what is known of the column names of something in FROM. They matter because x.f and (x).f call a function when
 // x has no column f (ENF-55).
@@ -175,6 +178,9 @@ func (t *touching) result() Touch {
 	out := Touch{Relation: t.name, Action: t.action}
 	if t.rel == nil {
 		return out
+	}
+	if t.rel.Rule != "" {
+		out.Rules = strings.Split(t.rel.Rule, ",")
 	}
 	labels := map[string]bool{}
 	for _, c := range t.rel.Columns {

@@ -173,7 +173,7 @@ func (a *analysis) writeColumn(rel *Relation, column string, t *touching, verb s
 	if rel.Columns[i].Mask != "" {
 		r.Detail = "A column that is shown masked is never writable."
 	} else if rel.Dataset != "" {
-		r.Hint = fmt.Sprintf("Ask for a rule on the dataset %s that includes it.", quoteIdent(rel.Dataset))
+		r.Hint = fmt.Sprintf("Ask for a rule on the dataset %s that includes it: %s.", quoteIdent(rel.Dataset), RequestCommand(rel.Dataset))
 	}
 	a.refuse(-1, r)
 }

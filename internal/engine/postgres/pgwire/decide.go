@@ -452,8 +452,9 @@ func (s *session) refusedDecision(d *pgsql.Decision, text []byte) audit.Event {
 	e.Touches = touchesOf(s.profile().World.Store, d.Statements)
 	if r := d.Refusal; r != nil {
 		e.Reason, e.SQLState = r.Reason, r.SQLState
-		if r.Object != "" {
-			e.Detail = map[string]string{"object": r.Object}
+		// A parser's message holds a piece of a text that could not be read.
+		if !r.Spoken && r.Reason != pgsql.ReasonSyntax {
+			e.Message, e.Detail = r.Message, refusalDetail(r)
 		}
 	}
 	if d.Redacted == "" {
@@ -462,6 +463,17 @@ func (s *session) refusedDecision(d *pgsql.Decision, text []byte) audit.Event {
 		e.Opaque = &audit.Opaque{Length: len(text), HMAC: base64.RawURLEncoding.EncodeToString(h.Sum(nil))}
 	}
 	return e
+}
+
+// refusalDetail is what the trail says of a refusal beside its message.
+func refusalDetail(r *pgsql.Refusal) map[string]string {
+	out := map[string]string{}
+	for name, value := range map[string]string{"object": r.Object, "dataset": r.Dataset, "rule": r.Detail, "remedy": r.Hint} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 func (s *session) allowedDecision(d *pgsql.Decision, command string) audit.Event {
@@ -516,7 +528,8 @@ func touchesOf(store string, list []pgsql.Statement) []audit.Touch {
 func appendTouches(out []audit.Touch, store string, list []pgsql.Touch) []audit.Touch {
 	for _, t := range list {
 		out = append(out, audit.Touch{
-			Relation: store + "." + t.Relation.Schema + "." + t.Relation.Name, Action: t.Action, Columns: t.Columns, Labels: t.Labels, Masked: t.Masked,
+			Relation: store + "." + t.Relation.Schema + "." + t.Relation.Name, Action: t.Action, Columns: t.Columns, Labels: t.Labels,
+			Rules: t.Rules, Masked: t.Masked,
 		})
 	}
 	return out
