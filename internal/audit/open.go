@@ -44,7 +44,7 @@ func Open(cfg Config) (*Trail, error) {
 		return nil, err
 	}
 	t := &Trail{
-		cfg: cfg, lock: lock, ids: idSource{random: cfg.Random},
+		cfg: cfg, lock: lock, spool: &spool{}, ids: idSource{random: cfg.Random},
 		wake: make(chan struct{}, 1), sync: make(chan struct{}, 1), save: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if err := t.resume(); err != nil {
@@ -52,6 +52,11 @@ func Open(cfg Config) (*Trail, error) {
 			_ = t.file.Close()
 		}
 		return nil, errors.Join(fmt.Errorf("open audit trail in %s: %w", cfg.Folder, err), lock.Close())
+	}
+	if cfg.Sync > 0 {
+		t.spool = openSpool(cfg.Folder)
+	} else if err := removeSpool(cfg.Folder); err != nil {
+		return nil, errors.Join(fmt.Errorf("open audit trail in %s: %w", cfg.Folder, err), t.file.Close(), lock.Close())
 	}
 	t.start()
 	return t, nil
@@ -77,11 +82,16 @@ func (t *Trail) resume() error {
 			return err
 		}
 	}
+	last, early, err := t.unspool(names, last, known.Seq)
+	if err != nil {
+		return err
+	}
 	now := t.cfg.Now()
 	notes, fresh, err := t.diagnose(names, last, known, found)
 	if err != nil {
 		return err
 	}
+	notes = append(early, notes...)
 	switch {
 	case last == nil:
 		err = t.begin("", now)
@@ -204,13 +214,17 @@ func (t *Trail) diagnose(names []string, last *scanned, known Head, found bool) 
 			return nil, false, err
 		}
 		if len(torn) > 0 {
-			notes = append(notes, recovery(ReasonTorn, fmt.Sprintf("a crash left %s behind record %d of %s: kept in %s",
-				tornBytes(torn), last.at.seq, last.name, tornNames(torn)), Seal{Torn: torn}))
+			notes = append(notes, tornNote(last, torn))
 		}
 	}
 	t.written = t.queued
 	t.accept()
 	return notes, fresh, nil
+}
+
+func tornNote(last *scanned, torn []Torn) Record {
+	return recovery(ReasonTorn, fmt.Sprintf("a crash left %s behind record %d of %s: kept in %s",
+		tornBytes(torn), last.at.seq, last.name, tornNames(torn)), Seal{Torn: torn})
 }
 
 func recovery(reason, message string, seal Seal) Record {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,14 +22,36 @@ import (
 const childFolder = "POSTERN_AUDIT_TEST_FULL_DISK"
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(childFolder); folder != "" {
-		if err := fullDisk(folder); err != nil {
-			fmt.Println("child:", err)
-			os.Exit(1)
+	var err error
+	switch full, kill := os.Getenv(childFolder), os.Getenv(killedFolder); {
+	case full != "":
+		sync, folder, _ := strings.Cut(full, " ")
+		var every time.Duration
+		if every, err = ParseSync(sync); err == nil {
+			err = fullDisk(folder, every)
 		}
-		os.Exit(0)
+	case kill != "":
+		n, folder, _ := strings.Cut(kill, " ")
+		var count int
+		if count, err = strconv.Atoi(n); err == nil {
+			err = killed(folder, count)
+		}
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Println("child:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestFullDisk: with the spool and without.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, sync := range []string{"always", "20ms"} {
+		t.Run(sync, func(t *testing.T) { tryFullDisk(t, sync) })
+	}
 }
 
 // TestTornEnd cuts the last record at every byte, as a crash may, and opens the trail again.
@@ -207,8 +230,8 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// TestFullDisk runs fullDisk in a process of its own, because the limit on file sizes holds for a whole process.
-func TestFullDisk(t *testing.T) {
+// tryFullDisk runs fullDisk in a process of its own, because the limit on file sizes holds for a whole process.
+func tryFullDisk(t *testing.T, sync string) {
 	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
@@ -216,7 +239,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	folder := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^$")
-	cmd.Env = append(os.Environ(), childFolder+"="+folder)
+	cmd.Env = append(os.Environ(), childFolder+"="+sync+" "+folder)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -249,7 +272,7 @@ func TestFullDisk(t *testing.T) {
 
 // fullDisk writes into a file that may not grow past a limit, twice, and once across a Close. It prints what was
 // acknowledged.
-func fullDisk(folder string) error {
+func fullDisk(folder string, every time.Duration) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	text, err := GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 32)))
 	if err != nil {
@@ -267,7 +290,7 @@ func fullDisk(folder string) error {
 		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: min(size, old.Max), Max: old.Max})
 	}
 	told := make(chan error, 100)
-	cfg := Config{Folder: folder, Key: key, Instance: "gw1", Notify: func(err error) { told <- err }}
+	cfg := Config{Folder: folder, Key: key, Instance: "gw1", Sync: every, Notify: func(err error) { told <- err }}
 	trail, err := Open(cfg)
 	if err != nil {
 		return err
@@ -313,7 +336,7 @@ func fullDisk(folder string) error {
 func fillUp(trail *Trail, folder string) error {
 	var err error
 	for i := 0; err == nil; i++ {
-		if i > 1000 {
+		if i > 10_000 {
 			return errors.New("the limit does not hold")
 		}
 		var id string

@@ -68,51 +68,41 @@ func Search(ctx context.Context, folder string, q Query) iter.Seq2[Found, error]
 var errStop = errors.New("stop")
 
 func search(ctx context.Context, folder string, q Query, yield func(Found, error) bool) {
-	names, err := listFiles(folder)
+	spooled, err := readSpool(folder)
+	var names []string
+	if err == nil {
+		names, err = listFiles(folder)
+	}
 	if err != nil {
 		yield(Found{}, err)
 		return
 	}
 	m := newMatcher(q)
 	left := q.Limit
-	for i, name := range names {
-		if q.From > 0 && i+1 < len(names) {
-			if next, _ := firstSeq(names[i+1]); next <= q.From {
-				continue
-			}
+	err = eachTrailLine(folder, m.files(names), spooled, func(name string, last bool, l line) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if first, _ := firstSeq(name); q.To > 0 && first > q.To {
-			return
-		}
-		err := eachLine(folder, name, func(l line) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if !l.whole && i == len(names)-1 {
-				return nil
-			}
-			rec, ok, err := m.match(l.text)
-			switch {
-			case err != nil && !yield(Found{}, &LineError{File: name, Line: l.n, Err: err}):
-				return errStop
-			case err != nil || !ok:
-				return nil
-			}
-			if !yield(Found{Record: rec, File: name, Line: l.text}, nil) {
-				return errStop
-			}
-			if left--; left == 0 && !q.Last {
-				return errStop
-			}
+		if !l.whole && last {
 			return nil
-		})
-		if errors.Is(err, errStop) {
-			return
 		}
-		if err != nil {
-			yield(Found{}, err)
-			return
+		rec, ok, err := m.match(l.text)
+		switch {
+		case err != nil && !yield(Found{}, &LineError{File: name, Line: l.n, Err: err}):
+			return errStop
+		case err != nil || !ok:
+			return nil
 		}
+		if !yield(Found{Record: rec, File: name, Line: l.text}, nil) {
+			return errStop
+		}
+		if left--; left == 0 && !q.Last {
+			return errStop
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		yield(Found{}, err)
 	}
 }
 
@@ -164,6 +154,25 @@ func newMatcher(q Query) *matcher {
 	need(`"session":`, q.Session)
 	need(``, q.ID)
 	return m
+}
+
+// files leaves out the files that lie before or behind the numbers asked for. Whether the last one is the trail's own last
+// does not matter for those behind.
+func (m *matcher) files(names []string) []string {
+	q := &m.q
+	for len(names) > 1 && q.From > 0 {
+		if next, _ := firstSeq(names[1]); next > q.From {
+			break
+		}
+		names = names[1:]
+	}
+	for len(names) > 0 && q.To > 0 {
+		if first, _ := firstSeq(names[len(names)-1]); first <= q.To {
+			break
+		}
+		names = names[:len(names)-1]
+	}
+	return names
 }
 
 func (m *matcher) match(text []byte) (Record, bool, error) {

@@ -98,8 +98,9 @@ type Trail struct {
 	opened  time.Time // when the current file was begun
 	size    int64     // of what is whole in file
 	pending []byte    // encoded and chained, not yet written
+	spool   *spool    // holds pending[:spool.used] for the kernel
 	queued  position  // after pending
-	kept    int       // the part of pending that RecordSoon has accepted
+	kept    int       // the part of pending that is accepted: it was told of, or is in the spool
 	keptAt  position  // after that part
 	written position  // after what is in file
 	ids     idSource
@@ -161,7 +162,7 @@ func (t *Trail) Record(ctx context.Context, e Event) (string, error) {
 	t.mu.Lock()
 	err := t.queue(&e)
 	if err == nil {
-		if err = t.write(); err != nil {
+		if err = t.handOver(); err != nil {
 			t.refused++
 		}
 	}
@@ -185,7 +186,7 @@ func (t *Trail) RecordSoon(e Event) error {
 	err := t.queue(&e)
 	if err == nil {
 		t.accept()
-		if len(t.pending) > maxPending {
+		if !t.spooled() && len(t.pending) > maxPending {
 			err = t.write()
 		}
 	}
@@ -193,6 +194,19 @@ func (t *Trail) RecordSoon(e Event) error {
 	t.stir()
 	return err
 }
+
+// handOver gives what is pending to the kernel: in the spool, where it is safe from the end of this process, or else in the
+// trail itself. The caller holds mu.
+func (t *Trail) handOver() error {
+	if t.spooled() {
+		t.accept()
+		return nil
+	}
+	return t.write()
+}
+
+// spooled copies to the spool what is pending and not in it yet, and says whether all of it is there now.
+func (t *Trail) spooled() bool { return t.spool.put(t.pending[t.spool.used:]) }
 
 // queue encodes e behind what is pending. The caller holds mu and calls write or accept next.
 func (t *Trail) queue(e *Event) error {
@@ -262,6 +276,7 @@ func (t *Trail) write() error {
 			t.pending = nil
 		}
 		t.pending = t.pending[:0]
+		t.spool.reset()
 		t.accept()
 		return nil
 	}
@@ -345,7 +360,7 @@ func (t *Trail) Sync() error {
 	return t.syncTo(seq)
 }
 
-// Head returns where the trail stands: the last record that was handed to the kernel.
+// Head returns where the trail's files stand: the last record that was written to them.
 func (t *Trail) Head() Head {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -402,5 +417,5 @@ func (t *Trail) Close() error {
 	if err == nil {
 		err = t.saveHead()
 	}
-	return errors.Join(err, t.file.Close(), t.lock.Close())
+	return errors.Join(err, t.file.Close(), t.spool.close(err == nil), t.lock.Close())
 }

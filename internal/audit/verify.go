@@ -108,6 +108,10 @@ type VerifyOptions struct {
 // Verify reads a trail from beginning to end, with bounded memory, and says what is wrong with it and where. It may run
 // while the trail is being written. An error means that it could not look.
 func Verify(ctx context.Context, folder string, opts VerifyOptions) (*Report, error) {
+	spooled, err := readSpool(folder)
+	if err != nil {
+		return nil, err
+	}
 	names, err := listFiles(folder)
 	if err != nil {
 		return nil, err
@@ -134,10 +138,15 @@ func Verify(ctx context.Context, folder string, opts VerifyOptions) (*Report, er
 			c.problem(Problem{Kind: Misnamed, File: f.name, Message: "it holds what was written to " + f.says})
 		}
 		c.lastFile = i == len(files)-1
-		err := eachLine(folder, f.name, func(l line) error {
+		take := func(l line) error {
 			c.line(f.name, l)
 			return ctx.Err()
-		})
+		}
+		if c.lastFile {
+			err = eachLastLine(folder, f.name, spooled, take)
+		} else {
+			err = eachLine(folder, f.name, take)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,11 @@ type leg struct {
 	try   func(fd uintptr) bool
 	first [smallRead]byte
 
+	// State of one write, likewise.
+	rest []byte
+	werr error
+	send func(fd uintptr) bool
+
 	stall    time.Duration
 	deadline time.Time // of writes, as last set
 }
@@ -42,7 +47,7 @@ func newLeg(conn, below net.Conn, pool *sync.Pool, stall time.Duration) *leg {
 			}
 		}
 	}
-	l.try = l.tryRead
+	l.try, l.send = l.tryRead, l.trySend
 	return l
 }
 
@@ -142,8 +147,34 @@ func (l *leg) write(b []byte, now time.Time) error {
 			return err
 		}
 	}
-	_, err := l.conn.Write(b)
+	if l.raw == nil {
+		_, err := l.conn.Write(b)
+		return err
+	}
+	l.rest, l.werr = b, nil
+	err := l.raw.Write(l.send)
+	l.rest = nil
+	if err == nil {
+		err = l.werr
+	}
 	return err
+}
+
+// trySend is called by the runtime when there may be room.
+func (l *leg) trySend(fd uintptr) bool {
+	for len(l.rest) > 0 {
+		n, err := tryWrite(fd, l.rest)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		case err != nil:
+			l.werr = err
+			return true
+		}
+		l.rest = l.rest[n:]
+	}
+	return true
 }
 
 // waiting says whether the other side has sent something that nobody has read. False is also the answer where that cannot

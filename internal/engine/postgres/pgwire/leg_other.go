@@ -9,4 +9,6 @@ const canTry = false
 
 func tryRead(uintptr, []byte) (int, error) { return 0, syscall.EAGAIN }
 
+func tryWrite(uintptr, []byte) (int, error) { return 0, syscall.EAGAIN }
+
 func peek(uintptr) bool { return false }

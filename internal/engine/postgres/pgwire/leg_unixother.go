@@ -2,5 +2,19 @@
 
 package pgwire
 
+import "syscall"
+
 // msgDontWait is not needed: descriptors of the net package never block.
 const msgDontWait = 0
+
+// tryRead reads what is there; syscall.EAGAIN means that nothing is.
+func tryRead(fd uintptr, b []byte) (int, error) {
+	n, err := syscall.Read(int(fd), b) //nolint:gosec // descriptors fit
+	return max(n, 0), err
+}
+
+// tryWrite writes what there is room for; syscall.EAGAIN means that there is none.
+func tryWrite(fd uintptr, b []byte) (int, error) {
+	n, err := syscall.Write(int(fd), b) //nolint:gosec // descriptors fit
+	return max(n, 0), err
+}

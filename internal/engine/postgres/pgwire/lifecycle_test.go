@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -726,7 +727,7 @@ func TestPipeliningWithoutReading(t *testing.T) {
 	}
 }
 
-// counting counts calls of Write. It hides the descriptor, so reads go through it too.
+// counting counts what is written, whichever way: by Write, or to the descriptor itself.
 type counting struct {
 	net.Conn
 	writes *atomic.Int64
@@ -735,6 +736,24 @@ type counting struct {
 func (c counting) Write(b []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(b)
+}
+
+// SyscallConn implements syscall.Conn.
+func (c counting) SyscallConn() (syscall.RawConn, error) {
+	raw, err := c.Conn.(syscall.Conn).SyscallConn()
+	return countingRaw{raw, c.writes}, err
+}
+
+type countingRaw struct {
+	syscall.RawConn
+	writes *atomic.Int64
+}
+
+func (c countingRaw) Write(f func(fd uintptr) bool) error {
+	return c.RawConn.Write(func(fd uintptr) bool {
+		c.writes.Add(1)
+		return f(fd)
+	})
 }
 
 // TestWrites: one write per read in each direction, 2.0 for a simple SELECT (performance document, section 2).
