@@ -280,6 +280,11 @@ type BodyFacts struct {
 	CipherFailure bool // names the option ignore-cipher-failure
 	Secrets       []SecretHit
 	Keys          bool // a literal key is passed to pgcrypto
+	Executes      bool // runs statements that it puts together
+	// Names lists the relations of the database that the body of a SECURITY DEFINER function names.
+	Names []Name `json:",omitempty"`
+	// Bound lists those that the server itself bound when the function was made (BEGIN ATOMIC), so that no right on their schema is asked.
+	Bound []Name `json:",omitempty"`
 }
 
 // SecretHit says where a credential stands, and of what kind it is. Never the credential.

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -61,6 +62,7 @@ func Redact(text string) string {
 }
 
 var (
+	execute       = regexp.MustCompile(`(?i)\bEXECUTE\b`)
 	dynamicSQL    = regexp.MustCompile(`(?is)\bEXECUTE\b[^;]*\|\|[^;]*`)
 	safeQuote     = regexp.MustCompile(`(?i)\bquote_(?:ident|literal|nullable)\s*\([^()]*\)`)
 	cipherFailure = regexp.MustCompile(`(?i)ignore-cipher-failure`)
@@ -74,6 +76,7 @@ func LookAtBody(object, source string) BodyFacts {
 	f := BodyFacts{
 		CipherFailure: cipherFailure.MatchString(plain),
 		Keys:          keyLiteral.MatchString(plain),
+		Executes:      execute.MatchString(plain),
 		Secrets:       FindSecrets(object, source),
 	}
 	for _, m := range dynamicSQL.FindAllString(plain, -1) {
@@ -84,6 +87,28 @@ func LookAtBody(object, source string) BodyFacts {
 	}
 	return f
 }
+
+// NamesIn lists the relations whose names stand as words in a function's body. A name that two schemas have counts for both.
+func NamesIn(source string, byName map[string][]Name) []Name {
+	var out []Name
+	for _, w := range bodyWord.FindAllString(sqlComment.ReplaceAllString(source, " "), -1) {
+		if quoted, ok := strings.CutPrefix(w, `"`); ok {
+			w = strings.ReplaceAll(strings.TrimSuffix(quoted, `"`), `""`, `"`)
+		} else {
+			w = strings.ToLower(w)
+		}
+		for _, n := range byName[w] {
+			if !slices.Contains(out, n) {
+				out = append(out, n)
+			}
+		}
+	}
+	slices.SortFunc(out, Name.Compare)
+	return out
+}
+
+// bodyWord is an identifier, quoted or not.
+var bodyWord = regexp.MustCompile(`"(?:[^"]|"")+"|[\pL_][\pL\pN_$]*`)
 
 var literal = regexp.MustCompile(`E?'(?:[^']|'')*'`)
 

@@ -12,18 +12,35 @@ type Rights struct {
 	roles   map[string]*Role
 	uses    map[string]map[string]bool // role -> roles whose rights it has without doing anything, itself among them
 	sets    map[string]map[string]bool // role -> roles that it may become by SET ROLE, itself among them
-	becomes map[string]map[string]bool // role -> roles whose rights it can come to have by SET ROLE and inheritance
+	becomes map[string]map[string]bool // role -> roles whose rights it can come to have by SET ROLE and then inheritance
+	any     map[string]map[string]bool // role -> roles that it is a member of by any path of memberships that give something
 	admin   map[string][]string        // role -> roles that it may grant
+	edges   map[string][]edge          // role -> what it is directly a member of
+	members map[string][]string        // role -> its direct members
 }
+
+// databaseOwner is the predefined role whose only member is the database's owner.
+const databaseOwner = "pg_database_owner"
 
 // NewRights prepares the closures. The database's owner is a member of pg_database_owner.
 func NewRights(major int, roles []Role, memberships []Membership, database *Database) *Rights {
-	r := &Rights{major: major, roles: map[string]*Role{}, admin: map[string][]string{}}
-	inherit, set := map[string][]string{}, map[string][]string{}
+	r := &Rights{major: major, roles: map[string]*Role{}, admin: map[string][]string{}, members: map[string][]string{}}
+	inherit, set, either := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for i := range roles {
 		r.roles[roles[i].Name] = &roles[i]
 	}
+	if database != nil && r.roles[databaseOwner] != nil {
+		// The implicit membership inherits, and before 16 it does so only for a role with INHERIT.
+		if o := r.roles[database.Owner]; o != nil {
+			memberships = append(slices.Clone(memberships), Membership{Role: databaseOwner, Member: database.Owner, Inherit: major >= 16 || o.Inherit, Set: true})
+		}
+	}
+	r.edges = edgesOf(memberships)
 	for _, m := range memberships {
+		if m.Inherit || m.Set {
+			either[m.Member] = append(either[m.Member], m.Role)
+		}
+		r.members[m.Role] = append(r.members[m.Role], m.Member)
 		if m.Inherit {
 			inherit[m.Member] = append(inherit[m.Member], m.Role)
 		}
@@ -34,22 +51,20 @@ func NewRights(major int, roles []Role, memberships []Membership, database *Data
 			r.admin[m.Member] = append(r.admin[m.Member], m.Role)
 		}
 	}
-	if database != nil && r.roles["pg_database_owner"] != nil {
-		// The implicit membership inherits, and before 16 it does so only for a role with INHERIT.
-		if o := r.roles[database.Owner]; o != nil && (major >= 16 || o.Inherit) {
-			inherit[database.Owner] = append(inherit[database.Owner], "pg_database_owner")
-		}
-	}
 	r.uses, r.sets = map[string]map[string]bool{}, map[string]map[string]bool{}
-	r.becomes = map[string]map[string]bool{}
-	both := map[string][]string{}
-	for name := range r.roles {
-		both[name] = append(slices.Clone(inherit[name]), set[name]...)
-	}
+	r.becomes, r.any = map[string]map[string]bool{}, map[string]map[string]bool{}
 	for name := range r.roles {
 		r.uses[name] = closure(name, inherit)
 		r.sets[name] = closure(name, set)
-		r.becomes[name] = closure(name, both)
+		r.any[name] = closure(name, either)
+	}
+	for name := range r.roles {
+		r.becomes[name] = map[string]bool{}
+		for as := range r.sets[name] { // SET ROLE is judged by who logged in, so inheritance comes after it and never before
+			for other := range r.uses[as] {
+				r.becomes[name][other] = true
+			}
+		}
 	}
 	return r
 }
@@ -81,7 +96,7 @@ func (r *Rights) CanBecome(role, other string) bool {
 }
 
 // MemberOf reports membership by any path, superusers not counted.
-func (r *Rights) MemberOf(role, other string) bool { return r.becomes[role][other] }
+func (r *Rights) MemberOf(role, other string) bool { return r.any[role][other] }
 
 // Superuser reports the attribute, which is never inherited.
 func (r *Rights) Superuser(role string) bool { return r.roles[role] != nil && r.roles[role].Superuser }
@@ -143,30 +158,6 @@ func (r *Rights) LoginRoles() []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// Path is how a role comes to another: the roles on the shortest way, both ends included, or nil. It follows inheritance and SET ROLE.
-func (r *Rights) Path(memberships []Membership, from, to string) []string {
-	before := map[string]string{from: ""}
-	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
-		if todo[0] == to {
-			var path []string
-			for at := to; at != ""; at = before[at] {
-				path = append(path, at)
-			}
-			slices.Reverse(path)
-			return path
-		}
-		for _, m := range memberships {
-			if m.Member == todo[0] && (m.Inherit || m.Set) {
-				if _, seen := before[m.Role]; !seen {
-					before[m.Role] = todo[0]
-					todo = append(todo, m.Role)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // Predefined reports whether a role is one of PostgreSQL's own.

@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // commands lists the verbs, in the order of design.md §8.
 func (a *app) commands() []*cobra.Command {
 	all := []*cobra.Command{
-		a.demo(), a.init(), a.plan(), a.apply(), a.verify(), a.suspend(), a.resume(), a.serve(), a.explain(), a.discover(), a.scan(), a.hba(), a.audit(), a.user(), a.policy(),
+		a.demo(), a.init(), a.plan(), a.apply(), a.verify(), a.suspend(), a.resume(), a.serve(), a.whoCan(), a.explain(), a.discover(), a.scan(), a.hba(), a.audit(), a.user(), a.policy(),
 	}
 	for _, v := range later {
 		all = append(all, notYet(v.use, v.short))

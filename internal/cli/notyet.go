@@ -9,7 +9,6 @@ import (
 // later lists the verbs of the contract that this version does not have. They are shown in the help, so that scripts and
 // people learn the final words, and exit 2.
 var later = [...]struct{ use, short string }{
-	{"who-can", "list who can reach a table or column, and by which path"},
 	{"login", "sign in and get short-lived credentials"},
 	{"run", "run a client with a connection made for you"},
 	{"connect", "print connection settings for clients"},

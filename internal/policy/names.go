@@ -27,6 +27,19 @@ func quotePart(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
+// SplitName takes a dotted name apart the way the policy file writes one: a part in double quotes may hold dots and, doubled, quotes.
+func SplitName(s string) ([]string, error) {
+	parts, err := splitLocation(s)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = p.text
+	}
+	return out, nil
+}
+
 // maxName is the length in bytes at which PostgreSQL cuts identifiers (NAMEDATALEN - 1). Longer names would be compared after
 // cutting, so two of them could be one.
 const maxName = 63

@@ -441,7 +441,7 @@ func secretsReadable(e *catalog.Evidence, _ *Env) Verdict {
 	// pg_read_all_data reads system catalogs like any other table.
 	rights := rightsOf(e)
 	for _, r := range ordinary(e) {
-		if path := rights.Path(e.Server.Memberships, r.Name, "pg_read_all_data"); path != nil {
+		if path := rights.Path(r.Name, "pg_read_all_data"); path != nil {
 			fs = append(fs, Finding{
 				Object: "role " + r.Name + " in pg_read_all_data", Evidence: "reads pg_authid and pg_statistic: " + strings.Join(path, " > "), Fix: revokeFirst(path),
 			})

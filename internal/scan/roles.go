@@ -178,7 +178,7 @@ func becomesSuperuser(e *catalog.Evidence, _ *Env) Verdict {
 		for i := range e.Server.Roles {
 			s := &e.Server.Roles[i]
 			if s.Superuser && reachesBySet(e, rights, r.Name, s.Name) {
-				path := rights.Path(e.Server.Memberships, r.Name, s.Name)
+				path := rights.Path(r.Name, s.Name)
 				fs = append(fs, Finding{
 					Object: "role " + r.Name, Evidence: "can become superuser " + s.Name + ": " + strings.Join(path, " > "),
 					Fix: revokeFirst(path),
@@ -269,7 +269,7 @@ func members(of ...string) func(*catalog.Evidence, *Env) Verdict {
 				if !rights.MemberOf(r.Name, role) {
 					continue
 				}
-				path := rights.Path(e.Server.Memberships, r.Name, role)
+				path := rights.Path(r.Name, role)
 				if path == nil {
 					continue // a membership that neither inherits nor may SET ROLE gives nothing
 				}

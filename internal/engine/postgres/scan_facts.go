@@ -102,6 +102,7 @@ func finishServer(srv *catalog.Server, conninfo map[string]string) {
 type routineText struct {
 	catalog.Routine
 	Source string
+	Uses   []catalog.Name // of a body that the server has parsed (BEGIN ATOMIC)
 }
 
 // foundText is a text that may hold a credential.
@@ -164,12 +165,19 @@ func (s *scanSession) database(ctx context.Context) {
 
 // finishDatabase looks at texts, drops them, and sorts.
 func finishDatabase(d *catalog.DatabaseEvidence, routines []routineText, texts []foundText) {
-	names := map[catalog.OID]string{}
+	names, definer := map[catalog.OID]string{}, map[catalog.OID]bool{}
 	for i := range d.Functions {
-		names[d.Functions[i].OID] = d.Functions[i].Signature()
+		names[d.Functions[i].OID], definer[d.Functions[i].OID] = d.Functions[i].Signature(), d.Functions[i].SecurityDefiner
+	}
+	relations := map[string][]catalog.Name{}
+	for i := range d.Relations {
+		relations[d.Relations[i].Name.Name] = append(relations[d.Relations[i].Name.Name], d.Relations[i].Name)
 	}
 	for _, r := range routines {
 		r.Body = catalog.LookAtBody("function "+names[r.OID], r.Source)
+		if definer[r.OID] {
+			r.Body.Names, r.Body.Bound = catalog.NamesIn(r.Source, relations), r.Uses
+		}
 		for i, c := range r.Config {
 			r.Config[i] = catalog.Redact(c)
 		}
