@@ -39,7 +39,7 @@ func build(doc *document, folder string, syntax policy.Syntax, problems *Problem
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
-		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Pos: s.Pos})
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Limits: s.Limits, Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)
@@ -161,6 +161,9 @@ func (b *builder) store(key policy.Text, d storeDoc) *Store {
 			b.report(policy.KindMissing, d.Provision.Pos, "add provisioner: {user: …, password: …}", "store %s: provision: auto needs a provisioner", s.Name)
 		}
 	}
+	s.Limits = policy.ReadLimits(d.Limits, func(kind policy.Kind, pos policy.Pos, hint, message string) {
+		b.report(kind, pos, hint, "store %s: %s", s.Name, message)
+	})
 	if s.Grantor.User != "" && s.Grantor.User == s.Provisioner.User {
 		b.warn(d.Grantor.Pos, "'postern init' prints the SQL for both", "store %s: provisioner and grantor are one role, so the gateway holds every right of the provisioner", s.Name)
 	}

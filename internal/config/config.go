@@ -58,6 +58,7 @@ type Store struct {
 	Provisioner Account
 	Grantor     Account
 	Provision   Provision
+	Limits      policy.Limits // of everybody who reads from it
 	Pos         policy.Pos
 }
 

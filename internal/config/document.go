@@ -41,19 +41,19 @@ type sourceDoc struct {
 }
 
 type storeDoc struct {
-	Engine      policy.Text   `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"what kind of server it is. (Only postgres in this version.)"`
-	Address     policy.Text   `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
-	Database    policy.Text   `key:"database" default:"the store's name" doc:"the database's name on the server."`
-	Schemas     []policy.Text `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
-	TLS         storeTLSDoc   `key:"tls" doc:"the transport to the server."`
-	Provisioner accountDoc    `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
-	Grantor     accountDoc    `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
-	Provision   policy.Text   `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
-	Mode        policy.Text   `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
-	SSH         policy.Later  `key:"ssh" doc:"reach the store through an SSH host."`
-	Observe     policy.Later  `key:"observe" doc:"subjects whose statements are recorded and not enforced."`
-	Upstream    policy.Later  `key:"upstream" doc:"logins of observed subjects."`
-	Limits      policy.Later  `key:"limits" doc:"rows and rates."`
+	Engine      policy.Text        `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"what kind of server it is. (Only postgres in this version.)"`
+	Address     policy.Text        `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
+	Database    policy.Text        `key:"database" default:"the store's name" doc:"the database's name on the server."`
+	Schemas     []policy.Text      `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
+	TLS         storeTLSDoc        `key:"tls" doc:"the transport to the server."`
+	Provisioner accountDoc         `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
+	Grantor     accountDoc         `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
+	Provision   policy.Text        `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
+	Mode        policy.Text        `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
+	SSH         policy.Later       `key:"ssh" doc:"reach the store through an SSH host."`
+	Observe     policy.Later       `key:"observe" doc:"subjects whose statements are recorded and not enforced."`
+	Upstream    policy.Later       `key:"upstream" doc:"logins of observed subjects."`
+	Limits      policy.LimitsEntry `key:"limits" doc:"how much one person may read from the store, whatever rules they hold. The gateway enforces it, the wall does not."`
 	Pos         policy.Pos
 }
 

@@ -92,6 +92,11 @@ func dump(c *Config) string {
 		fmt.Fprintf(&b, "store %s: %+v database %s schemas %q tls %+v %s\n", name, s.Address, s.Database, s.Schemas, s.TLS, s.Provision)
 		fmt.Fprintf(&b, "  provisioner %q (%s), grantor %q (%s)\n", s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password)
 	}
+	for _, name := range sortedKeys(c.Stores) {
+		if s := c.Stores[name]; !s.Limits.IsZero() {
+			fmt.Fprintf(&b, "limits of store %s: %s\n", name, s.Limits)
+		}
+	}
 	for _, l := range c.Gateway.Listeners {
 		fmt.Fprintf(&b, "listener %q %q port %d mode %o group %q tls %+v\n", l.Address, l.Socket, l.Port, l.Mode, l.Group, l.TLS)
 	}
@@ -101,6 +106,9 @@ func dump(c *Config) string {
 	for _, r := range c.Policy.Rules {
 		fmt.Fprintf(&b, "rule %s: to %q on %s level %d masks %q until %s require %v %t %t enabled %t\n", r.Name, r.To, r.On, r.Level, r.Masks,
 			r.Until.UTC(), r.Require.Network, r.Require.Local, r.Require.TLS, r.Enabled)
+		if !r.Limits.IsZero() {
+			fmt.Fprintf(&b, "  limits %s\n", r.Limits)
+		}
 		for _, t := range sortedKeys(r.Rows) {
 			fmt.Fprintf(&b, "  rows %s: %s %q at %s\n", t, r.Rows[t].SQL, r.Rows[t].Attributes, r.Rows[t].Pos)
 		}

@@ -52,6 +52,8 @@ type Profile struct {
 	Role       string // the subject's identity role
 	Password   secret.Text
 	Engine     any // what the engine needs beyond that; for postgres a *pgwire.Profile
+	// Limits bound what the subject may read: by rule, and the store's own under "".
+	Limits map[string]policy.Limits
 }
 
 // Unavailable is why a subject has no usable profile. Code is one of the CodeProfile constants.
@@ -158,6 +160,7 @@ type Gateway struct {
 	throttle *identity.Throttle
 	counts   counts
 	accounts accounts
+	meters   meters
 	registry registry
 
 	mu        sync.Mutex

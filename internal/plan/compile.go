@@ -21,6 +21,7 @@ func Compile(in Input) (*Wanted, error) {
 		Provisioner: in.Provisioner, Grantor: in.Grantor, Generation: in.Generation, ServerID: in.Snapshot.ServerID, RootKey: in.RootKey,
 	}
 	c.defaults()
+	c.limits()
 	c.universe()
 	c.names()
 	c.rules()
@@ -69,6 +70,24 @@ func (c *compiler) defaults() {
 	for _, s := range c.store.Schemas {
 		if c.snap.Schema(s) == nil {
 			c.problem(c.store.Pos, policy.KindDangling, "", "database %s has no schema %q", c.snap.Database.Name, s)
+		}
+	}
+}
+
+// limits gathers what bounds reading. They are the gateway's to enforce, which a reader of the plan has to know.
+func (c *compiler) limits() {
+	c.w.Limits = map[string]policy.Limits{}
+	note := func(pos policy.Pos, rule, what string, l policy.Limits) {
+		if l.IsZero() {
+			return
+		}
+		c.w.Limits[rule] = l
+		c.warn(pos, "limits:"+rule, "keep identity roles off every other way to the server", "%s has limits (%s): the gateway enforces them, the wall does not", what, l)
+	}
+	note(c.store.Pos, "", "store "+c.in.Store, c.store.Limits)
+	for _, r := range c.p.Rules {
+		if r.Enabled && c.p.Reaches(r, c.in.Store) {
+			note(r.Pos, r.Name, "rule "+r.Name, r.Limits)
 		}
 	}
 }

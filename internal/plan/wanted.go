@@ -25,6 +25,8 @@ type Wanted struct {
 	Identities []*Identity
 	Hidden     []Hidden // relations of the store's schemas that no rule of this store admits
 	Warnings   []Warning
+	// Limits bound what a subject reads: by rule, and the store's own under "". The wall knows nothing of them.
+	Limits map[string]policy.Limits
 }
 
 // Rule is a policy rule on this store.
@@ -110,7 +112,8 @@ type Table struct {
 	Delete  bool
 	// Sequences the profile role needs for defaults of inserted rows (ENF-12).
 	Sequences []catalog.Name
-	Filtered  bool // no rule shows all rows
+	Filtered  bool  // no rule shows all rows
+	MinGroup  int64 // rows that an aggregate needs, by the strictest of the rules and the store; 0: single rows are shown
 	Source    *catalog.Relation
 }
 

@@ -47,6 +47,7 @@ func (b *builder) rule(key Text, e *RuleEntry, order int) *Rule {
 	b.writes(r, e)
 	r.Until = b.until(e.Until)
 	r.Require = b.require(e.Require)
+	r.Limits = b.limits(r, e.Limits)
 	return r
 }
 

@@ -13,7 +13,11 @@ import (
 func (p *Policy) digest() string {
 	stores, groups, users := map[string]any{}, map[string]any{}, map[string]any{}
 	for name, s := range p.Stores {
-		stores[name] = []any{s.Engine, s.Database, s.Schemas}
+		meaning := []any{s.Engine, s.Database, s.Schemas}
+		if !s.Limits.IsZero() {
+			meaning = append(meaning, s.Limits.String())
+		}
+		stores[name] = meaning
 	}
 	for name, g := range p.Groups {
 		groups[name] = sortedSet(g.Members)
@@ -64,10 +68,14 @@ func (r *Rule) meaning() any {
 	if !r.Until.IsZero() {
 		until = r.Until.UTC().Format(time.RFC3339Nano)
 	}
-	return []any{
+	meaning := []any{
 		r.Name, sortedSet(r.To), r.On, r.Level, rows, r.Masks, writes, until,
 		prefixSet(r.Require.Network), r.Require.Local, r.Require.TLS, r.Enabled,
 	}
+	if !r.Limits.IsZero() {
+		meaning = append(meaning, r.Limits.String())
+	}
+	return meaning
 }
 
 func sortedSet(list []string) []string {

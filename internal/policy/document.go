@@ -109,7 +109,7 @@ type RuleEntry struct {
 	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, no other rule widens them, and they bind after the rule has ended too, until it is suspended or taken out of the file."`
 	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
 	Request Later           `key:"request" doc:"hold the rule on request only."`
-	Limits  Later           `key:"limits" doc:"rows and rates."`
+	Limits  LimitsEntry     `key:"limits" doc:"how much a holder may read. Limits restrict: no other rule widens them. The gateway enforces them, the wall does not."`
 	Pos     Pos
 }
 

@@ -82,6 +82,7 @@ type Store struct {
 	Engine   string
 	Database string   // the database's name on the server; clients use Name
 	Schemas  []string // the first keeps plain names in a profile's schema
+	Limits   Limits   // of everybody who reads from it
 	Pos      Pos
 }
 
@@ -158,6 +159,7 @@ type Rule struct {
 	Write   map[Table]WriteRule
 	Until   time.Time // zero: no end. A bare date ends at 24:00 UTC of that day (ENF-91)
 	Require Require
+	Limits  Limits
 	Enabled bool
 	Order   int // place in Policy.Rules, from 0
 	Pos     Pos

@@ -58,7 +58,7 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 func worldRelation(t *plan.Table) *pgsql.Relation {
 	rel := &pgsql.Relation{
 		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
-		Unique: map[string][]string{}, Select: true, Delete: t.Delete,
+		Unique: map[string][]string{}, Select: true, Delete: t.Delete, MinGroup: t.MinGroup,
 	}
 	for i, c := range t.Columns {
 		col := pgsql.Column{Name: c.Name, Type: t.Source.Columns[i].Type, Label: c.Label, Insert: c.Insert, Update: c.Update}

@@ -279,7 +279,7 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 	}
 	for _, i := range found.Wanted.Identities {
 		v.passwords[i.User] = gateway.Profile{
-			Role: i.Role, Password: postgres.IdentityPassword(w.root, found.Wanted.ServerID, i.Role, found.Wanted.Generation),
+			Limits: found.Wanted.Limits, Role: i.Role, Password: postgres.IdentityPassword(w.root, found.Wanted.ServerID, i.Role, found.Wanted.Generation),
 		}
 	}
 	for _, user := range slices.Sorted(maps.Keys(broken.Subjects)) {

@@ -25,6 +25,9 @@ type analysis struct {
 
 	regs map[*pg.Node]string // what the place of an expression makes of a reg* value, where that is not text
 
+	limited []*Relation        // under min_group, read by the FROM at hand
+	grouped map[*Relation]bool // under min_group, read by a query that was judged
+
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data

@@ -37,6 +37,7 @@ const (
 	ReasonExplain          Reason = "explain_not_allowed"     // EXPLAIN tells about hidden rows
 	ReasonTemporary        Reason = "temporary_not_allowed"   // temporary tables
 	ReasonLock             Reason = "lock_not_allowed"        // row locks without the right to update
+	ReasonMinGroup         Reason = "min_group"               // the relation answers aggregates over enough rows only
 	ReasonRoundTrip        Reason = "statement_not_canonical" // the rewritten text does not mean what was judged
 	ReasonInternal         Reason = "internal_error"          // a defect of the guard: refused, never sent
 )
@@ -48,7 +49,7 @@ func Reasons() []Reason {
 		ReasonRelationUnknown, ReasonRelation, ReasonCatalog, ReasonAction, ReasonColumn,
 		ReasonMaskedValue, ReasonColumnUnknown, ReasonSystemColumn, ReasonAmbiguous, ReasonFunction,
 		ReasonFunctionArgument, ReasonOperator, ReasonType, ReasonSetting, ReasonSettingValue,
-		ReasonCopy, ReasonExplain, ReasonTemporary, ReasonLock, ReasonRoundTrip,
+		ReasonCopy, ReasonExplain, ReasonTemporary, ReasonLock, ReasonMinGroup, ReasonRoundTrip,
 		ReasonInternal,
 	}
 }

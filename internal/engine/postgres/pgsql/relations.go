@@ -163,6 +163,9 @@ func (a *analysis) retarget(rv *pg.RangeVar, r resolved, action, alias string, c
 	}
 	rv.Catalogname, rv.Schemaname, rv.Relname = "", r.target.Schema, r.target.Name
 	if r.rel != nil {
+		if r.rel.MinGroup > 0 {
+			a.limited = append(a.limited, r.rel)
+		}
 		it.shape = relationShape(r.rel)
 	} else {
 		// The columns of catalogs differ from release to release. Their row types reach no user's function.

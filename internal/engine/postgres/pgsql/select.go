@@ -45,7 +45,12 @@ func (a *analysis) selectIn(s *pg.SelectStmt, sc *scope) shape {
 	if len(s.ValuesLists) > 0 {
 		return a.values(s, sc)
 	}
+	around := a.limited
+	a.limited = nil
 	a.from(s.FromClause, sc)
+	limited := a.limited
+	a.limited = around
+	a.smallGroups(s, sc, limited)
 	a.node(s.WhereClause, sc)
 	sc.collect = len(s.GroupClause) > 0
 	out := a.targets(s.TargetList, sc, true)

@@ -16,6 +16,7 @@ func (a *analysis) statements(tree *pg.ParseResult) []Statement {
 		}
 		a.touches, a.effects, a.location = nil, nil, raw.StmtLocation
 		st := a.statement(raw.Stmt)
+		a.ungrouped()
 		st.Effects = append(st.Effects, a.effects...)
 		for _, t := range a.touches {
 			st.Touches = append(st.Touches, t.result())

@@ -47,6 +47,9 @@ type Relation struct {
 	Primary []string            // columns of the primary key, empty if none
 	Unique  map[string][]string // unique constraint -> columns, primary key included
 
+	// MinGroup is how many rows an aggregate over the relation needs; 0: single rows are shown.
+	MinGroup int64
+
 	Select, Insert, Delete, Update, Lock bool
 }
 

@@ -104,6 +104,10 @@ func stateOf(c policy.Code) string {
 		return "57P01"
 	case gateway.CodeProfileSuspended:
 		return "57P03"
+	case gateway.CodeRowsPerQuery:
+		return "54000"
+	case gateway.CodeRowsPerHour, gateway.CodeQueriesPerMinute:
+		return "53400"
 	}
 	return "28000" // every way of not being let in
 }

@@ -117,6 +117,11 @@ func (s *session) busy() bool {
 func (s *session) cancelRunning() {
 	s.pipe.mu.Lock()
 	defer s.pipe.mu.Unlock()
+	s.cancelLocked()
+}
+
+// cancelLocked is cancelRunning for callers that hold the pipeline.
+func (s *session) cancelLocked() {
 	if s.pipe.empty() || s.pipe.cancelling != nil || s.pipe.over {
 		return
 	}

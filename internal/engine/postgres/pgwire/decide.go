@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,10 @@ func (s *session) query(ctx context.Context, body []byte) error {
 			return s.refuse(ctx, 'Q', nil, a, ev)
 		}
 		ev.Touches = append(ev.Touches, touches...)
+	}
+	e.single = len(d.Statements) == 1
+	if a := s.meter(e, int64(len(d.Statements)), ev.Touches, &ev); a != nil {
+		return s.refuse(ctx, 'Q', nil, a, ev)
 	}
 	id, err := s.gw.Record(ctx, ev)
 	if err != nil {
@@ -260,13 +265,15 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 		kind: kExecute, event: po.bound, redacted: po.redacted, command: po.command, copyIn: po.copyIn, started: s.clock.Now(),
 		shaped: po.statement,
 	}
+	all := po.touches
 	if len(po.effects) > 0 {
 		touches, a, err := s.effectsOf(po.statement, po.effects, 0, e)
 		if err != nil {
 			return err
 		}
 		ev := decisionEvent(po.statement)
-		ev.Touches = append(ev.Touches, touches...)
+		ev.Touches = append(slices.Clip(ev.Touches), touches...)
+		all = ev.Touches
 		if a != nil {
 			ev.Verdict, ev.Reason = verdictRefuse, "unknown_name"
 			return s.refuse(ctx, 'E', nil, a, ev)
@@ -276,6 +283,9 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 				return s.unrecorded('E', err)
 			}
 		}
+	}
+	if refused, err := s.meterExecute(ctx, e, po, all); refused || err != nil {
+		return err
 	}
 	if err := s.push(e); err != nil {
 		return err

@@ -20,6 +20,7 @@ type serverSide struct {
 	kept   int    // buf[kept:pos] goes to the client as it is
 	out    []byte // what goes before that
 	stream int64  // bytes of a row or of COPY data still to be passed on
+	spill  bool   // these bytes are not for the client: a limit is reached
 
 	finished []audit.Event // completions, written to the trail after the client has its answer
 	fatal    bool          // the server has said its last word
@@ -123,6 +124,9 @@ scan:
 			n := min(o.stream, int64(len(b)))
 			o.pos += int(n)
 			o.stream -= n
+			if o.spill {
+				o.kept = o.pos
+			}
 			continue
 		}
 		if len(b) < headerSize {
@@ -150,9 +154,13 @@ scan:
 					})
 				}
 			}
+			o.stream = declared + 1
+			if o.spill = !s.counted(e); o.spill {
+				s.replace(func(dst []byte) []byte { return dst })
+				continue
+			}
 			e.rows++
 			e.bytes += declared + 1
-			o.stream = declared + 1
 			continue
 		}
 		if declared > int64(s.server.limits.ServerText) {
@@ -302,6 +310,9 @@ func (s *session) resultOf(kind byte, e *entry) (fate, error) {
 	switch kind {
 	case 'C', 's', 'I':
 		p.confirm(e, e.done)
+		if e.over != nil {
+			return s.overrun(e)
+		}
 		e.done++
 		if e.kind == kExecute {
 			s.finishEntry(e)
@@ -309,6 +320,9 @@ func (s *session) resultOf(kind byte, e *entry) (fate, error) {
 		}
 		return pass, nil
 	case 'H', 'c':
+		if kind == 'c' && e.over != nil {
+			return drop, nil // the data was cut short, and must not look whole
+		}
 		return pass, nil
 	case 'G':
 		if !e.copyIn {
@@ -329,6 +343,7 @@ func (p *pipeline) dropCopyEnds() {
 
 // finishEntry queues the completion of an entry.
 func (s *session) finishEntry(e *entry) {
+	e.meter.Close()
 	s.totals.rows.Add(e.rows)
 	s.totals.bytes.Add(e.bytes)
 	if e.event != "" {
@@ -410,6 +425,9 @@ func (s *session) serverError(body []byte) (fate, error) {
 		return drop, nil
 	}
 	a, redacted := e.answer, e.redacted
+	if a == nil && e.over != nil {
+		a, e.state = e.over, e.over.state
+	}
 	if e.kind != kQuery && e.kind != kSync {
 		p.skipping = true
 		p.failedEpoch, p.failedEvent = e.epoch+1, e.event
@@ -543,7 +561,7 @@ func (s *session) finish(cause error) {
 		e = &gateway.Ending{Code: gateway.CodeUpstream, Message: "the store has closed the connection"}
 		s.End(*e)
 	}
-	if e.Code == gateway.CodeGone || s.out.stream > 0 || s.out.fatal {
+	if e.Code == gateway.CodeGone || s.out.stream > 0 && !s.out.spill || s.out.fatal {
 		return // nobody listens, or a message is half sent
 	}
 	_ = s.client.conn.SetWriteDeadline(time.Now().Add(lastWords)) // a closed connection is the aim

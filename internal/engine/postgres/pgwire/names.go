@@ -67,6 +67,7 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				return nil, a, err
 			}
 			touches = append(touches, po.touches...)
+			e.query = &po.query
 		case pgsql.CloseCursor:
 			if f.Name == "" {
 				note(delta{op: dropPortals})

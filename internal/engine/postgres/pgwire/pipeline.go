@@ -6,6 +6,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/gateway"
 )
 
 // kind is what a message that went upstream was, and so which answers belong to it.
@@ -43,8 +44,10 @@ type statement struct {
 // portal is a bound statement or a cursor.
 type portal struct {
 	*statement
-	bound string // the decision's event
-	hold  bool
+	bound   string // the decision's event
+	hold    bool
+	query   gateway.Query // its rows, however often it is fetched from
+	started bool          // the client's goroutine has sent an Execute of it
 }
 
 // op is one change of what names a session knows.
@@ -107,9 +110,15 @@ type entry struct {
 	epoch    uint64 // counts Syncs
 
 	rows, bytes int64
-	state       string // SQLSTATE
-	done        int    // CommandCompletes of a Query so far
-	fields      int    // columns of the result at hand, plus one
+	query       *gateway.Query
+	meter       *gateway.Meter    // nil: nothing limits its rows
+	over        *answer           // a limit is reached: takes the place of whatever the server ends it with
+	limit       *gateway.Exceeded // which
+	single      bool              // a Query of one statement
+	reads       bool              // nothing is written by it
+	state       string            // SQLSTATE
+	done        int               // CommandCompletes of a Query so far
+	fields      int               // columns of the result at hand, plus one
 	shaped      *statement
 	delta       delta // zero op: none
 	more        []delta

@@ -230,10 +230,14 @@ func (s *session) alarm(e gateway.Ending) error {
 
 // completion is the event that ends what an entry began.
 func completion(e *entry, now time.Time) audit.Event {
-	return audit.Event{
+	out := audit.Event{
 		Kind: audit.Completion, Ref: e.event, Command: e.command, Rows: e.rows, Bytes: e.bytes,
 		DurationUS: now.Sub(e.started).Microseconds(), SQLState: e.state,
 	}
+	if e.limit != nil {
+		out.Reason, out.Message = string(e.limit.Code), e.limit.Message()
+	}
+	return out
 }
 
 // watchIdle ends the session when nothing has happened for too long. The timer is set anew only when it fires.
