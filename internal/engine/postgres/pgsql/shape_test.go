@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,19 +188,122 @@ func TestShapesAreBoundedAndForgotten(t *testing.T) {
 	}
 }
 
+// related writes a statement whose constants come from a pool that is small enough for some to be equal, and has the values
+// that rules look at: numbers of columns, names of relations, settings and units.
+func related(r *rand.Rand) string {
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	constant := func() string {
+		return pick("0", "1", "2", "5", "7", "''", "'EU'", "'customers'", "'public.payroll'", "'search_path'", "'month'", "'it''s'", "1.5", "null")
+	}
+	column := func() string { return pick("id", "region", "balance", "email", "name") }
+	var expr func(depth int) string
+	expr = func(depth int) string {
+		if depth == 0 {
+			return pick(column(), constant())
+		}
+		switch r.IntN(9) {
+		case 0:
+			return "(" + expr(depth-1) + pick(" = ", " + ", " || ", " < ") + expr(depth-1) + ")"
+		case 1:
+			return column() + " in (" + constant() + ", " + constant() + ", " + expr(depth-1) + ")"
+		case 2:
+			return column() + " between " + constant() + " and " + constant()
+		case 3:
+			return "case when " + expr(depth-1) + " is null then " + constant() + " else " + expr(depth-1) + " end"
+		case 4:
+			return pick("lower", "date_trunc", "current_setting", "to_regclass", "count", "sum", "coalesce", "round") + "(" + constant() + pick("", ", "+expr(depth-1)) + ")"
+		case 5:
+			return constant() + pick("::text", "::int", "::regclass", "::date")
+		case 6:
+			return "(select " + expr(depth-1) + " from orders where total > " + constant() + " limit " + constant() + ")"
+		case 7:
+			return pick("sum", "count", "avg") + "(" + column() + ")" + pick("", "", " filter (where id = "+constant()+")")
+		}
+		return expr(0)
+	}
+	out := "select " + expr(2) + ", " + expr(1) + " from customers where " + expr(2)
+	switch r.IntN(5) {
+	case 0:
+		out += " group by " + pick("1", "2", column(), expr(1)) + " having " + expr(1)
+	case 1:
+		out += " order by " + pick("1", "2", expr(1)) + " limit " + constant() + " offset " + constant()
+	case 2:
+		out = "insert into products (id, sku) values (" + constant() + ", " + expr(1) + "), (" + constant() + ", " + constant() + ")"
+	case 3:
+		out = "update products set sku = " + expr(1) + ", price = " + constant() + " where id = " + expr(1)
+	}
+	return out
+}
+
+// TestRelatedConstantsDecideAlike: whatever constants stand where, equal to each other or not, the answer of a guard that has
+// learned from others is the one of a guard that has not, with and without min_group.
+func TestRelatedConstantsDecideAlike(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	filled := 0
+	for _, w := range []*World{shopWorld(), groupWorld()} {
+		g, fresh := NewGuard(1<<20), NewGuard(-1)
+		for range 120 {
+			text := related(r)
+			for range 5 { // the same shape again and again, with other constants of the same pool
+				sameDecision(t, g, fresh, w, text, Simple)
+				text = reshuffled(r, text)
+			}
+		}
+		for _, e := range g.shapes.kept {
+			filled += len(e.variants)
+		}
+	}
+	if filled < 50 {
+		t.Errorf("only %d templates were made: this compares nothing", filled)
+	}
+}
+
+// reshuffled gives every plain constant of a text another value of the pool, often one that stands elsewhere in it.
+func reshuffled(r *rand.Rand, text string) string {
+	var scan shapeScan
+	if !scan.run(text) || len(scan.constants) == 0 {
+		return text
+	}
+	numbers, words := []string{"0", "1", "2", "5", "7"}, []string{"''", "'EU'", "'customers'", "'public.payroll'", "'search_path'", "'month'", "'it''s'"}
+	var b strings.Builder
+	at := 0
+	for _, c := range scan.constants {
+		b.WriteString(text[at:c.from])
+		if c.text {
+			b.WriteString(words[r.IntN(len(words))])
+		} else {
+			b.WriteString(numbers[r.IntN(len(numbers))])
+		}
+		at = c.to
+	}
+	return b.String() + text[at:]
+}
+
 func FuzzShapes(f *testing.F) {
 	for _, c := range shapeTexts {
 		f.Add(fillText(c.text, 1), 2)
 	}
-	w := shopWorld()
-	g, fresh := NewGuard(1<<20), NewGuard(-1)
+	for i, text := range goldenInputs(f) {
+		f.Add(text, i)
+	}
+	for i := range uint64(40) {
+		f.Add(related(rand.New(rand.NewPCG(i, i))), int(i))
+	}
+	worlds := []*World{shopWorld(), groupWorld()}
+	guards, fresh := []*Guard{NewGuard(1 << 20), NewGuard(1 << 20)}, NewGuard(-1)
 	f.Fuzz(func(t *testing.T, text string, n int) {
 		if len(text) > 500 {
 			return
 		}
 		agreeWithScanner(t, text)
-		for i := range 3 {
-			sameDecision(t, g, fresh, w, varied(text, (n%1000)*i), Simple)
+		r := rand.New(rand.NewPCG(uint64(n), 3)) //nolint:gosec // any number will do
+		for i, w := range worlds {
+			mode := Mode(i)
+			for k := range 3 {
+				sameDecision(t, guards[i], fresh, w, varied(text, (n%1000)*k), mode)
+				sameDecision(t, guards[i], fresh, w, reshuffled(r, text), mode)
+			}
+			sameDecision(t, guards[i], fresh, w, text, mode) // from the cache of texts
 		}
 	})
 }
