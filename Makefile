@@ -3,6 +3,9 @@
 GO          ?= go
 FUZZRUNS    ?= 200000
 TESTFLAGS   ?=
+# N is the number of generated statements of hunt and differ; MAJORS are the servers they run on.
+N           ?= 20000
+MAJORS      ?= 15 18
 # A release has a tag; any other build says what main.go says.
 VERSION     ?= $(shell git describe --tags --exact-match 2>/dev/null)
 
@@ -11,7 +14,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench fuzz race check clean
+.PHONY: help demo test build lint bench fuzz hunt race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -38,8 +41,12 @@ race: ## the packages where goroutines meet, under the race detector, on one maj
 	@build/prepare test
 	POSTERN_TEST_MAJORS=15 $(GO) test -race -timeout 40m $(TESTFLAGS) ./internal/gateway/... ./internal/engine/postgres/pgwire/... ./internal/audit/... ./internal/state/... ./internal/identity/... ./internal/daemon/...
 
-fuzz: ## every fuzz target on FUZZRUNS (200000) inputs
+fuzz: ## every fuzz target on FUZZRUNS (200000) inputs, then hunt (N=0: without it)
 	@test/fuzz/run $(FUZZRUNS)
+	@[ "$(N)" = 0 ] || $(MAKE) --no-print-directory hunt
+
+hunt: ## N (20000) generated statements against both walls on MAJORS (15 18), looking for a hidden value in the answers
+	POSTERN_HUNT=$(N) POSTERN_HUNT_MAJORS="$(MAJORS)" POSTERN_HUNT_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestHunt ./test/hunt
 
 bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
 	@build/prepare bench

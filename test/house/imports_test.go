@@ -64,6 +64,8 @@ var rule = map[string]row{
 	"test/house":    {},
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/sqlgen":   {},
+	"test/hunt":     {imports: words("test/sqlgen"), tests: words("test/site internal/engine/postgres internal/secret")},
 	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
