@@ -104,6 +104,7 @@ type Relation struct {
 
 // Column is a row of pg_attribute.
 type Column struct {
+	Table     Name `json:"-"` // the relation it is of
 	Num       int
 	Name      string
 	TypeOID   OID

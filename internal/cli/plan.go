@@ -200,6 +200,9 @@ func (a *app) printChange(c plan.Change) {
 	if !c.Cause.IsZero() {
 		a.ui.printf("    policy: %s\n", c.Cause)
 	}
+	for _, text := range c.Leaves {
+		a.ui.printf("    leaves: %s\n", printable(text))
+	}
 	if c.Risk != "" {
 		a.ui.printf("    risk: %s\n", printable(c.Risk))
 	}

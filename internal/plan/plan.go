@@ -56,6 +56,7 @@ type Change struct {
 	Consent Consent    `json:"consent,omitempty"`
 	Locks   []string   `json:"locks,omitempty"` // application tables that are locked ACCESS EXCLUSIVE
 	Cause   policy.Pos `json:"cause"`
+	Leaves  []string   `json:"leaves,omitempty"` // what the masks of a new or changed profile leave of the values, column by column
 
 	// Waits are the relations whose users a change may have to wait for, beside Locks: a profile's own views.
 	Waits []string `json:"-"`

@@ -150,15 +150,12 @@ func (b *builder) maskPattern(entry *MaskEntry, key Text) bool {
 func (b *builder) mask(t Text) (Mask, bool) {
 	m, err := ParseMask(t.Value)
 	if err != nil {
-		e, kind := asMaskError(err), KindSyntax
-		if e.Later {
-			kind = KindLater
-		}
-		b.report(kind, t.At(e.Offset), e.Hint, "%s", e.Message)
+		e := asMaskError(err)
+		b.report(KindSyntax, t.At(e.Offset), e.Hint, "%s", e.Message)
 		return Mask{}, false
 	}
 	m.Pos = t.Pos
-	if m.Name == Expression {
+	if m.Name == Expression || m.Name == NullIf {
 		if offset, err := b.syntax.CheckMaskExpression(m.Args[0]); err != nil {
 			at := -1
 			if start := strings.Index(t.Value, m.Args[0]); start >= 0 && offset >= 0 {

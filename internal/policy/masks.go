@@ -24,6 +24,11 @@ const (
 	Pseudonym       = "pseudonym"
 	Year            = "year"
 	Month           = "month"
+	NullIf          = "null_if"
+	Bucket          = "bucket"
+	Round           = "round"
+	IPPrefix        = "ip_prefix"
+	Noise           = "noise"
 	Expression      = "expression"
 )
 
@@ -50,10 +55,17 @@ const (
 type argument int
 
 const (
-	argText  argument = iota // "quoted", a number, true or false
-	argCount                 // a whole number, 0 to maxCount
-	argSQL                   // "quoted", never empty
+	argText   argument = iota // "quoted", a number, true or false
+	argCount                  // a whole number, 0 to maxCount
+	argSQL                    // "quoted", never empty
+	argWidth                  // a number above 0, with up to maxDigits digits
+	argDigits                 // a whole number, -maxDigits to maxDigits
+	argBits                   // a whole number, 1 to 32
+	argSpread                 // as argWidth, or with % behind it
 )
+
+// maxDigits bounds the digits of a number in a mask.
+const maxDigits = 15
 
 // maxCount bounds the characters that partial and keep_last leave: more than this is not a mask.
 const maxCount = 64
@@ -75,8 +87,13 @@ func maskSpecs() map[string]maskSpec {
 		EmailDomainOnly: {nil, "email_domain_only", Partially, "the domain of an e-mail address"},
 		// What an expression leaves is unknown, so it counts among the weakest forms that are not raw.
 		Expression: {[]argument{argSQL}, `expression("… value …")`, Partially, "what the SQL makes of value"},
+		NullIf:     {[]argument{argSQL}, `null_if("… value …")`, Partially, "NULL where the condition holds or is unknown, else the value itself"},
 		Hash:       {nil, "hash", Pseudonymous, "a SHA-256 of the value; falls to a dictionary where there are few values"},
 		Pseudonym:  {nil, "pseudonym", Pseudonymous, "a keyed HMAC-SHA-256 of the value; equal values stay equal"},
+		Bucket:     {[]argument{argWidth}, "bucket(width)", Generalised, "the largest multiple of width that is not above the number"},
+		Round:      {[]argument{argDigits}, "round(digits)", Generalised, "the number with so many digits behind the point; -3 leaves thousands"},
+		IPPrefix:   {[]argument{argBits}, "ip_prefix(bits)", Generalised, "the network of the first bits of an IPv4 address, or twice as many of an IPv6 one"},
+		Noise:      {[]argument{argSpread}, "noise(amount), noise(percent%)", Generalised, "the number or date moved by up to so much, by a keyed hash of table, column and value: equal values move alike, and no repetition averages it out"},
 		Month:      {nil, "month", Generalised, "the first day of the month"},
 		Year:       {nil, "year", Generalised, "the first day of the year"},
 		Constant:   {[]argument{argText}, `constant("value")`, Constantly, "the same value in every row"},
@@ -114,15 +131,11 @@ func (s Strength) String() string {
 // MaskNames lists the masks of this version, sorted.
 func MaskNames() []string { return slices.Sorted(maps.Keys(maskSpecs())) }
 
-// laterMasks are named by the policy language and not built yet.
-func laterMasks() []string { return []string{"bucket", "ip_prefix", "noise", "null_if", "round"} }
-
 // MaskError is what is wrong with the text of a mask.
 type MaskError struct {
 	Offset  int // bytes into the text
 	Message string
 	Hint    string
-	Later   bool // a mask that this version does not have
 }
 
 // Error implements error.
@@ -150,7 +163,7 @@ func (m Mask) String() string {
 	spec := maskSpecs()[m.Name]
 	args := make([]string, len(m.Args))
 	for i, a := range m.Args {
-		if i < len(spec.args) && spec.args[i] == argCount {
+		if i < len(spec.args) && spec.args[i] != argText && spec.args[i] != argSQL {
 			args[i] = a
 		} else {
 			args[i] = quoteArg(a)
@@ -252,9 +265,6 @@ func checkMask(m Mask, at int) (Mask, error) {
 }
 
 func unknownMask(at int, name string) error {
-	if slices.Contains(laterMasks(), name) {
-		return &MaskError{Offset: at, Message: fmt.Sprintf("mask %q is not in this version of postern", name), Later: true}
-	}
 	e := &MaskError{Offset: at, Message: fmt.Sprintf("unknown mask %q", name)}
 	if near := Nearest(name, MaskNames()); near != "" {
 		e.Hint = "did you mean " + maskSpecs()[near].usage + "?"
@@ -307,8 +317,8 @@ func (p *maskParser) arguments(name string, spec maskSpec) ([]string, error) {
 func (p *maskParser) argument(name string, kind argument, usage string) (string, error) {
 	start := p.pos
 	if p.take('"') {
-		if kind == argCount {
-			return "", p.fail(start, "write "+usage, "mask %s takes a whole number here, not text", name)
+		if kind != argText && kind != argSQL {
+			return "", p.fail(start, "write "+usage, "mask %s takes a number here, not text", name)
 		}
 		s, err := p.quoted(name)
 		if err == nil && kind == argSQL && strings.TrimSpace(s) == "" {
@@ -317,17 +327,14 @@ func (p *maskParser) argument(name string, kind argument, usage string) (string,
 		return s, err
 	}
 	bare := p.bare()
-	switch kind {
-	case argCount:
-		n, err := strconv.Atoi(bare)
-		if err != nil || n < 0 || n > maxCount || strconv.Itoa(n) != bare {
-			return "", p.fail(start, "write "+usage, "mask %s takes a whole number from 0 to %d, not %q", name, maxCount, clip(bare))
+	if kind == argText && (bare == "true" || bare == "false" || isNumber(bare)) {
+		return bare, nil
+	}
+	if kind != argText && kind != argSQL {
+		if want := kind.refuses(bare); want != "" {
+			return "", p.fail(start, "write "+usage, "mask %s takes %s, not %q", name, want, clip(bare))
 		}
 		return bare, nil
-	case argText:
-		if bare == "true" || bare == "false" || isNumber(bare) {
-			return bare, nil
-		}
 	}
 	if bare == "null" {
 		return "", p.fail(start, "write hidden for NULL", "mask %s cannot be NULL", name)
@@ -337,6 +344,39 @@ func (p *maskParser) argument(name string, kind argument, usage string) (string,
 		hint = "write " + name + "(" + quoteArg(bare) + ")"
 	}
 	return "", p.fail(start, hint, "mask %s: text must stand in double quotes", name)
+}
+
+// refuses says what an unquoted argument of this kind should be, or "" when it is. A number has one spelling only.
+func (k argument) refuses(text string) string {
+	whole := func(low, high int) bool {
+		n, err := strconv.Atoi(text)
+		return err == nil && n >= low && n <= high && strconv.Itoa(n) == text
+	}
+	switch k {
+	case argCount:
+		if !whole(0, maxCount) {
+			return fmt.Sprintf("a whole number from 0 to %d", maxCount)
+		}
+	case argDigits:
+		if !whole(-maxDigits, maxDigits) {
+			return fmt.Sprintf("a whole number from -%d to %d", maxDigits, maxDigits)
+		}
+	case argBits:
+		if !whole(1, 32) {
+			return "a whole number from 1 to 32"
+		}
+	case argSpread:
+		if amount, percent := strings.CutSuffix(text, "%"); percent {
+			text = amount
+		}
+		fallthrough
+	case argWidth:
+		if !isNumber(text) || strings.HasPrefix(text, "-") || len(text) > maxDigits+1 || strings.Trim(text, "0.") == "" {
+			return fmt.Sprintf("a number above 0 of up to %d digits", maxDigits)
+		}
+	case argText, argSQL:
+	}
+	return ""
 }
 
 // bare reads up to what ends an unquoted argument.

@@ -56,11 +56,27 @@ func (d *differ) profile(p *plan.Profile) error {
 		}
 	}
 	if rebuild {
+		e.Leaves = leavesOf(p)
 		d.rebuild(e, p, schema)
 		e.add(note("profile", p.Schema, now), "")
 		e.add("COMMENT ON SCHEMA "+quoteIdent(p.Schema)+" IS "+quoteLiteral(d.marker(kindProfile, p.Digest)), "")
 	}
 	return nil
+}
+
+// leavesOf says what the masks of a profile leave of the values (ENF-30). What is shown whole or not at all needs no word.
+func leavesOf(p *plan.Profile) []string {
+	var out []string
+	for _, t := range p.Tables {
+		for _, c := range t.Columns {
+			for _, b := range c.Branches {
+				if m := b.Form.Mask; !b.Form.Raw() && !b.Form.Derived && m.Name != policy.Hidden {
+					out = append(out, fmt.Sprintf("%s.%s as %s: %s", t.Base, c.Name, m, m.Leaves()))
+				}
+			}
+		}
+	}
+	return out
 }
 
 func causeOfProfile(p *plan.Profile) policy.Pos {

@@ -163,7 +163,7 @@ type view struct {
 func attach(byOID map[catalog.OID]*catalog.Relation, parts any) {
 	switch all := parts.(type) {
 	case *[]ofRelation[catalog.Column]:
-		join(byOID, *all, func(r *catalog.Relation, c catalog.Column) { r.Columns = append(r.Columns, c) })
+		join(byOID, *all, func(r *catalog.Relation, c catalog.Column) { c.Table = r.Name; r.Columns = append(r.Columns, c) })
 	case *[]ofRelation[catalog.Key]:
 		join(byOID, *all, func(r *catalog.Relation, k catalog.Key) { r.Keys = append(r.Keys, k) })
 	case *[]ofRelation[catalog.ForeignKey]:

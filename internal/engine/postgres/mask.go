@@ -59,6 +59,14 @@ func MaskSQL(mask policy.Mask, col catalog.Column, ref string) (string, error) {
 		return m.digest()
 	case policy.Year, policy.Month:
 		return m.truncated()
+	case policy.NullIf:
+		return m.nullIf()
+	case policy.Bucket, policy.Round:
+		return m.coarse()
+	case policy.IPPrefix:
+		return m.ipPrefix()
+	case policy.Noise:
+		return m.noise()
 	}
 	return "", m.misfit("there is no such mask")
 }
@@ -69,7 +77,9 @@ func HiddenSQL(col catalog.Column) (string, error) {
 }
 
 // MaskReadsKey says whether the mask's SQL reads postern.key.
-func MaskReadsKey(mask policy.Mask) bool { return mask.Name == policy.Pseudonym }
+func MaskReadsKey(mask policy.Mask) bool {
+	return mask.Name == policy.Pseudonym || mask.Name == policy.Noise
+}
 
 // DerivedSQL recomputes a stored generated column from other forms of its inputs (ENF-19); forms maps columns to SQL.
 func DerivedSQL(col catalog.Column, forms map[string]string) (string, error) {
@@ -91,6 +101,10 @@ const (
 	timestamptzFamily
 	uuidFamily
 	byteaFamily
+	integerFamily
+	numericFamily
+	floatFamily
+	addressFamily
 )
 
 // familyOf looks at the column's type, or at the one below its domain.
@@ -108,6 +122,14 @@ func familyOf(col catalog.Column) family {
 		return uuidFamily
 	case "bytea":
 		return byteaFamily
+	case "smallint", "integer", "bigint":
+		return integerFamily
+	case "numeric":
+		return numericFamily
+	case "real", "double precision":
+		return floatFamily
+	case "inet", "cidr":
+		return addressFamily
 	default:
 		if name == "citext" || strings.HasSuffix(name, ".citext") {
 			return textFamily
@@ -178,10 +200,19 @@ func MasksFor(col catalog.Column) []string {
 			}
 		}
 	case dateFamily, timestampFamily, timestamptzFamily:
-		fits = append(fits, policy.Year, policy.Month)
+		fits = append(fits, policy.Year, policy.Month, "noise(days)")
+	case integerFamily, numericFamily, floatFamily:
+		if !notNullDomain(col) || familyOf(col) != floatFamily {
+			fits = append(fits, "bucket(width)", "round(digits)", "noise(amount)", "noise(percent%)")
+		}
+	case addressFamily:
+		fits = append(fits, "ip_prefix(bits)")
 	case uuidFamily, byteaFamily:
 		fits = append(fits, policy.Hash, policy.Pseudonym)
 	case otherFamily:
+	}
+	if !notNullDomain(col) {
+		fits = append(fits, `null_if("… value …")`)
 	}
 	return append(fits, `expression("… value …")`)
 }
@@ -331,9 +362,8 @@ func (m maskWriter) digest() (string, error) {
 		return "", m.misfit("it is for text, uuid and bytea")
 	}
 	sum := fmt.Sprintf("pg_catalog.sha256(%s)", input)
-	if m.mask.Name == policy.Pseudonym { // HMAC-SHA-256 of RFC 2104, with the padded keys kept ready (ENF-31)
-		inner := fmt.Sprintf("pg_catalog.sha256((SELECT key.ipad FROM postern.key) || %s)", input)
-		sum = fmt.Sprintf("pg_catalog.sha256((SELECT key.opad FROM postern.key) || %s)", inner)
+	if m.mask.Name == policy.Pseudonym {
+		sum = keyedHash(input)
 	}
 	switch m.family {
 	case uuidFamily:
@@ -343,6 +373,12 @@ func (m maskWriter) digest() (string, error) {
 	default:
 	}
 	return exactly("("+sum+")", m.col), nil
+}
+
+// keyedHash is HMAC-SHA-256 of RFC 2104, with the padded keys kept ready (ENF-31).
+func keyedHash(input string) string {
+	inner := fmt.Sprintf("pg_catalog.sha256((SELECT key.ipad FROM postern.key) || %s)", input)
+	return fmt.Sprintf("pg_catalog.sha256((SELECT key.opad FROM postern.key) || %s)", inner)
 }
 
 // truncated writes year and month. Values that cannot be cut, such as infinity and the first weeks that the type knows, stay as they are or

@@ -222,18 +222,22 @@ func edgeValues(col catalog.Column) []string {
 		values = append(values, "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
 	case byteaFamily:
 		values = append(values, `'\x'`, `'\x00'`, `'\xff00ff'`)
-	case otherFamily:
+	case integerFamily, numericFamily, floatFamily:
 		values = append(values, edgeNumbers(col)...)
+	case addressFamily:
+		values = append(values, "'0.0.0.0/0'", "'10.0.0.0/8'", "'255.255.255.255'", "'::/0'", "'2001:db8::1'", "'::ffff:10.0.0.1'")
+	case otherFamily:
 	}
 	return values
 }
 
 func edgeNumbers(col catalog.Column) []string {
-	switch name, _ := splitType(underlying(col)); name {
-	case "smallint", "integer", "bigint", "numeric", "real", "double precision", "money":
-		return []string{"0", "1", "-1", "32767"}
+	values := []string{"'0'", "'1'", "'-1'", "'32767'"}
+	m := maskWriter{col: col, family: familyOf(col)}
+	if low, high := m.bounds(); high != "" {
+		return append(values, literal(low), literal(high))
 	}
-	return nil
+	return append(values, "'NaN'", "'Infinity'", "'-Infinity'", "'1e-30'", "'-3.4e38'", "'1.7e308'", "'123456789012345678901234567890.5'")
 }
 
 // quoteName quotes a schema-qualified name.

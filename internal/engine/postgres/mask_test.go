@@ -197,6 +197,7 @@ func TestMaskValues(t *testing.T) {
 func TestMaskMatrix(t *testing.T) {
 	masks := []string{
 		"keep", "hidden", "partial(1, 1)", "keep_last(4)", "partial_email", "email_domain_only", "hash", "pseudonym", "year", "month",
+		"bucket(10)", "round(-1)", "ip_prefix(16)", "noise(5)", "noise(5%)", `null_if("value IS NULL")`,
 		`expression("value")`, `expression("CASE WHEN value IS NULL THEN NULL ELSE value END")`,
 	}
 	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {

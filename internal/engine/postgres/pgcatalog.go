@@ -145,10 +145,14 @@ func catalogColumns(major int) map[catalog.Name][]catalogColumn {
 	return out
 }
 
-// viewType is the type of a view's column: a view may not have a column of a pseudo-type.
+// viewType is the type of a view's column: a view may not have a column of a pseudo-type, and none that would turn any OID beside it
+// into the name of a function.
 func viewType(typ string) string {
-	if typ == "anyarray" {
+	switch typ {
+	case "anyarray":
 		return "text[]"
+	case "regproc", "regtype":
+		return "oid"
 	}
 	return typ
 }
@@ -173,6 +177,9 @@ func catalogView(n catalog.Name, columns map[catalog.Name][]catalogColumn) strin
 		expr, ok := instead[c.name]
 		if !ok {
 			expr, ok = instead["others"]
+		}
+		if !ok && viewType(c.typ) != c.typ {
+			expr, ok = "x."+quoteIdent(c.name), true
 		}
 		if ok {
 			items = append(items, "("+expr+")::"+viewType(c.typ)+" AS "+quoteIdent(c.name))

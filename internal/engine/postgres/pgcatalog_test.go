@@ -153,7 +153,7 @@ func TestCatalogStandsIn(t *testing.T) {
 			if got, verdict := pgsql.CatalogRelation(n.Schema, n.Name, c.Major); verdict != pgsql.CatalogRetarget || catalog.Name(got) != target {
 				t.Errorf("%v goes to %v", n, got)
 			}
-			differ := queryColumn(t, conn, `WITH real AS (SELECT a.attnum, a.attname, CASE a.atttypid WHEN 'anyarray'::regtype THEN 'text[]' ELSE format_type(a.atttypid, a.atttypmod) END AS typ
+			differ := queryColumn(t, conn, `WITH real AS (SELECT a.attnum, a.attname, CASE a.atttypid WHEN 'anyarray'::regtype THEN 'text[]' WHEN 'regproc'::regtype THEN 'oid' WHEN 'regtype'::regtype THEN 'oid' ELSE format_type(a.atttypid, a.atttypmod) END AS typ
 					FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 					WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0),
 				ours AS (SELECT a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) AS typ FROM pg_attribute a

@@ -49,7 +49,13 @@ func (r *verifyRun) expectMask(ctx context.Context, tx pgx.Tx, form plan.Form, c
 			return nil, fmt.Errorf("the expression of column %s: %w", col.Name, err)
 		}
 		m.expression = "(" + sql + ")::" + castType(col.Type)
-	case policy.Pseudonym:
+	case policy.NullIf:
+		sql, err := pgsql.ExpectExpression(form.Mask.Args[0], col.Name)
+		if err != nil {
+			return nil, fmt.Errorf("the condition of column %s: %w", col.Name, err)
+		}
+		m.expression = "(CASE WHEN (" + sql + ") IS FALSE THEN " + quoteIdent(col.Name) + " END)"
+	case policy.Pseudonym, policy.Noise:
 		m.key = pseudonymKey(r.result.Wanted)
 	}
 	return m, nil
@@ -62,7 +68,7 @@ func (m *expectedMask) value(raw textRow, column int) *string {
 		return nil
 	case policy.Constant:
 		return m.constant
-	case policy.Expression:
+	case policy.Expression, policy.NullIf:
 		return raw[m.at]
 	}
 	if raw[column] == nil {
@@ -107,6 +113,10 @@ func (m *expectedMask) shown(v string) *string {
 		return m.digest(v)
 	case policy.Year, policy.Month:
 		return cutDate(v, m.form.Mask.Name == policy.Month)
+	case policy.Bucket, policy.Round, policy.Noise:
+		return m.moved(v)
+	case policy.IPPrefix:
+		return cutAddress(v, argument(m.form.Mask, 0))
 	default: // keep
 		return &out
 	}

@@ -58,8 +58,8 @@ labels:
   shop.public.customers.balance: fin.balance
   shop.public.orders.memo: free.text
 masks:
-  analytics: {contact.email: partial_email, contact.phone: keep_last(2), auth.pin: 'constant("0000")', person.birth: year, person.seen: month, "id.*": pseudonym, free.text: 'expression("upper(left(value, 3))")', fin.balance: keep, "*": hidden, unlabelled: keep}
-  desk: {contact.email: keep, contact.phone: "partial(1, 1)", auth.pin: 'constant("1111")', person.birth: hidden, person.seen: keep, "id.*": hash, fin.balance: hidden, "*": hidden, unlabelled: keep}
+  analytics: {contact.email: partial_email, contact.phone: keep_last(2), auth.pin: 'constant("0000")', person.birth: year, person.seen: month, "id.*": pseudonym, free.text: 'expression("upper(left(value, 3))")', fin.balance: "noise(10%)", "*": hidden, unlabelled: keep}
+  desk: {contact.email: keep, contact.phone: "partial(1, 1)", auth.pin: 'constant("1111")', person.birth: hidden, person.seen: noise(30), "id.*": hash, fin.balance: hidden, "*": hidden, unlabelled: keep}
 datasets:
   shop: {include: [shop.public.customers, shop.public.orders, shop.public.events, shop.public.products]}
 rules:

@@ -37,6 +37,13 @@ func TestWidening(t *testing.T) {
 	if len(first.Plan.Widening()) == 0 {
 		t.Error("a first installation does not say that somebody sees something")
 	}
+	var leaves []string
+	for _, c := range first.Plan.Changes {
+		leaves = append(leaves, c.Leaves...)
+	}
+	if want := "public.customers.email as partial_email: The first letter and the domain are left; a private domain names its owner."; !slices.Contains(leaves, want) {
+		t.Errorf("the plan does not say what a mask leaves: %q", leaves)
+	}
 	w.apply(t)
 	for _, x := range []struct {
 		name  string

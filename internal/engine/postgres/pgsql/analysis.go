@@ -149,6 +149,12 @@ func (a *analysis) message(m proto.Message, sc *scope) {
 		}
 		if len(x.OperName) > 0 {
 			a.operator(x.OperName, pg.A_Expr_Kind_AEXPR_OP, x.Location)
+		} else if x.SubLinkType == pg.SubLinkType_ANY_SUBLINK {
+			a.implied("IN", x.Location, "=")
+		}
+	case *pg.CaseExpr:
+		if x.Arg != nil {
+			a.implied("CASE x WHEN", x.Location, "=")
 		}
 	case *pg.ResTarget: // of XMLFOREST and the like
 		a.mark(x)

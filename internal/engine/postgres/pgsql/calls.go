@@ -262,8 +262,13 @@ func (a *analysis) operator(list []*pg.Node, kind pg.A_Expr_Kind, at int32) {
 		a.refuse(at, Refusal{Reason: ReasonOperator, Message: "the operator is not understood"})
 		return
 	}
-	if strings.HasPrefix(kind.String(), "AEXPR_BETWEEN") || kind.String() == "AEXPR_NOT_BETWEEN" {
-		return // the name is the keyword; the comparisons are found by the server
+	switch kind {
+	case pg.A_Expr_Kind_AEXPR_BETWEEN, pg.A_Expr_Kind_AEXPR_BETWEEN_SYM:
+		a.implied("BETWEEN", at, ">=", "<=")
+		return
+	case pg.A_Expr_Kind_AEXPR_NOT_BETWEEN, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
+		a.implied("NOT BETWEEN", at, "<", ">")
+		return
 	}
 	op := parts[len(parts)-1]
 	if len(parts) == 1 && !a.w.Operators[op] || len(parts) == 2 && parts[0] == "pg_catalog" {
@@ -281,6 +286,20 @@ func (a *analysis) operator(list []*pg.Node, kind pg.A_Expr_Kind, at int32) {
 		Message: fmt.Sprintf("permission denied for operator %s", strings.Join(parts, ".")),
 		Detail:  "Operators of pg_catalog and of the profile's extensions are available; an application's own are functions.",
 	})
+}
+
+// implied judges operators that a construct uses without naming them: the server finds them on its path, as it does those that are
+// written (ENF-51).
+func (a *analysis) implied(construct string, at int32, operators ...string) {
+	for _, op := range operators {
+		if a.w.Operators[op] {
+			a.refuse(at, Refusal{
+				Reason: ReasonOperator, Object: op, Message: fmt.Sprintf("permission denied for operator %s, which %s uses", op, construct),
+				Detail: "The application has an operator of that name, which is a function of its own.",
+				Hint:   fmt.Sprintf("Write OPERATOR(pg_catalog.%s) instead of %s.", op, construct),
+			})
+		}
+	}
 }
 
 // collation judges COLLATE: collations of pg_catalog only.

@@ -10,7 +10,8 @@ import (
 )
 
 // goldenCase is one case of a file under testdata/guard: a line "== rule: title [options]", the statement, "----", and what
-// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp.
+// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp, ops=NAME of an
+// operator of the application's.
 type goldenCase struct {
 	title, options, input, output string
 }
@@ -93,6 +94,8 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			w.Own = true
 		case "temp":
 			w.Temp = true
+		case "ops":
+			w.Operators[value] = true
 		default:
 			show[key] = true
 		}

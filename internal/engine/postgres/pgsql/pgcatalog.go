@@ -22,17 +22,17 @@ const (
 // "pg_publication_namespace/15". The lists are allow-lists; the rest is refused.
 const (
 	// catalogShown show the system's own rows, and of the application's what the profile admits.
-	catalogShown = `pg_attrdef pg_attribute pg_class pg_constraint pg_database pg_depend pg_description pg_enum pg_index pg_indexes
-		pg_inherits pg_language pg_matviews pg_namespace pg_partitioned_table pg_proc pg_range pg_roles pg_sequence pg_settings
-		pg_tables pg_tablespace pg_type pg_user pg_views`
+	catalogShown = `pg_aggregate pg_am pg_amproc pg_attrdef pg_attribute pg_class pg_constraint pg_conversion pg_database pg_depend
+		pg_description pg_enum pg_index pg_indexes pg_inherits pg_language pg_matviews pg_namespace pg_operator pg_partitioned_table
+		pg_proc pg_range pg_roles pg_sequence pg_settings pg_tables pg_tablespace pg_ts_parser pg_ts_template pg_type pg_user pg_views`
 	// catalogEmpty have the right columns and no row: fixed queries of tools join them (ENF-92).
 	catalogEmpty = `pg_auth_members pg_db_role_setting pg_default_acl pg_event_trigger pg_foreign_data_wrapper pg_foreign_server
 		pg_foreign_table pg_group pg_init_privs pg_policies pg_policy pg_publication pg_publication_namespace/15 pg_publication_rel
 		pg_publication_tables pg_rewrite pg_rules pg_seclabel pg_seclabels pg_sequences pg_shdescription pg_shseclabel pg_statistic_ext
 		pg_transform pg_trigger`
 	// catalogPlain hold the system's own definitions and nothing that an application puts data or rights into.
-	catalogPlain = `pg_aggregate pg_am pg_amop pg_amproc pg_cast pg_collation pg_conversion pg_extension pg_opclass pg_operator pg_opfamily
-		pg_timezone_abbrevs pg_timezone_names pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template`
+	catalogPlain = `pg_amop pg_cast pg_collation pg_extension pg_opclass pg_opfamily pg_timezone_abbrevs pg_timezone_names pg_ts_config
+		pg_ts_config_map pg_ts_dict`
 	// schemaShown are the views of information_schema that show what the profile admits.
 	schemaShown = `columns constraint_column_usage constraint_table_usage key_column_usage referential_constraints schemata
 		table_constraints tables views`

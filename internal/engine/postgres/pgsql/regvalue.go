@@ -101,3 +101,23 @@ func (a *analysis) plainReg(n *pg.Node, typ string) {
 		a.replace(n, castTo(&pg.Node{Node: n.Node}, as))
 	}
 }
+
+// regprocColumns are the columns of the catalog that are of type regproc in the server. The stand-ins show them as OIDs, for the reason
+// at the head of this file; where a query shows one, it is written as the name that the server would have printed.
+const regprocColumns = `aggfnoid aggtransfn aggfinalfn aggcombinefn aggserialfn aggdeserialfn aggmtransfn aggminvtransfn aggmfinalfn
+	amhandler amproc conproc oprcode oprrest oprjoin prosupport prsstart prstoken prsend prsheadline prslextype rngcanonical rngsubdiff
+	tmplinit tmpllexize typinput typoutput typreceive typsend typmodin typmodout typanalyze typsubscript`
+
+// namedFunction writes a result column that is one of regprocColumns as text.
+func (a *analysis) namedFunction(rt *pg.ResTarget, sc *scope) {
+	parts, ok := names(rt.Val.GetColumnRef().GetFields())
+	if !ok || len(parts) == 0 || a.refusal != nil || !slices.Contains(strings.Fields(regprocColumns), parts[len(parts)-1]) {
+		return
+	}
+	for _, it := range sc.items {
+		if it.catalog && it.of.Schema == "pg_catalog" && !it.shape.known && (len(parts) == 1 || it.alias == parts[len(parts)-2]) {
+			a.replace(rt.Val, castTo(castTo(&pg.Node{Node: rt.Val.Node}, "regproc"), "text"))
+			return
+		}
+	}
+}

@@ -182,6 +182,9 @@ func (a *analysis) targets(list []*pg.Node, sc *scope, named bool) shape {
 		}
 		name, before := targetName(rt), a.masks
 		a.node(rt.Val, sc)
+		if sc.outer == nil {
+			a.namedFunction(rt, sc)
+		}
 		out.columns = append(out.columns, name)
 		if a.masks > before {
 			out.masked = append(padded(out.masked, len(out.columns)-1), true)
@@ -329,6 +332,9 @@ func (a *analysis) join(j *pg.JoinExpr, sc *scope) []*item {
 	right := a.fromItem(j.Rarg, &scope{outer: sc.outer, ctes: sc.ctes, items: append(slices.Clip(sc.items), left...)})
 	items := append(slices.Clip(left), right...)
 	using, _ := names(j.UsingClause)
+	if len(using) > 0 || j.IsNatural {
+		a.implied("USING", a.location, "=")
+	}
 	for _, column := range using {
 		for _, it := range items {
 			a.used(it, column)

@@ -1,0 +1,1 @@
+FROM pg_catalog.pg_amproc x
