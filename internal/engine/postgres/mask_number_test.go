@@ -22,7 +22,8 @@ var numberMasks = []struct {
 	{"integer", []string{"0", "-7", "2147483647", "-2147483648", "99999"}, []string{"bucket(0.5)", "bucket(1000000)", "round(-3)", "noise(3)", "noise(0.1%)"}},
 	{"bigint", []string{"9223372036854775807", "-9223372036854775808", "5"}, []string{"bucket(1000000000000)", "round(-15)", "noise(1000)", "noise(50%)"}},
 	{
-		"numeric(12,2)", []string{"9999999999.99", "-9999999999.99", "0", "12.34", "-0.01", "NaN"},
+		"numeric(12,2)",
+		[]string{"9999999999.99", "-9999999999.99", "0", "12.34", "-0.01", "NaN"},
 		[]string{"bucket(100)", "bucket(0.25)", "round(0)", "round(1)", "round(-4)", "noise(5)", "noise(12.5%)"},
 	},
 	{"numeric(3,3)", []string{"0.999", "-0.999", "0"}, []string{"bucket(0.1)", "round(1)", "noise(0.5)"}},
