@@ -82,7 +82,11 @@ func (r redactor) message(m protoreflect.Message) {
 	case *pg.FuncCall:
 		r.keepType = x.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX
 	case *pg.TransactionStmt:
-		x.Gid = blank(x.Gid)
+		switch x.Kind {
+		case pg.TransactionStmtKind_TRANS_STMT_PREPARE, pg.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED,
+			pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED:
+			x.Gid = placeholder // also where it is empty: the deparser would read through a null pointer
+		}
 		return
 	case *pg.VariableSetStmt:
 		if x.Kind == pg.VariableSetKind_VAR_SET_MULTI {

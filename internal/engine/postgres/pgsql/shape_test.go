@@ -258,6 +258,53 @@ func TestRelatedConstantsDecideAlike(t *testing.T) {
 	}
 }
 
+// TestEmptyConstants: the parser's library passes an empty text on as no text at all, and its deparser dies of that in places.
+// Every golden text is judged with its quoted constants emptied, and so are the statements that hold text elsewhere. A crash
+// ends the test's process.
+func TestEmptyConstants(t *testing.T) {
+	g := NewGuard(-1)
+	texts := []string{
+		"prepare transaction ''", "commit prepared ''", "rollback prepared ''", "set transaction snapshot ''", "copy customers to ''",
+		"copy customers to program ''", "copy customers from ''", "copy customers to stdout (format '')", "copy customers to stdout (header '')",
+		"copy customers to stdout (delimiter '', null '', quote '', escape '', encoding '')", "copy customers (id) from stdin where name = ''",
+		"set search_path = ''", "set application_name to ''", "set time zone ''", "set names ''", "notify c, ''", "load ''", "comment on table customers is ''",
+		"do ''", "do language plpgsql ''", "create function f() returns int language sql as ''", "security label for x on table t is ''",
+		"create role x password ''", "alter role x set y = ''", "alter system set x = ''", "create database d template = ''", "create extension x version ''",
+		"create subscription s connection '' publication p", "create server s type '' version '' foreign data wrapper w options (a '')",
+		"create collation c (locale = '')", "create type e as enum ('')", "alter type e add value ''", "alter type e rename value '' to ''",
+		"explain (format '') select 1", "explain select ''", "declare c cursor for select ''", "prepare p as select ''", "execute p('')",
+		"create table t as select ''", "select ''::text, b'', x'', e'', u&'', n'', interval '', date ''", "select * from xmltable('' passing '' columns a text path '')",
+		"select xmlelement(name a, ''), xmlpi(name b, ''), xmlparse(content ''), xmlserialize(content '' as text)",
+		"select * from json_table('', '' columns (a text path '' default '' on empty))", "select extract('' from now())", "select '' like '' escape ''",
+		"select overlay('' placing '' from 1), trim('' from ''), position('' in ''), '' at time zone '', '' collate \"C\", '' similar to ''",
+		"refresh materialized view v", "lock table t", "reindex table t", "create tablespace x location ''", "import foreign schema s from server x into y options (a '')",
+	}
+	for _, text := range goldenInputs(t) {
+		var scan shapeScan
+		if !scan.run(text) || len(scan.constants) == 0 {
+			continue
+		}
+		var b strings.Builder
+		at := 0
+		for _, c := range scan.constants {
+			b.WriteString(text[at:c.from])
+			if c.text {
+				b.WriteString("''")
+			} else {
+				b.WriteString(text[c.from:c.to])
+			}
+			at = c.to
+		}
+		texts = append(texts, b.String()+text[at:])
+	}
+	w := shopWorld()
+	for _, text := range texts {
+		if d := g.Decide(w, text, Simple); d.Verdict != Refuse && d.Text == "" {
+			t.Errorf("%s: nothing is sent", text)
+		}
+	}
+}
+
 // reshuffled gives every plain constant of a text another value of the pool, often one that stands elsewhere in it.
 func reshuffled(r *rand.Rand, text string) string {
 	var scan shapeScan
@@ -297,13 +344,10 @@ func FuzzShapes(f *testing.F) {
 		}
 		agreeWithScanner(t, text)
 		r := rand.New(rand.NewPCG(uint64(n), 3)) //nolint:gosec // any number will do
-		for i, w := range worlds {
-			mode := Mode(i)
-			for k := range 3 {
-				sameDecision(t, guards[i], fresh, w, varied(text, (n%1000)*k), mode)
-				sameDecision(t, guards[i], fresh, w, reshuffled(r, text), mode)
-			}
-			sameDecision(t, guards[i], fresh, w, text, mode) // from the cache of texts
+		i := n & 1
+		for range 2 {
+			sameDecision(t, guards[i], fresh, worlds[i], varied(text, n%1000), Mode(i))
+			sameDecision(t, guards[i], fresh, worlds[i], reshuffled(r, text), Mode(i))
 		}
 	})
 }
