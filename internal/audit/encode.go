@@ -31,8 +31,18 @@ func appendEvent(b []byte, e *Event, seal *Seal) []byte {
 
 func appendWho(b []byte, e *Event) []byte {
 	b = appendText(b, `,"id":`, e.ID)
+	if e.actor != nil {
+		b = append(b, e.actor.session...)
+		b = appendText(b, `,"ref":`, e.Ref)
+		return append(b, e.actor.rest...)
+	}
 	b = appendText(b, `,"session":`, e.Session)
 	b = appendText(b, `,"ref":`, e.Ref)
+	return appendActor(b, e)
+}
+
+// appendActor appends the fields that an Actor keeps encoded.
+func appendActor(b []byte, e *Event) []byte {
 	b = appendText(b, `,"subject":`, e.Subject)
 	b = appendTexts(b, `,"groups":`, e.Groups)
 	b = appendText(b, `,"role":`, e.Role)

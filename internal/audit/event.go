@@ -67,6 +67,8 @@ type Event struct {
 	DurationUS int64             `json:"duration_us,omitempty"` // microseconds from the decision to the end
 	SQLState   string            `json:"sqlstate,omitempty"`    // error code, when the statement failed
 	Detail     map[string]string `json:"detail,omitempty"`      // what only this kind of event has to say
+
+	actor *Actor // the fields from Session to Listener, except Ref, are this one's
 }
 
 // Opaque stands for a statement that could not be parsed: its length and a keyed hash, so that equal ones can be found.

@@ -27,12 +27,14 @@ import (
 
 // Engine is a kind of store.
 type Engine interface {
-	// Protocol speaks to the clients of every store of this kind. Under hashKey, statements that could not be parsed are
-	// hashed for the trail.
-	Protocol(hashKey []byte) (gateway.Engine, error)
+	// Protocol speaks to the clients of every store of this kind.
+	Protocol(Opaque) (gateway.Engine, error)
 	// Wall stands for one store. Nothing is asked of the server yet.
 	Wall(ctx context.Context, store *config.Store, root secret.Text) (Wall, error)
 }
+
+// Opaque makes what stands in the trail for a statement that could not be parsed; see audit.Key.
+type Opaque = func(statement string) *audit.Opaque
 
 // Wall is what the server of one store enforces, as serve sees it. Its methods may be called by one goroutine at a time.
 type Wall interface {
@@ -121,7 +123,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.trail.Close()) }()
-	if d.gw, err = d.newGateway(root); err != nil {
+	if d.gw, err = d.newGateway(root, key); err != nil {
 		return err
 	}
 	stores, err := d.openWalls(ctx, root)
@@ -179,16 +181,8 @@ func (d *daemon) openTrail(ctx context.Context, key *audit.Key, st *state.DB) (*
 // restart, as the root key is.
 const mockInfo = "postern scram mock v1"
 
-// opaqueInfo derives the key under which statements that could not be parsed are hashed: equal ones can be found, and
-// nobody without the root key can try out guesses.
-const opaqueInfo = "postern opaque statement v1"
-
-func (d *daemon) newGateway(root secret.Text) (*gateway.Gateway, error) {
+func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway, error) {
 	mock, err := hkdf.Key(sha256.New, []byte(root.Reveal()), nil, mockInfo, sha256.Size)
-	if err != nil {
-		return nil, fmt.Errorf("derive from keys.root: %w", err)
-	}
-	opaque, err := hkdf.Key(sha256.New, []byte(root.Reveal()), nil, opaqueInfo, sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive from keys.root: %w", err)
 	}
@@ -200,7 +194,7 @@ func (d *daemon) newGateway(root secret.Text) (*gateway.Gateway, error) {
 			return nil, fmt.Errorf("%s: there is no engine %q", l.Pos, l.Engine)
 		}
 		if protocols[l.Engine] == nil {
-			if protocols[l.Engine], err = e.Protocol(opaque); err != nil {
+			if protocols[l.Engine], err = e.Protocol(key.Opaque); err != nil {
 				return nil, fmt.Errorf("engine %s: %w", l.Engine, err)
 			}
 		}

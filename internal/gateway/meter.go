@@ -145,6 +145,9 @@ type allowance struct {
 	reset time.Time
 }
 
+// Limited says whether anything limits what the session may read.
+func (s *Session) Limited() bool { return len(s.state.Load().profile.Limits) > 0 }
+
 // Start asks whether statements that touch what some rules admit may run now, counts them, and returns what counts their
 // rows: nil when nothing limits them. Rules that touch nothing are not asked about: pass every rule that admits a relation of the
 // statements. The query is what the rows belong to; it may have been started before.

@@ -51,7 +51,7 @@ type Session struct {
 type state struct {
 	subject policy.Subject
 	profile *Profile
-	base    audit.Event // what every event of the session says
+	actor   *audit.Actor // what every event of the session says
 }
 
 // ID joins all events of the session.
@@ -104,24 +104,14 @@ func (s *Session) Refuse(ctx context.Context, r *Refusal) *Refusal {
 
 // Record writes an event of the session; see audit.Recorder.
 func (s *Session) Record(ctx context.Context, e audit.Event) (string, error) {
-	s.fill(&e)
+	s.state.Load().actor.Mark(&e)
 	return s.g.config.Audit.Record(ctx, e)
 }
 
 // RecordSoon queues an event of the session; see audit.Recorder.
 func (s *Session) RecordSoon(e audit.Event) error {
-	s.fill(&e)
+	s.state.Load().actor.Mark(&e)
 	return s.g.config.Audit.RecordSoon(e)
-}
-
-func (s *Session) fill(e *audit.Event) {
-	b := &s.state.Load().base
-	e.Session, e.Subject, e.Groups, e.Role, e.Store = b.Session, b.Subject, b.Groups, b.Role, b.Store
-	e.Profile, e.Rules, e.Policy, e.Address, e.TLS = b.Profile, b.Rules, b.Policy, b.Address, b.TLS
-	e.Method, e.Listener = b.Method, b.Listener
-	if e.App == "" {
-		e.App = b.App
-	}
 }
 
 // End ends the session for a reason. The first one counts.
@@ -215,7 +205,7 @@ func (s *Session) decide() *Refusal {
 	if old := s.state.Load(); old != nil && old.profile.Role != profile.Role {
 		return &Refusal{Code: CodeProfileChanged, Message: "your role on the server has changed", Hint: "connect again"}
 	}
-	s.state.Store(&state{subject: subject, profile: profile, base: s.event(p, subject, profile, ruleNames(a.Rules))})
+	s.state.Store(&state{subject: subject, profile: profile, actor: audit.NewActor(s.event(p, subject, profile, ruleNames(a.Rules)))})
 	s.wake(a.Until)
 	return nil
 }

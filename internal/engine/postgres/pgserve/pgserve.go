@@ -37,8 +37,8 @@ type Engine struct{ Log *slog.Logger }
 var _ daemon.Engine = Engine{}
 
 // Protocol implements daemon.Engine.
-func (e Engine) Protocol(hashKey []byte) (gateway.Engine, error) {
-	return pgwire.NewServer(pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, HashKey: hashKey})
+func (e Engine) Protocol(opaque daemon.Opaque) (gateway.Engine, error) {
+	return pgwire.NewServer(pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, Opaque: opaque})
 }
 
 // Wall implements daemon.Engine.

@@ -2,9 +2,6 @@ package pgwire
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -39,7 +36,8 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if d.Verdict == pgsql.Refuse {
 		return s.refuse(ctx, 'Q', nil, refusalAnswer(d.Refusal), s.refusedDecision(d, text))
 	}
-	e := &entry{kind: kQuery, redacted: d.Redacted, command: commandOf(d.Statements), started: s.clock.Now()}
+	e := &s.in.query // what is pushed is a copy
+	*e = entry{kind: kQuery, redacted: d.Redacted, command: commandOf(d.Statements), started: s.clock.Now()}
 	if d.Verdict == pgsql.Empty {
 		s.in.out = appendQuery(s.in.out, d.Text)
 		return s.push(e)
@@ -55,7 +53,11 @@ func (s *session) query(ctx context.Context, body []byte) error {
 			ev.Verdict, ev.Reason = verdictRefuse, "unknown_name"
 			return s.refuse(ctx, 'Q', nil, a, ev)
 		}
-		ev.Touches = append(ev.Touches, touches...)
+		if i == 0 {
+			ev.Touches = slices.Clip(touches)
+		} else {
+			ev.Touches = append(ev.Touches, touches...)
+		}
 	}
 	e.single = len(d.Statements) == 1
 	if a := s.meter(e, int64(len(d.Statements)), ev.Touches, &ev); a != nil {
@@ -468,9 +470,7 @@ func (s *session) refusedDecision(d *pgsql.Decision, text []byte) audit.Event {
 		}
 	}
 	if d.Redacted == "" {
-		h := hmac.New(sha256.New, s.server.config.HashKey)
-		_, _ = h.Write(text) // a hash never fails
-		e.Opaque = &audit.Opaque{Length: len(text), HMAC: base64.RawURLEncoding.EncodeToString(h.Sum(nil))}
+		e.Opaque = s.server.config.Opaque(string(text))
 	}
 	return e
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/gateway"
 )
 
@@ -24,6 +26,13 @@ type clientSide struct {
 	dirty bool   // something was sent since the last Sync
 	batch uint64
 	epoch uint64
+
+	query   entry // the Query at hand, until it is in the queue
+	touched struct {
+		by      *pgsql.Statement
+		world   *pgsql.World
+		touches []audit.Touch
+	}
 }
 
 // fromClient reads until the client or the session ends. Whatever one read brought goes upstream in one write.

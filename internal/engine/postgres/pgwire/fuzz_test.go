@@ -84,7 +84,7 @@ func newLoose(t testing.TB) *loose {
 		World: &pgsql.World{Store: "shop", Schemas: []string{"public"}, Masked: true}, SearchPath: "wall", Protected: map[uint32]struct{}{16384: {}},
 		Upstream: &Upstream{},
 	}}
-	if l.server, err = NewServer(Config{Guard: lenient{}, Random: rand.Reader, Log: discard(), HashKey: make([]byte, 32)}); err != nil {
+	if l.server, err = NewServer(Config{Guard: lenient{}, Random: rand.Reader, Log: discard(), Opaque: opaque(t)}); err != nil {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(dir, "s")

@@ -80,19 +80,19 @@ func (l *leg) tryRead(fd uintptr) bool {
 		l.got = l.pool.Get().(*[]byte)
 	}
 	for {
-		n, err := tryRead(fd, *l.got)
-		switch {
-		case errors.Is(err, syscall.EINTR):
+		n, errno := tryRead(fd, *l.got)
+		switch errno {
+		case syscall.EINTR:
 			continue
-		case errors.Is(err, syscall.EAGAIN):
+		case syscall.EAGAIN:
 			l.pool.Put(l.got)
 			l.got = nil
 			return false
-		case err != nil:
-			l.rerr = err
-			return true
+		case 0:
+			l.n = n
+		default:
+			l.rerr = errno
 		}
-		l.n = n
 		return true
 	}
 }
@@ -163,16 +163,16 @@ func (l *leg) write(b []byte, now time.Time) error {
 // trySend is called by the runtime when there may be room.
 func (l *leg) trySend(fd uintptr) bool {
 	for len(l.rest) > 0 {
-		n, err := tryWrite(fd, l.rest)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EAGAIN):
+		n, errno := tryWrite(fd, l.rest)
+		switch errno {
+		case 0, syscall.EINTR:
+			l.rest = l.rest[n:]
+		case syscall.EAGAIN:
 			return false
-		case err != nil:
-			l.werr = err
+		default:
+			l.werr = errno
 			return true
 		}
-		l.rest = l.rest[n:]
 	}
 	return true
 }

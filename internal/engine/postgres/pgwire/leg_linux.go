@@ -12,18 +12,18 @@ const msgDontWait = syscall.MSG_DONTWAIT
 // load costs more than the call itself.
 
 // tryRead reads what is there; syscall.EAGAIN means that nothing is.
-func tryRead(fd uintptr, b []byte) (int, error) { return transfer(syscall.SYS_READ, fd, b) }
+func tryRead(fd uintptr, b []byte) (int, syscall.Errno) { return transfer(syscall.SYS_READ, fd, b) }
 
 // tryWrite writes what there is room for; syscall.EAGAIN means that there is none.
-func tryWrite(fd uintptr, b []byte) (int, error) { return transfer(syscall.SYS_WRITE, fd, b) }
+func tryWrite(fd uintptr, b []byte) (int, syscall.Errno) { return transfer(syscall.SYS_WRITE, fd, b) }
 
-func transfer(call, fd uintptr, b []byte) (int, error) {
+func transfer(call, fd uintptr, b []byte) (int, syscall.Errno) {
 	if len(b) == 0 {
-		return 0, nil
+		return 0, 0
 	}
 	n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))) //nolint:gosec // the pattern that package unsafe describes for system calls
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), nil //nolint:gosec // at most len(b)
+	return int(n), 0 //nolint:gosec // at most len(b)
 }

@@ -367,7 +367,7 @@ func TestTrail(t *testing.T) {
 		"statement.completion  SELECT rows=1",
 		"statement.decision allow SELECT",
 		"statement.completion  SELECT rows=0 22012",
-		"statement.decision refuse  opaque 20 43",
+		"statement.decision refuse  opaque 20 64",
 		"session.end",
 	}, "\n")
 	if got := strings.Join(lines, "\n"); got != want {

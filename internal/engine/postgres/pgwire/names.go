@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/postern-sec/postern/internal/audit"
@@ -11,16 +12,25 @@ import (
 // uses. It returns what an EXECUTE in it touches, and an answer if a name cannot be used.
 func (s *session) effects(w *pgsql.World, d *pgsql.Decision, i int, e *entry) ([]audit.Touch, *answer, error) {
 	st := &d.Statements[i]
-	owner := &statement{
-		generation: w.Generation, verdict: verdictOf(d.Verdict), redacted: d.Redacted, command: st.Tag,
-		touches: appendTouches(nil, w.Store, st.Touches),
-	}
-	touches := owner.touches
+	touches := s.touches(w, st)
 	if len(st.Effects) == 0 {
 		return touches, nil, nil
 	}
+	owner := &statement{
+		generation: w.Generation, verdict: verdictOf(d.Verdict), redacted: d.Redacted, command: st.Tag, touches: touches,
+	}
 	more, a, err := s.effectsOf(owner, st.Effects, i, e)
 	return append(touches, more...), a, err
+}
+
+// touches is what a statement touches, as the trail says it. Clients ask the same again and again with other constants, for which
+// the guard gives the same statement, so the last one is kept.
+func (s *session) touches(w *pgsql.World, st *pgsql.Statement) []audit.Touch {
+	last := &s.in.touched
+	if last.by != st || last.world != w {
+		last.by, last.world, last.touches = st, w, slices.Clip(appendTouches(nil, w.Store, st.Touches))
+	}
+	return last.touches
 }
 
 // effectsOf is effects for the effects of one statement, owner.

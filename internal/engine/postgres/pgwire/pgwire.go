@@ -16,6 +16,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/gateway"
 )
@@ -82,9 +83,9 @@ type Config struct {
 	Guard  Guard
 	Random io.Reader
 	Log    *slog.Logger
-	// HashKey keys the hash under which a statement that could not be parsed is recorded.
-	HashKey []byte
-	Limits  Limits
+	// Opaque makes what is recorded in place of a statement that could not be parsed; see audit.Key.
+	Opaque func(statement string) *audit.Opaque
+	Limits Limits
 }
 
 // Server serves clients. It is safe for concurrent use.
@@ -100,7 +101,7 @@ type Server struct {
 
 // NewServer makes a server.
 func NewServer(c Config) (*Server, error) {
-	if c.Guard == nil || c.Random == nil || c.Log == nil || len(c.HashKey) < 16 {
+	if c.Guard == nil || c.Random == nil || c.Log == nil || c.Opaque == nil {
 		return nil, errors.New("pgwire: a part is missing")
 	}
 	s := &Server{config: c, limits: c.Limits.withDefaults()}

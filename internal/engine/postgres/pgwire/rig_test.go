@@ -38,6 +38,20 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const anaPassword = "a long walk along the sea"
 
+// opaque is what a trail's key makes of statements.
+func opaque(t testing.TB) func(string) *audit.Opaque {
+	t.Helper()
+	text, err := audit.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := audit.LoadKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Opaque
+}
+
 // trail keeps events in memory. It can be made to fail, which the real one does when its disk is full.
 type trail struct {
 	mu     sync.Mutex
@@ -171,7 +185,7 @@ func newRig(t testing.TB, c *pgtest.Cluster, options ...rigOption) *rig {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	r.socket = dir
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	wire := Config{Guard: pgsql.NewGuard(0), Random: rand.Reader, Log: log, HashKey: make([]byte, 32)}
+	wire := Config{Guard: pgsql.NewGuard(0), Random: rand.Reader, Log: log, Opaque: opaque(t)}
 	gc := gateway.Config{
 		Listeners: []gateway.Listener{
 			{Engine: "postgres", Address: "127.0.0.1:0", TLS: gateway.ListenerTLS{Cert: r.cert, Key: r.cert}},
