@@ -66,6 +66,7 @@ var rule = map[string]row{
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},
 	"test/sqlgen":   {},
 	"test/hunt":     {imports: words("test/sqlgen"), tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/differ":   {tests: words("test/site test/sqlgen")},
 	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},

@@ -97,6 +97,7 @@ func testPlantedHoles(t *testing.T, s *site.Site) {
 	first, _ := Worlds()
 	schemaOf, masker := profileOf(t, s, "ana")
 	view := s.DB.Query(t, "SELECT pg_get_viewdef('"+schemaOf+".people'::regclass)")
+	// The gateway lets nobody in whose wall was changed by hand, so the holes after the first are looked for behind its back.
 	// pg_catalog takes functions of its superuser only when it is told to.
 	mods := "SET allow_system_table_mods = on; "
 	for _, hole := range []struct {
@@ -105,21 +106,21 @@ func testPlantedHoles(t *testing.T, s *site.Site) {
 		gateway       bool
 	}{
 		{
-			"a mask is gone",
-			"GRANT SELECT ON public.people TO " + masker + "; CREATE OR REPLACE VIEW " + schemaOf + ".people AS " + strings.Replace(view, "NULL::text AS ssn", "people.ssn", 1),
-			"CREATE OR REPLACE VIEW " + schemaOf + ".people AS " + view, true,
-		},
-		{"a policy is gone", "ALTER TABLE public.orders DISABLE ROW LEVEL SECURITY", "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY", true},
-		{
-			"a revoke is gone",
-			"GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT EXECUTE ON FUNCTION public.ssn_of(int) TO PUBLIC",
-			"REVOKE USAGE ON SCHEMA public FROM PUBLIC; REVOKE EXECUTE ON FUNCTION public.ssn_of(int) FROM PUBLIC", false,
-		},
-		{
 			"query_to_xml runs under an allowed name",
 			mods + `CREATE FUNCTION pg_catalog.to_json(text) RETURNS xml LANGUAGE plpgsql SECURITY DEFINER AS
 				$$ BEGIN RETURN query_to_xml($1, true, false, ''); EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$`,
 			mods + "DROP FUNCTION pg_catalog.to_json(text)", true,
+		},
+		{
+			"a mask is gone",
+			"GRANT SELECT ON public.people TO " + masker + "; CREATE OR REPLACE VIEW " + schemaOf + ".people AS " + strings.Replace(view, "NULL::text AS ssn", "people.ssn", 1),
+			"CREATE OR REPLACE VIEW " + schemaOf + ".people AS " + view, false,
+		},
+		{"a policy is gone", "ALTER TABLE public.orders DISABLE ROW LEVEL SECURITY", "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY", false},
+		{
+			"a revoke is gone",
+			"GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT EXECUTE ON FUNCTION public.ssn_of(int) TO PUBLIC",
+			"REVOKE USAGE ON SCHEMA public FROM PUBLIC; REVOKE EXECUTE ON FUNCTION public.ssn_of(int) FROM PUBLIC", false,
 		},
 	} {
 		t.Run(hole.name, func(t *testing.T) {

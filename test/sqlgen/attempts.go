@@ -47,6 +47,7 @@ func (g *gen) hiddenInside() []string {
 
 // readingFunction calls what reads a relation by its name, or runs a text.
 func (g *gen) readingFunction() []string {
+	g.volatile = true // it may read settings and sizes
 	h := g.hidden()
 	query := "SELECT * FROM " + h
 	if g.chance(30) {

@@ -211,7 +211,7 @@ func (g *gen) constant(word string) string {
 	case "key":
 		return pick(g, []string{"'name'", "'email'", "'ssn'", "'k'", "'tags'", "'memo'", "'n'", "'color'", "'doc'"})
 	case "path":
-		return pick(g, []string{"'$.name'", "'$.tags[*]'", "'$.** ? (@ == 1)'", "'$.keyvalue()'", "'strict $.n'", "'$.color'"})
+		return pick(g, []string{"'$.name'", "'$.tags[*]'", "'$.** ? (@ == 1)'", "'$.keyvalue()'", "'$.n'", "'$.color'"})
 	}
 	return ""
 }

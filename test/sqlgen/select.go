@@ -328,6 +328,7 @@ func (g *gen) aggregate(sc *scope) (string, Type) {
 			call string
 			t    Type
 		}{
+			{"string_agg({text}, ',' ORDER BY {text})", Text},
 			{"array_agg({text})", Texts},
 			{"string_agg({text}, '-')", Text},
 			{"jsonb_agg({whole})", JSONB},

@@ -1,0 +1,263 @@
+package differ
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
+	"github.com/postern-sec/postern/test/sqlgen"
+)
+
+func TestMain(m *testing.M) { site.Main(m) }
+
+// sample is how many queries run with every change; perPolicy how many each policy gets when `make differ N=…` asks for more.
+const (
+	sample    = 800
+	perPolicy = 4000
+)
+
+// minCompared is the share of queries, in per cent, that both sides must have answered.
+const minCompared = 80
+
+// TestDiffer compares. POSTERN_DIFFER is the number of queries, POSTERN_DIFFER_SEED the first policy.
+func TestDiffer(t *testing.T) {
+	n, seed := number(t, "POSTERN_DIFFER", sample), number(t, "POSTERN_DIFFER_SEED", 1)
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	var sum tally
+	for i := range (n + perPolicy - 1) / perPolicy {
+		t.Run(fmt.Sprintf("policy %d", seed+i), func(t *testing.T) {
+			one := testPolicy(t, c, seed+i, min(perPolicy, n-i*perPolicy))
+			sum.add(one)
+		})
+	}
+	t.Logf("%d queries, %d compared with %d rows, %d refused, %d failed on both sides, %d differences", sum.asked, sum.compared, sum.rows, sum.refused, sum.failed, sum.different)
+}
+
+// tally is what became of the queries.
+type tally struct {
+	asked, compared, rows, refused, failed, different uint64
+}
+
+func (t *tally) add(o tally) {
+	t.asked, t.compared, t.rows = t.asked+o.asked, t.compared+o.compared, t.rows+o.rows
+	t.refused, t.failed, t.different = t.refused+o.refused, t.failed+o.failed, t.different+o.different
+}
+
+// newSite applies a world's policy and returns the site, and the database of what each subject may see by another's: a
+// schema each.
+func newSite(t *testing.T, c *pgtest.Cluster, w, meant *World) (*site.Site, *pgtest.DB) {
+	t.Helper()
+	c.Role(t, "app_owner", "NOLOGIN")
+	db := c.NewDatabaseNamed(t, "shop")
+	db.Exec(t, "GRANT CREATE, USAGE ON SCHEMA public TO app_owner; SET ROLE app_owner; "+SQL(w.Tables))
+	s := site.New(t, db, w.Policy())
+	s.Apply(t)
+	copies := c.NewDatabase(t)
+	for _, subject := range subjects() {
+		copies.Exec(t, "CREATE SCHEMA "+subject+"; SET search_path = "+subject+"; "+SQL(meant.Seen(subject, keys(t, db))))
+	}
+	return s, copies
+}
+
+// keys reads the keys of pseudonyms. Without a pseudonym in the policy there are none.
+func keys(t *testing.T, db *pgtest.DB) Keys {
+	t.Helper()
+	if db.Query(t, "SELECT to_regclass('postern.key')") == "" {
+		return Keys{}
+	}
+	inner, outer, _ := strings.Cut(db.Query(t, "SELECT encode(ipad, 'hex'), encode(opad, 'hex') FROM postern.key"), "|")
+	in, err1 := hex.DecodeString(inner)
+	out, err2 := hex.DecodeString(outer)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return Keys{in, out}
+}
+
+func testPolicy(t *testing.T, c *pgtest.Cluster, seed, n uint64) tally {
+	t.Helper()
+	w := NewWorld(seed)
+	s, copies := newSite(t, c, w, w)
+	s.Serve(t)
+	var sum tally
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i, subject := range subjects() {
+		wg.Go(func() {
+			one, complaints := compare(s, copies, subject, seed, uint64(i), n)
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(one)
+			for i, c := range complaints {
+				if i < 5 {
+					t.Errorf("%s", c)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if 100*sum.compared < minCompared*sum.asked {
+		t.Errorf("only %d of %d queries could be compared: %d refused, %d failed on both sides", sum.compared, sum.asked, sum.refused, sum.failed)
+	}
+	if t.Failed() {
+		t.Logf("the policy:\n%s", w.Policy())
+	}
+	return sum
+}
+
+// compare asks every len(subjects())th query from first on as a subject, and over what it may see.
+func compare(s *site.Site, copies *pgtest.DB, subject string, seed, first, n uint64) (sum tally, complaints []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Hour)
+	defer cancel()
+	gw, err1 := pgconn.Connect(ctx, s.DSN(subject, "shop"))
+	ref, err2 := pgconn.Connect(ctx, copies.DSN(pgtest.SuperUser))
+	if err := errors.Join(err1, err2); err != nil {
+		return sum, []string{err.Error()}
+	}
+	defer gw.Close(ctx)
+	defer ref.Close(ctx)
+	if _, err := ref.Exec(ctx, "SET search_path = "+subject+"; SET TimeZone = 'UTC'").ReadAll(); err != nil {
+		return sum, []string{err.Error()}
+	}
+	schema := schema(s.DB.Major)
+	for i := first; i < n; i += uint64(len(subjects())) {
+		sql := schema.Make(seed, i, sqlgen.Options{Stable: true}).Texts[0]
+		sum.asked++
+		want, wantErr := answer(ctx, ref, sql)
+		got, gotErr := answer(ctx, gw, sql)
+		if gw.IsClosed() || ref.IsClosed() {
+			return sum, append(complaints, fmt.Sprintf("%s: a session ended: %v %v\n\t%s", subject, gotErr, wantErr, sql))
+		}
+		switch {
+		case wantErr != nil && gotErr != nil:
+			sum.failed++
+		case gotErr != nil && refused(gotErr):
+			sum.refused++
+		case wantErr != nil || gotErr != nil:
+			sum.different++
+			complaints = append(complaints, fmt.Sprintf("query %d of policy %d as %s: through the gateway %v, over the copy %v\n\t%s", i, seed, subject, gotErr, wantErr, sql))
+		case !slices.Equal(got, want):
+			sum.different++
+			complaints = append(complaints, fmt.Sprintf("query %d of policy %d as %s: %s\n\t%s", i, seed, subject, difference(got, want), sql))
+		default:
+			sum.compared++
+			sum.rows += uint64(len(got))
+		}
+	}
+	return sum, complaints
+}
+
+// answer is the rows of an answer, sorted: no query asks for an order that is total.
+func answer(ctx context.Context, c *pgconn.PgConn, sql string) ([]string, error) {
+	results, err := c.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	var rows []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			var b strings.Builder
+			for _, v := range row {
+				if v == nil {
+					b.WriteString("NULL|")
+				} else {
+					fmt.Fprintf(&b, "%q|", v)
+				}
+			}
+			rows = append(rows, b.String())
+		}
+	}
+	slices.Sort(rows)
+	return rows, nil
+}
+
+// refused says whether an error is the guard's own.
+func refused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "42501" || e.Code == "0A000" || strings.HasPrefix(e.Code, "54"))
+}
+
+// difference names the first row that only one side has.
+func difference(got, want []string) string {
+	for _, r := range got {
+		if !slices.Contains(want, r) {
+			return fmt.Sprintf("%d rows and not %d; only the gateway has %s", len(got), len(want), r)
+		}
+	}
+	for _, r := range want {
+		if !slices.Contains(got, r) {
+			return fmt.Sprintf("%d rows and not %d; the gateway lacks %s", len(got), len(want), r)
+		}
+	}
+	return fmt.Sprintf("%d rows and not %d", len(got), len(want))
+}
+
+// schema describes the tables to the generator.
+func schema(major int) *sqlgen.Schema {
+	types := map[string]sqlgen.Type{
+		"int": sqlgen.Int, "text": sqlgen.Text, "numeric(12,2)": sqlgen.Numeric, "date": sqlgen.Date, "timestamp": sqlgen.Timestamp, "timestamptz": sqlgen.Instant,
+		"uuid": sqlgen.UUID, "bytea": sqlgen.Bytea, "boolean": sqlgen.Bool, "jsonb": sqlgen.JSONB, "int[]": sqlgen.Ints, "bigint": sqlgen.Bigint,
+	}
+	out := &sqlgen.Schema{Major: major}
+	for _, t := range NewWorld(0).Tables {
+		st := sqlgen.Table{Name: t.Name, Key: "id"}
+		for _, c := range t.Columns {
+			if c.Type == "varchar(20)" {
+				st.Columns = append(st.Columns, sqlgen.Column{Name: c.Name, Type: sqlgen.Text, Cast: "%s::text"})
+			} else {
+				st.Columns = append(st.Columns, sqlgen.Column{Name: c.Name, Type: types[c.Type]})
+			}
+		}
+		out.Tables = append(out.Tables, st)
+	}
+	return out
+}
+
+// TestPlantedDifference gives the server a policy in which one rule's masks and another's filter are not what this package
+// takes them for, and wants the comparison to notice both.
+func TestPlantedDifference(t *testing.T) {
+	given, meant := NewWorld(1), NewWorld(1)
+	for i, rule := range given.Rules {
+		if i%2 == 0 {
+			rule.Rows["people"] = Filter{Text: "true"}
+			continue
+		}
+		for column := range rule.Masks["people"] {
+			rule.Masks["people"][column] = keep()
+		}
+	}
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	s, copies := newSite(t, c, given, meant)
+	s.Serve(t)
+	for i, subject := range subjects() {
+		sum, complaints := compare(s, copies, subject, 1, uint64(i), 200)
+		if sum.different == 0 {
+			t.Errorf("as %s, a policy that is another one is not noticed: %+v %q", subject, sum, complaints)
+		}
+	}
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
