@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) audit() *cobra.Command {
-	return group("audit", "verify, search and export the trail",
-		a.auditVerify(), a.auditSearch(), a.auditExport(), a.auditKey())
+	return group("audit", "verify, search, export and replay the trail",
+		a.auditVerify(), a.auditSearch(), a.auditExport(), a.auditKey(), a.auditReplay())
 }
 
 // trailFlags say which trail a command reads when no policy file is at hand.

@@ -1,6 +1,7 @@
 package pgsql
 
 import (
+	"errors"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -148,4 +149,40 @@ func blank(s string) string {
 		return ""
 	}
 	return placeholder
+}
+
+// Replayable makes of a statement as the trail holds it, without its literals, one that can be judged again: a text stands where
+// each literal stood. The error says why that cannot be done. Whether the literals played a part in the verdict is not to be seen
+// from the text.
+func Replayable(redacted string) (string, error) {
+	const operators = "+-*/<>=~!@#%^&|`?"
+	var b strings.Builder
+	for i := 0; i < len(redacted); i++ {
+		c := redacted[i]
+		if c == '"' {
+			end := i + 1
+			for end < len(redacted) && redacted[end] != '"' {
+				end++
+			}
+			b.WriteString(redacted[i:min(end+1, len(redacted))])
+			i = end
+			continue
+		}
+		if c != '?' {
+			b.WriteByte(c)
+			continue
+		}
+		if i > 0 && strings.IndexByte(operators, redacted[i-1]) >= 0 || i+1 < len(redacted) && strings.IndexByte(operators, redacted[i+1]) >= 0 {
+			return "", errors.New("it has an operator that looks like a literal")
+		}
+		b.WriteString(`'?'`)
+	}
+	out := b.String()
+	if err := CheckLimits(out); err != nil {
+		return "", err
+	}
+	if _, err := pg.Parse(out); err != nil {
+		return "", errors.New("without its literals it is no statement")
+	}
+	return out, nil
 }
