@@ -325,7 +325,7 @@ func target(whole []byte) (variant byte, name string, ok bool) {
 
 // functionCall refuses FunctionCall: it runs any function by its OID, without SQL (PRO-90).
 func (s *session) functionCall(ctx context.Context) error {
-	if s.in.skip {
+	if s.ignored() {
 		return nil
 	}
 	s.in.batch++
@@ -336,12 +336,16 @@ func (s *session) functionCall(ctx context.Context) error {
 	}, refusedEvent("function_call"))
 }
 
-// tooLong refuses a message that was dropped while it came.
-func (s *session) tooLong(ctx context.Context, kind byte, size uint32) error {
+// ignored says whether the server ignores what comes until the next Sync.
+func (s *session) ignored() bool {
 	s.pipe.mu.Lock()
-	failed := s.pipe.failed(s.in.epoch)
-	s.pipe.mu.Unlock()
-	if s.in.skip || failed {
+	defer s.pipe.mu.Unlock()
+	return s.in.skip || s.pipe.failed(s.in.epoch)
+}
+
+// tooLong refuses a message by its header.
+func (s *session) tooLong(ctx context.Context, kind byte, size uint32) error {
+	if s.ignored() {
 		return nil
 	}
 	limit := s.server.limits.Statement

@@ -17,8 +17,7 @@ type clientSide struct {
 	buf    []byte
 	pos, n int // buf[pos:n] has not been looked at
 
-	discard int64 // bytes of an oversized message still to be dropped
-	late    func() error
+	discard int64 // bytes of a message that was refused by its length, still to be dropped
 	stream  int64 // bytes of COPY data still to be passed on
 
 	out   []byte // for the store
@@ -136,11 +135,7 @@ func (s *session) process(ctx context.Context) (done bool, err error) {
 		case in.discard > 0:
 			n := min(in.discard, int64(len(b)))
 			in.pos += int(n)
-			if in.discard -= n; in.discard == 0 {
-				if err := in.late(); err != nil {
-					return false, err
-				}
-			}
+			in.discard -= n
 			continue
 		case in.stream > 0:
 			n := min(in.stream, int64(len(b)))
@@ -175,7 +170,7 @@ func (s *session) process(ctx context.Context) (done bool, err error) {
 
 // admitSize checks the declared length of the message that b begins with, before a buffer for it exists (PRO-100, 101). It
 // returns the whole size, or 0 when the message is not gathered: COPY data is passed on as it comes, and what is too large
-// is dropped as it comes and then refused.
+// is refused at once, whether the rest of it ever comes or not, and dropped as it comes.
 func (s *session) admitSize(ctx context.Context, b []byte) (int, error) {
 	in := &s.in
 	declared := binary.BigEndian.Uint32(b[1:headerSize])
@@ -204,8 +199,8 @@ func (s *session) admitSize(ctx context.Context, b []byte) (int, error) {
 		if refuse == nil {
 			return 0, s.violation("invalid message length")
 		}
-		in.discard, in.late = int64(declared)+1, refuse
-		return 0, nil
+		in.discard = int64(declared) + 1
+		return 0, refuse()
 	}
 	return int(declared) + 1, nil
 }
@@ -219,7 +214,7 @@ func (s *session) beginCopyData(size int64) {
 		s.in.stream = size
 		return
 	}
-	s.in.discard, s.in.late = size, func() error { return nil }
+	s.in.discard = size
 }
 
 // message handles one message that has arrived whole.

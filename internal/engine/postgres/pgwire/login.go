@@ -65,12 +65,15 @@ func (n *negotiation) login(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	start, err := parseStartup(packet)
+	if err != nil {
+		err = n.refuseStartup(ctx, start, err)
+	}
 	if errors.Is(err, errVersion) && binary.BigEndian.Uint32(packet)>>16 < 3 {
-		_, _ = n.conn.Write([]byte("Eunsupported frontend protocol\n\x00")) // the form of that time; it is closed next
+		_, _ = n.conn.Write(oldAnswer(binary.BigEndian.Uint32(packet))) // it is closed next
 		return nil, errSilent
 	}
 	if err != nil {
-		return nil, n.refuseStartup(ctx, start, err)
+		return nil, err
 	}
 	if start.negotiate {
 		unknown := start.unknown
@@ -92,6 +95,11 @@ func (n *negotiation) login(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	return sess, nil
+}
+
+// oldAnswer is what a client of a protocol before 3.0 can read (PRO-11): text, and no fields.
+func oldAnswer(version uint32) []byte {
+	return fmt.Appendf(nil, "EFATAL:  unsupported frontend protocol %d.%d: the gateway speaks 3.0 to 3.2\n\x00", version>>16, version&0xffff)
 }
 
 // refuseStartup records what was wrong with a start-up packet, unless it is mere noise.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -205,10 +206,14 @@ func TestStartupAnswers(t *testing.T) {
 	})
 	t.Run("PRO-11 version 2", func(t *testing.T) {
 		conn := dialRaw(t, "tcp", r.plain)
-		write(t, conn, startPacket(2<<16, "user", "ana"))
-		if got := closed(t, conn); got != "Eunsupported frontend protocol\n\x00" {
+		// Database, user, options, unused and terminal, in fields of fixed size.
+		write(t, conn, append([]byte{0, 0, 1, 40, 0, 2, 0, 0}, fmt.Sprintf("%-64s%-32s%-192s", "shop", "ana", "")...))
+		if got := closed(t, conn); got != "EFATAL:  unsupported frontend protocol 2.0: the gateway speaks 3.0 to 3.2\n\x00" {
 			t.Errorf("got %q", got)
 		}
+		r.trail.find(t, "the refusal", func(e audit.Event) bool {
+			return e.Kind == audit.LoginRefused && e.Address == conn.LocalAddr().String() && strings.Contains(e.Message, "protocol")
+		})
 	})
 	for name, c := range map[string]struct {
 		words []string
