@@ -14,10 +14,10 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench fuzz hunt differ race check clean
+.PHONY: help demo test build lint bench bench-discover fuzz hunt differ race check clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 demo: ## a private PostgreSQL with sample data, a policy, and the gateway in front of it
 	@build/prepare demo
@@ -55,6 +55,10 @@ bench: ## pgbench direct, through a plain relay and through the gateway, and the
 	@build/prepare bench
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
 	$(GO) test -timeout 20m -run '^$$' -bench . -benchmem ./internal/engine/postgres/pgsql
+
+bench-discover: ## scores of discover by class, group and difficulty, and what runs cost
+	@build/prepare bench
+	$(GO) test -timeout 60m -run '^$$' -bench Discover -benchtime 1x ./test/classify -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
 
 check: ## what CI runs, start to end
 	.ci/run

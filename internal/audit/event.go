@@ -17,6 +17,9 @@ const (
 	Reload        Kind = "policy.reload"        // a changed policy file was taken up, or refused and why
 	ApplyDone     Kind = "wall.apply"           // the wall in a store was changed
 	ProfileDenied Kind = "wall.outdated"        // a profile was refused because its wall differs from the policy
+	DiscoverRun   Kind = "discover.run"         // serve looked for sensitive data in a store
+	DiscoverNew   Kind = "discover.new"         // a column holds sensitive data, has no label, and was not reported before
+	ResultFound   Kind = "discover.result"      // a result's column held sensitive data, and its column has no label
 	LoginAccepted Kind = "login.accepted"       // somebody proved who they are and may come in
 	LoginRefused  Kind = "login.refused"        // somebody was not let in, and why
 	SessionEnd    Kind = "session.end"          // a session ended, and why

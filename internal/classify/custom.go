@@ -1,7 +1,6 @@
 package classify
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -55,15 +54,35 @@ type custom struct {
 func (c *Classifier) addCustoms(specs []Custom) error {
 	for i, spec := range specs {
 		x, err := compileCustom(spec)
-		if err != nil {
-			return fmt.Errorf("classifier %d (%s): %w", i+1, spec.name(), err)
+		if err == nil {
+			err = c.enter(x)
 		}
-		if err := c.enter(x); err != nil {
-			return fmt.Errorf("classifier %d (%s): %w", i+1, spec.name(), err)
+		if err != nil {
+			err.Index, err.Class = i, spec.name()
+			return err
 		}
 		c.custom = append(c.custom, x)
 	}
 	return nil
+}
+
+// CustomError says which classifier of the policy file is wrong, and which of its keys.
+type CustomError struct {
+	Index int
+	Class Class
+	Key   string // of the policy file; match and reject for its examples
+	Item  int    // of match and reject
+	Err   error
+}
+
+func (e *CustomError) Error() string {
+	return fmt.Sprintf("classifier %d (%s): %v", e.Index+1, e.Class, e.Err)
+}
+
+func (e *CustomError) Unwrap() error { return e.Err }
+
+func wrong(key, format string, args ...any) *CustomError {
+	return &CustomError{Key: key, Err: fmt.Errorf(format, args...)}
 }
 
 func (s *Custom) name() Class {
@@ -73,23 +92,23 @@ func (s *Custom) name() Class {
 	return s.Class
 }
 
-func compileCustom(spec Custom) (*custom, error) {
+func compileCustom(spec Custom) (*custom, *CustomError) {
 	x := &custom{spec: spec, words: map[string]bool{}}
 	if spec.name() == "" {
-		return nil, errors.New("needs a class")
+		return nil, wrong("class", "needs a class")
 	}
 	if !strings.Contains(string(spec.name()), ".") {
-		return nil, errors.New("a class is written group.name")
+		return nil, wrong("class", "a class is written group.name")
 	}
 	switch spec.Needs {
 	case "", "either", "name", "value", "both":
 	default:
-		return nil, fmt.Errorf("needs is name, value, both or either, not %q", spec.Needs)
+		return nil, wrong("needs", "needs is name, value, both or either, not %q", spec.Needs)
 	}
 	if spec.Pattern != "" {
 		re, err := regexp.Compile(`^(?:` + strings.TrimSuffix(strings.TrimPrefix(spec.Pattern, "^"), "$") + `)$`)
 		if err != nil {
-			return nil, fmt.Errorf("pattern: %w", err)
+			return nil, wrong("pattern", "pattern: %w", err)
 		}
 		x.pattern = re
 	}
@@ -105,18 +124,18 @@ func compileCustom(spec Custom) (*custom, error) {
 	}
 	for i, e := range spec.Examples.Match {
 		if x.test(prepare(e)) != passed {
-			return nil, fmt.Errorf("example %d of match is not accepted", i+1)
+			return nil, wrongExample("match", i, "is not accepted")
 		}
 	}
 	for i, e := range spec.Examples.Reject {
 		if x.test(prepare(e)) == passed {
-			return nil, fmt.Errorf("example %d of reject is accepted", i+1)
+			return nil, wrongExample("reject", i, "is accepted")
 		}
 	}
 	return x, nil
 }
 
-func (x *custom) compileCheck(k *CustomCheck) error {
+func (x *custom) compileCheck(k *CustomCheck) *CustomError {
 	named := map[string]func(string) bool{
 		"luhn": checkdigit.Luhn, "verhoeff": checkdigit.Verhoeff, "mod11_10": checkdigit.Mod1110, "ean13": checkdigit.EAN13, "aba": checkdigit.ABA,
 		"siren": checkdigit.SIREN, "siret": checkdigit.SIRET, "nip": checkdigit.NIP, "cpf": checkdigit.CPF, "cnpj": checkdigit.CNPJ, "pesel": checkdigit.PESEL,
@@ -127,7 +146,7 @@ func (x *custom) compileCheck(k *CustomCheck) error {
 	case k.Algorithm != "":
 		x.check = named[strings.ToLower(k.Algorithm)]
 		if x.check == nil {
-			return fmt.Errorf("check: unknown algorithm %q", k.Algorithm)
+			return wrong("check", "check: unknown algorithm %q", k.Algorithm)
 		}
 		x.chance = 0.1
 	case len(k.Weights) > 0 && k.Modulus > 1:
@@ -135,12 +154,19 @@ func (x *custom) compileCheck(k *CustomCheck) error {
 		x.check = func(s string) bool { return checkdigit.Weighted(s, w, m) }
 		x.chance = 1 / float64(k.Modulus)
 	default:
-		return errors.New("check: give an algorithm, or weights and a modulus")
+		return wrong("check", "check: give an algorithm, or weights and a modulus")
 	}
 	if k.Chance > 0 {
 		x.chance = k.Chance
 	}
 	return nil
+}
+
+// wrongExample names an example by its number: it may have been taken from life.
+func wrongExample(key string, i int, what string) *CustomError {
+	e := wrong(key, "example %d of %s %s", i+1, key, what)
+	e.Item = i
+	return e
 }
 
 // test runs pattern, dictionary and check on one value.
@@ -173,23 +199,23 @@ func (x *custom) test(v *value) verdict {
 }
 
 // enter adds a compiled classifier to kinds, lexicon and probes.
-func (c *Classifier) enter(x *custom) error {
+func (c *Classifier) enter(x *custom) *CustomError {
 	spec := x.spec
 	class := spec.name()
 	k := c.byClass[class]
 	switch {
 	case spec.Off:
 		if k == nil {
-			return errors.New("cannot switch off: no such class")
+			return wrong("class", "cannot switch off: no such class")
 		}
 		k.families = ""
 		return nil
 	case spec.Extend != "":
 		if k == nil {
-			return errors.New("cannot extend: no such class")
+			return wrong("extend", "cannot extend: no such class")
 		}
 	case k != nil:
-		return errors.New("the class exists: use extend")
+		return wrong("class", "the class exists: use extend")
 	default:
 		k = &kind{class: class, prior: model.priorCustom, tags: spec.Tags, mask: string(spec.Mask), families: "tin", byName: spec.Needs == "name" || spec.Needs == "both"}
 		if k.mask == "" {

@@ -76,6 +76,15 @@ func (c *Classifier) Classes() []ClassInfo {
 	return out
 }
 
+// Taxonomy lists the built-in classes.
+func Taxonomy() []ClassInfo {
+	kinds, err := loadTaxonomy()
+	if err != nil {
+		return nil // the table is embedded and tested
+	}
+	return (&Classifier{kinds: kinds}).Classes()
+}
+
 // ClassInfo describes a class to those who consume labels.
 type ClassInfo struct {
 	Class Class

@@ -2,13 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +19,13 @@ import (
 
 // discoverFlags are the flags of discover.
 type discoverFlags struct {
-	store, from, format, write, explain string
-	include, exclude                    []string
-	diff, failOnNew, readers            bool
-	jobs, rows                          int
-	load                                float64
+	stores                       []string
+	from, format, write, explain string
+	include, exclude             []string
+	diff, failOnNew, readers     bool
+	views, foreign, all, restart bool
+	jobs, rows                   int
+	load                         float64
 }
 
 func (a *app) discover() *cobra.Command {
@@ -36,20 +37,21 @@ func (a *app) discover() *cobra.Command {
 suffice at bounded samples, in read-only transactions, and says which columns hold what, with the
 evidence. No value of the data is printed, logged or kept: shapes and counts only.
 
-Without a DSN the store of the policy is examined, as its provisioner. --write adds labels, suggested
-masks and a dataset to the policy file, keeping its comments and order; nothing is applied.
+Without a DSN the stores of the policy are examined, each as its scanner or provisioner. --write adds labels,
+suggested masks and a dataset to the policy file, keeping its comments and order; nothing is applied.
+A run that was broken off goes on where it stood; --restart begins anew.
 
 Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 could not look,
 3 something was not examined (it is listed, with the GRANT to run).`,
 		Example: `  postern discover postgres://auditor@db1/shop
   postern discover --store shop --write postern.yaml
   postern discover --explain public.customers.email
-  postern discover --diff --fail-on-new --format tsv`,
+  postern discover --diff --fail-on-new --format json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runDiscover(cmd.Context(), &f, args) },
 	}
 	flags := cmd.Flags()
-	storeFlag(cmd, &f.store)
+	flags.StringSliceVar(&f.stores, "store", nil, "`store` of the policy; repeat for several (default: all)")
 	choiceFlag(cmd, "from", &f.from, string(discover.FromAuto), string(discover.FromStats), string(discover.FromSample))
 	formatFlag(cmd, &f.format, "table", "json", "tsv", "markdown", "html")
 	flags.StringSliceVar(&f.include, "include", nil, "examine only what matches this `pattern` of schema.table.column; repeat for several")
@@ -59,104 +61,170 @@ Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 coul
 	flags.BoolVar(&f.diff, "diff", false, "say what is new since the last run on this store")
 	flags.BoolVar(&f.failOnNew, "fail-on-new", false, "exit 1 when something is new; implies --diff")
 	flags.BoolVar(&f.readers, "readers", false, "list who can read each classified column")
+	flags.BoolVar(&f.views, "views", false, "read views too, not only the tables below them")
+	flags.BoolVar(&f.foreign, "foreign", false, "read foreign tables too: the load falls on another server")
+	flags.BoolVar(&f.all, "all", false, "with --format tsv: list columns without a class, as none")
+	flags.BoolVar(&f.restart, "restart", false, "forget what a broken run had done")
 	flags.IntVar(&f.jobs, "jobs", 1, "`tables` to sample at once")
 	flags.IntVar(&f.rows, "rows", 0, "`rows` to sample of a table (default 2000)")
 	flags.Float64Var(&f.load, "load", 0, "`share` of the time to keep the server busy, up to 1 (default 0.8)")
+	cmd.AddCommand(a.discoverTest())
 	return cmd
 }
 
+// discoverTarget is one database to look at.
+type discoverTarget struct {
+	store string // empty for a DSN
+	login postgres.Config
+	last  string // file of the last report; empty for a DSN
+}
+
 func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) error {
-	login, c, store, err := a.discoverTarget(ctx, f, args)
+	targets, c, err := a.discoverTargets(ctx, f, args)
 	if err != nil {
 		return err
 	}
-	opts := discover.Options{
-		From: discover.From(f.from), Include: f.include, Exclude: f.exclude, Jobs: f.jobs, Load: f.load, Rows: f.rows,
-		Readers: f.readers || f.format == "html" || f.format == "markdown", Progress: a.discoverProgress(),
-	}
-	var last string
-	if store != nil {
-		opts.Store = store.Name
-		last = filepath.Join(c.Folder, "discovered", store.Name+".json")
-	}
-	if f.diff || f.failOnNew {
-		if opts.Last, err = readReport(last); err != nil {
-			return err
+	var reports discover.Reports
+	incomplete := false
+	for _, t := range targets {
+		report, err := a.discoverOne(ctx, f, c, t)
+		if report != nil {
+			reports = append(reports, report)
+		}
+		switch {
+		case err != nil && (len(targets) == 1 || ctx.Err() != nil):
+			if report != nil { // broken off: what was found so far is shown, and not kept as a complete run
+				err = errors.Join(err, a.printDiscover(f, reports))
+			}
+			return failed("", err)
+		case err != nil: // the other stores are no worse for it
+			incomplete = true
+			a.ui.report(failed("", fmt.Errorf("store %s was not examined: %w", t.store, err)))
 		}
 	}
-	feed := postgres.NewFeed(login, max(f.jobs, 1))
-	defer feed.Close(context.WithoutCancel(ctx))
-	report, err := discover.Run(ctx, feed, opts)
-	a.ui.progressDone()
-	if err != nil {
-		if report != nil { // broken off: what was found so far is shown, and not kept as a complete run
-			err = errors.Join(err, a.printDiscover(f, report))
-		}
-		return failed("", err)
-	}
-	if err := a.finishDiscover(f, c, report, last); err != nil {
+	if err := a.finishDiscover(f, c, reports, targets); err != nil {
 		return err
 	}
-	if code := report.ExitCode(f.failOnNew); code != exitOK {
+	switch code := reports.ExitCode(f.failOnNew); {
+	case code == exitOK && incomplete:
+		return silently(exitIncomplete)
+	case code != exitOK:
 		return silently(code)
 	}
 	return nil
 }
 
-// discoverTarget is the DSN, or a store of the policy as its provisioner.
-func (a *app) discoverTarget(ctx context.Context, f *discoverFlags, args []string) (postgres.Config, *config.Config, *config.Store, error) {
-	none := postgres.Config{}
+// discoverOne examines one database. A report beside an error is of a run that was broken off.
+func (a *app) discoverOne(ctx context.Context, f *discoverFlags, c *config.Config, t discoverTarget) (*discover.Report, error) {
+	opts := discover.Options{
+		Store: t.store, From: discover.From(f.from), Include: f.include, Exclude: f.exclude, Jobs: f.jobs, Load: f.load, Rows: f.rows, Views: f.views, Foreign: f.foreign,
+		Readers: f.readers || f.format == "html" || f.format == "markdown", Progress: a.discoverProgress(t.store),
+	}
+	var err error
+	if t.store != "" {
+		opts.Countries, opts.Customs, opts.Verdicts = c.Discover.Countries, c.Discover.Classifiers, pgserve.Verdicts(c)
+		if f.diff || f.failOnNew {
+			if opts.Last, err = readReport(t.last); err != nil {
+				return nil, err
+			}
+		}
+		progress, err := openProgress(t.last+".progress", f.restart)
+		if err != nil {
+			return nil, err
+		}
+		if n := progress.tables(); n > 0 {
+			a.ui.note("going on with a run that was broken off: %s of %s are done already", count(n, "table"), t.store)
+		}
+		defer progress.close()
+		opts.Checkpoint = progress
+	}
+	feed := postgres.NewFeed(t.login, max(f.jobs, 1))
+	defer feed.Close(context.WithoutCancel(ctx))
+	report, err := discover.Run(ctx, feed, opts)
+	a.ui.progressDone()
+	if err == nil && t.store != "" {
+		err = os.Remove(t.last + ".progress")
+	}
+	return report, err
+}
+
+// scannerOf is the login that reads tables: the store's scanner, or its provisioner.
+func scannerOf(s *config.Store) config.Account {
+	if s.Scanner.User != "" {
+		return s.Scanner
+	}
+	return s.Provisioner
+}
+
+// discoverTargets are the DSN, or stores of the policy, each as its scanner or provisioner.
+func (a *app) discoverTargets(ctx context.Context, f *discoverFlags, args []string) ([]discoverTarget, *config.Config, error) {
 	if len(args) == 1 {
 		switch {
-		case f.store != "":
-			return none, nil, nil, failed("", errors.New("a DSN and --store: name one of them"))
+		case len(f.stores) > 0:
+			return nil, nil, failed("", errors.New("a DSN and --store: name one of them"))
 		case f.diff || f.failOnNew || f.write != "":
-			return none, nil, nil, failed("use --store, with the store in the policy", errors.New("--diff, --fail-on-new and --write need a store of the policy"))
+			return nil, nil, failed("use --store, with the store in the policy", errors.New("--diff, --fail-on-new and --write need a store of the policy"))
 		}
 		login, err := postgres.ParseDSN(args[0], a.env.Getenv)
 		if err != nil {
-			return none, nil, nil, failed("", err)
+			return nil, nil, failed("", err)
 		}
-		return login, nil, nil, nil
+		return []discoverTarget{{login: login}}, nil, nil
 	}
 	c, err := a.load()
 	if err != nil {
-		return none, nil, nil, err
+		return nil, nil, err
 	}
-	s, err := pickStore(c, f.store)
-	if err != nil {
-		return none, nil, nil, err
+	names := f.stores
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(c.Stores))
 	}
-	login, err := pgserve.Login(ctx, s, s.Provisioner)
-	if err != nil {
-		return none, nil, nil, failed("", err)
+	if f.format == "tsv" && len(names) > 1 {
+		return nil, nil, failed("add --store NAME", errors.New("a line of TSV has no place for the store"))
 	}
-	return login, c, s, nil
+	var out []discoverTarget
+	for _, name := range names {
+		s, err := pickStore(c, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		login, err := pgserve.Login(ctx, s, scannerOf(s))
+		if err != nil {
+			return nil, nil, failed("", err)
+		}
+		out = append(out, discoverTarget{store: s.Name, login: login, last: filepath.Join(c.Folder, "discovered", s.Name+".json")})
+	}
+	return out, c, nil
 }
 
-// finishDiscover prints the report, and writes what was asked for.
-func (a *app) finishDiscover(f *discoverFlags, c *config.Config, report *discover.Report, last string) error {
-	if err := a.printDiscover(f, report); err != nil {
+// finishDiscover prints the reports, and writes what was asked for.
+func (a *app) finishDiscover(f *discoverFlags, c *config.Config, reports discover.Reports, targets []discoverTarget) error {
+	if err := a.printDiscover(f, reports); err != nil {
 		return failed("", err)
 	}
-	if last != "" {
-		if err := writeReport(last, report); err != nil {
-			return failed("", err)
+	for _, r := range reports {
+		for _, t := range targets {
+			if t.last != "" && t.store == r.Store && narrow(f) == "" {
+				if err := writeReport(t.last, r); err != nil {
+					return failed("", err)
+				}
+			}
 		}
 	}
 	if f.write == "" {
 		return nil
 	}
-	var existing []byte
+	var patched []byte
+	var err error
 	if len(c.Files) == 1 {
-		var err error
-		if existing, err = os.ReadFile(c.Files[0]); err != nil {
+		if patched, err = os.ReadFile(c.Files[0]); err != nil {
 			return failed("", fmt.Errorf("read the policy: %w", err))
 		}
 	}
-	patched, err := report.Patch(existing, c.Policy)
-	if err != nil {
-		return failed("", err)
+	for _, r := range reports {
+		if patched, err = r.Patch(patched, c.Policy); err != nil {
+			return failed("", err)
+		}
 	}
 	if err := os.WriteFile(f.write, patched, 0o600); err != nil {
 		return failed("", fmt.Errorf("write the patch: %w", err))
@@ -165,69 +233,50 @@ func (a *app) finishDiscover(f *discoverFlags, c *config.Config, report *discove
 	return nil
 }
 
-func (a *app) printDiscover(f *discoverFlags, report *discover.Report) error {
+// narrow names the flag that makes a run see less than the whole store: its report is no measure for the next one.
+func narrow(f *discoverFlags) string {
+	switch {
+	case len(f.include) > 0:
+		return "--include"
+	case len(f.exclude) > 0:
+		return "--exclude"
+	}
+	return ""
+}
+
+func (a *app) printDiscover(f *discoverFlags, reports discover.Reports) error {
 	if f.explain != "" {
-		return report.WriteExplain(a.ui.out, f.explain, explainTop)
+		return reports.WriteExplain(a.ui.out, f.explain, explainTop)
 	}
 	switch f.format {
 	case "json":
-		return report.WriteJSON(a.ui.out)
+		return reports.WriteJSON(a.ui.out)
 	case "tsv":
-		return report.WriteTSV(a.ui.out, false)
+		return reports.WriteTSV(a.ui.out, f.all)
 	case "markdown":
-		return report.WriteMarkdown(a.ui.out)
+		return reports.WriteMarkdown(a.ui.out)
 	case "html":
-		return report.WriteHTML(a.ui.out)
+		return reports.WriteHTML(a.ui.out)
 	}
-	return report.WriteTable(a.ui.out)
+	return reports.WriteTable(a.ui.out)
 }
 
 // explainTop is how many classes --explain shows.
 const explainTop = 5
 
-// readReport reads what the last run left; a first run is compared with nothing.
-func readReport(path string) (*discover.Report, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // below the policy's folder
-	if errors.Is(err, fs.ErrNotExist) {
-		return &discover.Report{}, nil
-	}
-	var r discover.Report
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
-	if err != nil {
-		return nil, failed("remove the file to begin anew", fmt.Errorf("read the last report %s: %w", path, err))
-	}
-	return &r, nil
-}
-
-func writeReport(path string, r *discover.Report) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("keep the report: %w", err)
-	}
-	var b strings.Builder
-	if err := r.WriteJSON(&b); err != nil {
-		return fmt.Errorf("keep the report: %w", err)
-	}
-	if err := os.WriteFile(path+".new", []byte(b.String()), 0o600); err != nil {
-		return fmt.Errorf("keep the report: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("keep the report: %w", err)
-	}
-	return nil
-}
-
 // discoverProgress shows one line on a terminal, and nothing elsewhere.
-func (a *app) discoverProgress() func(discover.Progress) {
+func (a *app) discoverProgress(store string) func(discover.Progress) {
 	if !a.ui.terminal {
 		return nil
+	}
+	if store != "" {
+		store += ", "
 	}
 	return func(p discover.Progress) {
 		left := ""
 		if p.Remaining > 0 {
 			left = ", about " + p.Remaining.Round(1e9).String() + " left"
 		}
-		a.ui.progress("%s: %d of %d tables%s  %s", p.Stage, p.Done, p.Total, left, p.Table)
+		a.ui.progress("%s%s: %d of %d tables%s  %s", store, p.Stage, p.Done, p.Total, left, p.Table)
 	}
 }

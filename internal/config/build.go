@@ -18,11 +18,12 @@ import (
 type builder struct {
 	decoder
 	folder string
+	read   func(name string) ([]byte, error) // nil: nothing is opened
 	c      *Config
 }
 
-func build(doc *document, folder string, syntax policy.Syntax, problems *Problems) *Config {
-	b := &builder{decoder: decoder{problems: problems}, folder: folder, c: &Config{Folder: folder, Stores: map[string]*Store{}}}
+func build(doc *document, folder string, syntax policy.Syntax, read func(string) ([]byte, error), problems *Problems) *Config {
+	b := &builder{decoder: decoder{problems: problems}, folder: folder, read: read, c: &Config{Folder: folder, Stores: map[string]*Store{}}}
 	b.state(doc.State)
 	b.c.Keys = Keys{Root: b.key(doc.Keys.Root, "secrets/root.key"), Audit: b.key(doc.Keys.Audit, "secrets/audit.key")}
 	b.stores(doc)
@@ -32,6 +33,7 @@ func build(doc *document, folder string, syntax policy.Syntax, problems *Problem
 	b.sameListeners()
 	b.clientCertificates(doc.Gateway.Network)
 	b.audit(doc.Audit)
+	b.discover(doc)
 
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
@@ -143,7 +145,7 @@ func (b *builder) stores(doc *document) {
 func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	s := &Store{
 		Name: key.Value, Engine: d.Engine.Value, Database: d.Database.Value, Pos: key.Pos,
-		Provision: ProvisionManual, Provisioner: b.account(d.Provisioner), Grantor: b.account(d.Grantor),
+		Provision: ProvisionManual, Provisioner: b.account(d.Provisioner), Grantor: b.account(d.Grantor), Scanner: b.account(d.Scanner),
 	}
 	b.engine(d.Engine)
 	if s.Database == "" {
@@ -416,6 +418,13 @@ func (b *builder) audit(d auditDoc) {
 	b.c.Audit.Folder = filepath.Join(b.folder, "audit")
 	if d.Folder.Value != "" {
 		b.c.Audit.Folder = b.path(d.Folder)
+	}
+	if t := d.ClassifyResults; t.Value != "" && t.Value != "off" {
+		share, err := strconv.ParseFloat(strings.TrimSuffix(t.Value, "%"), 64)
+		if err != nil || !strings.HasSuffix(t.Value, "%") || !(share > 0 && share <= 100) {
+			b.report(policy.KindValue, t.Pos, "write off, or a share such as 1%", "classify_results: %q is neither off nor a share", t.Value)
+		}
+		b.c.Audit.ClassifyResults = share / 100
 	}
 	if d.Sync.Value == "" || d.Sync.Value == "always" {
 		return

@@ -32,6 +32,7 @@ type Config struct {
 	Stores   map[string]*Store
 	Gateway  Gateway
 	Audit    Audit
+	Discover Discover
 	Warnings Problems // what is allowed and probably not meant
 }
 
@@ -57,6 +58,7 @@ type Store struct {
 	TLS         StoreTLS
 	Provisioner Account
 	Grantor     Account
+	Scanner     Account // may be empty
 	Provision   Provision
 	Limits      policy.Limits // of everybody who reads from it
 	Pos         policy.Pos
@@ -134,6 +136,8 @@ type Audit struct {
 	Folder string
 	// Sync is how long a record may stay unsynced; 0 means that every record is synced before its effect.
 	Sync time.Duration
+	// ClassifyResults is the share of statements whose results are looked at for sensitive data; 0: none.
+	ClassifyResults float64
 }
 
 // Loopback says whether the address cannot be reached from another machine.

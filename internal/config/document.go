@@ -6,24 +6,27 @@ import "github.com/postern-sec/postern/internal/policy"
 // and by the reference: see policy/document.go for what they mean.
 
 type document struct {
-	Version    policy.Text                         `key:"version" required:"true" scalar:"any" enum:"1" doc:"version of the format."`
-	State      policy.Text                         `key:"state" default:"sqlite:postern.db" doc:"where postern remembers: sqlite:PATH. (postgres://… is not in this version.)"`
-	Keys       keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
-	Stores     policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
-	Gateway    gatewayDoc                          `key:"gateway" doc:"where clients come in."`
-	Groups     policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, and other groups as group:NAME, at most 10 deep."`
-	Users      policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
-	Labels     policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
-	Masks      policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
-	Datasets   policy.Map[policy.DatasetEntry]     `key:"datasets" name:"dataset" doc:"named sets of tables. A table is in the dataset that names it by the longest location; two equally long ones are an error."`
-	Rules      policy.Map[policy.RuleEntry]        `key:"rules" name:"rule" doc:"who may reach which dataset, and how. Without a rule nothing is shown. Of several rules a person sees the union of the rows, and in each row the least masked form of a column among the rules that admit the row."`
-	Baseline   policy.BaselineEntry                `key:"baseline" doc:"what applies outside of rules."`
-	Audit      auditDoc                            `key:"audit" doc:"the trail."`
-	Hardening  policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
-	Portal     policy.Later                        `key:"portal" doc:"the data portal."`
-	Slack      policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
-	BreakGlass policy.Later                        `key:"break_glass" doc:"emergency access."`
-	Pos        policy.Pos
+	Version     policy.Text                         `key:"version" required:"true" scalar:"any" enum:"1" doc:"version of the format."`
+	State       policy.Text                         `key:"state" default:"sqlite:postern.db" doc:"where postern remembers: sqlite:PATH. (postgres://… is not in this version.)"`
+	Keys        keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
+	Stores      policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
+	Gateway     gatewayDoc                          `key:"gateway" doc:"where clients come in."`
+	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, and other groups as group:NAME, at most 10 deep."`
+	Users       policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
+	Labels      policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
+	Masks       policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
+	Datasets    policy.Map[policy.DatasetEntry]     `key:"datasets" name:"dataset" doc:"named sets of tables. A table is in the dataset that names it by the longest location; two equally long ones are an error."`
+	Rules       policy.Map[policy.RuleEntry]        `key:"rules" name:"rule" doc:"who may reach which dataset, and how. Without a rule nothing is shown. Of several rules a person sees the union of the rows, and in each row the least masked form of a column among the rules that admit the row."`
+	Discover    discoverDoc                         `key:"discover" doc:"looking for sensitive data on a schedule."`
+	Classifiers []classifierDoc                     `key:"classifiers" doc:"the site's own classes of data. One that fails its own examples is refused."`
+	Verdicts    policy.Map[verdictDoc]              `key:"verdicts" name:"store.schema.table.column" doc:"what people decided about columns; * stands for any one name. Discover never overrides a verdict; it says when the evidence disagrees."`
+	Baseline    policy.BaselineEntry                `key:"baseline" doc:"what applies outside of rules."`
+	Audit       auditDoc                            `key:"audit" doc:"the trail."`
+	Hardening   policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
+	Portal      policy.Later                        `key:"portal" doc:"the data portal."`
+	Slack       policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
+	BreakGlass  policy.Later                        `key:"break_glass" doc:"emergency access."`
+	Pos         policy.Pos
 }
 
 type keysDoc struct {
@@ -48,6 +51,7 @@ type storeDoc struct {
 	TLS         storeTLSDoc        `key:"tls" doc:"the transport to the server."`
 	Provisioner accountDoc         `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
 	Grantor     accountDoc         `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
+	Scanner     accountDoc         `key:"scanner" default:"the provisioner" doc:"the login of discover: reads tables (pg_read_all_data) and changes nothing. With provision: manual, serve looks for sensitive data only where there is one."`
 	Provision   policy.Text        `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
 	Mode        policy.Text        `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
 	SSH         policy.Later       `key:"ssh" doc:"reach the store through an SSH host."`
@@ -100,10 +104,11 @@ type listenerTLSDoc struct {
 }
 
 type auditDoc struct {
-	Folder policy.Text `key:"folder" default:"audit" doc:"where the trail's files are."`
-	Sync   policy.Text `key:"sync" default:"always" doc:"always: every record is on disk before its effect; or a time such as 100ms: power loss may cost the records of that time."`
-	Sinks  laterList   `key:"sinks" doc:"other places for the trail. Must be empty."`
-	Pos    policy.Pos
+	Folder          policy.Text `key:"folder" default:"audit" doc:"where the trail's files are."`
+	Sync            policy.Text `key:"sync" default:"always" doc:"always: every record is on disk before its effect; or a time such as 100ms: power loss may cost the records of that time."`
+	ClassifyResults policy.Text `key:"classify_results" default:"off" doc:"off, or the share of statements whose result columns the gateway looks at for sensitive data without a label, such as 1%. At most 200 values of a column are kept, in memory, until they are counted."`
+	Sinks           laterList   `key:"sinks" doc:"other places for the trail. Must be empty."`
+	Pos             policy.Pos
 }
 
 // laterList is a list that this version can only leave empty.

@@ -90,7 +90,7 @@ func dump(c *Config) string {
 	for _, name := range sortedKeys(c.Stores) {
 		s := c.Stores[name]
 		fmt.Fprintf(&b, "store %s: %+v database %s schemas %q tls %+v %s\n", name, s.Address, s.Database, s.Schemas, s.TLS, s.Provision)
-		fmt.Fprintf(&b, "  provisioner %q (%s), grantor %q (%s)\n", s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password)
+		fmt.Fprintf(&b, "  provisioner %q (%s), grantor %q (%s), scanner %q (%s)\n", s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password, s.Scanner.User, s.Scanner.Password)
 	}
 	for _, name := range sortedKeys(c.Stores) {
 		if s := c.Stores[name]; !s.Limits.IsZero() {
@@ -127,6 +127,16 @@ func dump(c *Config) string {
 	}
 	for _, s := range c.Policy.Subjects() {
 		fmt.Fprintf(&b, "subject %s groups %q attributes %q\n", s.Name, s.Groups, s.Attributes)
+	}
+	if d := c.Discover; d.Every != 0 {
+		fmt.Fprintf(&b, "discover every %s, new tables %t, countries %q\n", d.Every, d.NewTables, d.Countries)
+	}
+	for _, x := range c.Discover.Classifiers {
+		fmt.Fprintf(&b, "classifier %s%s off=%t: tags %q mask %s names %q not %q types %q pattern %q check %+v needs %q siblings %q scope %q\n",
+			x.Class, x.Extend, x.Off, x.Tags, x.Mask, x.Names, x.NotNames, x.Types, x.Pattern, x.Check, x.Needs, x.Siblings, x.Scope)
+	}
+	for _, v := range c.Discover.Verdicts {
+		fmt.Fprintf(&b, "verdict %s: %q by %s on %s because %q at %s\n", v.Column, v.Class, v.By, v.At.Format("2006-01-02"), v.Reason, v.Pos)
 	}
 	for _, w := range c.Warnings {
 		fmt.Fprintf(&b, "warning %s\n", w)

@@ -50,7 +50,7 @@ func Load(path string, syntax policy.Syntax) (*Config, error) {
 		}
 		files = append(files, File{Name: name, Text: text})
 	}
-	c, err := Parse(folder, files, syntax)
+	c, err := parse(folder, files, syntax, readDictionary)
 	if c != nil {
 		c.Path, c.Files = path, names
 	}
@@ -98,6 +98,10 @@ func readFile(name string) ([]byte, error) {
 
 // Parse is Load without the reading: it checks the texts of a policy whose paths are relative to folder. Nothing is opened.
 func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
+	return parse(folder, files, syntax, nil)
+}
+
+func parse(folder string, files []File, syntax policy.Syntax, read func(string) ([]byte, error)) (*Config, error) {
 	if len(files) == 0 {
 		return nil, errors.New("parse the policy: no file")
 	}
@@ -124,7 +128,7 @@ func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
 	}
 	var doc document
 	decoder{problems: &problems, known: map[reflect.Type][]field{}}.value(merge(tops, &problems), &doc, field{}, tops[0].pos)
-	c := build(&doc, folder, syntax, &problems)
+	c := build(&doc, folder, syntax, read, &problems)
 	if len(problems) > 0 {
 		return nil, problems.Sort()
 	}
@@ -139,7 +143,7 @@ func Parse(folder string, files []File, syntax policy.Syntax) (*Config, error) {
 func (c *Config) Secrets() []Source {
 	all := []Source{c.Keys.Root, c.Keys.Audit}
 	for _, s := range c.Stores {
-		all = append(all, s.Provisioner.Password, s.Grantor.Password)
+		all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)
 	}
 	all = slices.DeleteFunc(all, Source.IsZero)
 	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Pos.String(), b.Pos.String()) })

@@ -104,13 +104,13 @@ func TestSecretsAreListedAndNotRead(t *testing.T) {
 	for _, s := range c.Secrets() {
 		got = append(got, s.String())
 	}
-	want := "environment variable SHOP_GRANTOR, file etc/secrets/root.key, file etc/secrets/shop, command vault"
+	want := "environment variable SHOP_GRANTOR, file etc/secrets/root.key, file etc/secrets/shop, file etc/secrets/shop_scanner, command vault"
 	for _, w := range strings.Split(want, ", ") {
 		if !strings.Contains(strings.Join(got, ", "), w) {
 			t.Errorf("%s is missing in %q", w, got)
 		}
 	}
-	if len(got) != 4 {
+	if len(got) != 5 {
 		t.Errorf("got %q", got)
 	}
 }

@@ -28,9 +28,25 @@ import (
 // Engine is a kind of store.
 type Engine interface {
 	// Protocol speaks to the clients of every store of this kind.
-	Protocol(Opaque) (gateway.Engine, error)
+	Protocol(o ProtocolOptions) (gateway.Engine, error)
 	// Wall stands for one store. Nothing is asked of the server yet.
 	Wall(ctx context.Context, store *config.Store, root secret.Text) (Wall, error)
+	// Finder looks for sensitive data in one store; nil where serve has no login for it.
+	Finder(ctx context.Context, store *config.Store) (Finder, error)
+}
+
+// ProtocolOptions is what Protocol needs.
+type ProtocolOptions struct {
+	Opaque  Opaque
+	Config  *config.Config
+	Now     func() time.Time
+	Sighted func(Sighting) // with audit.classify_results; called from sessions
+}
+
+// Sighting is sensitive data in a column without a label, as results showed it.
+type Sighting struct {
+	Store, Column, Class string
+	Tested               int
 }
 
 // Opaque makes what stands in the trail for a statement that could not be parsed; see audit.Key.
@@ -131,7 +147,12 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer stores.close()
-	return d.serve(ctx, stores)
+	find, err := newFinding(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer find.close()
+	return d.serve(ctx, stores, find)
 }
 
 func readKeys(ctx context.Context, c *config.Config) (secret.Text, *audit.Key, error) {
@@ -194,7 +215,7 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 			return nil, fmt.Errorf("%s: there is no engine %q", l.Pos, l.Engine)
 		}
 		if protocols[l.Engine] == nil {
-			if protocols[l.Engine], err = e.Protocol(key.Opaque); err != nil {
+			if protocols[l.Engine], err = e.Protocol(ProtocolOptions{Opaque: key.Opaque, Config: d.config, Now: d.opts.Clock.Now, Sighted: d.sighted}); err != nil {
 				return nil, fmt.Errorf("engine %s: %w", l.Engine, err)
 			}
 		}
@@ -226,7 +247,7 @@ func (d *daemon) openWalls(ctx context.Context, root secret.Text) (*stores, erro
 }
 
 // serve looks at every store, opens the doors, and follows the policy file until ctx ends.
-func (d *daemon) serve(ctx context.Context, s *stores) error {
+func (d *daemon) serve(ctx context.Context, s *stores, find *finding) error {
 	if err := d.gw.Listen(ctx); err != nil {
 		return err
 	}
@@ -248,7 +269,7 @@ func (d *daemon) serve(ctx context.Context, s *stores) error {
 	if d.opts.Ready != nil {
 		d.opts.Ready(d.gw.Addrs())
 	}
-	d.follow(ctx, s, files)
+	d.follow(ctx, s, find, files)
 	return d.end(ctx, accepted)
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // follow reacts to the policy file, to SIGHUP and to the stores until ctx ends.
-func (d *daemon) follow(ctx context.Context, s *stores, files *watcher) {
+func (d *daemon) follow(ctx context.Context, s *stores, find *finding, files *watcher) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	var settled <-chan time.Time
@@ -32,7 +32,10 @@ func (d *daemon) follow(ctx context.Context, s *stores, files *watcher) {
 		case <-settled:
 			settled = nil
 			d.reload(ctx, s, files, "file")
+		case r := <-find.done:
+			find.tell(ctx, r)
 		case <-poll.C:
+			find.poll(ctx)
 			if s.poll(ctx, d.config.Policy) {
 				d.decideAgain()
 			}
@@ -135,7 +138,7 @@ func storesOf(c *config.Config) map[string]string {
 	out := map[string]string{}
 	for name, s := range c.Stores {
 		out[name] = fmt.Sprint(s.Engine, s.Address, s.Database, s.Schemas, s.TLS, s.Provision,
-			s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password)
+			s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password, s.Scanner.User, s.Scanner.Password)
 	}
 	return out
 }

@@ -95,9 +95,12 @@ func (r *run) verdict(rec *Record) *Verdict {
 	var best *Verdict
 	for i := range r.opt.Verdicts {
 		v := &r.opt.Verdicts[i]
-		name := strings.TrimPrefix(v.Column, r.opt.Store+".")
-		if r.opt.Store == "" {
-			name = v.Column
+		name := v.Column
+		if r.opt.Store != "" {
+			store, rest, _ := strings.Cut(v.Column, ".")
+			if name = rest; store != r.opt.Store && store != "*" {
+				continue
+			}
 		}
 		if name == rec.Place() {
 			return v
@@ -247,7 +250,7 @@ func (r *run) readers(ctx context.Context, rep *Report) {
 		return
 	}
 	for _, rec := range rep.Sensitive() {
-		rec.Readers = found[Place{rec.OID, rec.Num}]
+		rec.Readers, rec.readersKnown = found[Place{rec.OID, rec.Num}], true
 	}
 }
 

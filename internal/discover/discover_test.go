@@ -293,7 +293,7 @@ func TestCompareSaysWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	rep := mustRun(t, s, Options{From: FromSample, Last: old})
-	if diff := cmp.Diff([]Change{{Place: "public.orders.contact_email", Class: "contact.email"}}, rep.New); diff != "" {
+	if diff := cmp.Diff([]Change{{Place: "public.orders.contact_email", Schema: "public", Table: "orders", Column: "contact_email", Class: "contact.email"}}, rep.New); diff != "" {
 		t.Error(diff)
 	}
 	if rep.ExitCode(true) != 1 || rep.ExitCode(false) != 0 {

@@ -3,7 +3,6 @@ package discover
 import (
 	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"sort"
 	"strings"
@@ -18,6 +17,7 @@ var inventoryPage string
 type inventory struct {
 	*Report
 	Title   string
+	Number  int // among the stores of the page
 	Classes []classRow
 	Places  []placeRow
 	Secrets []*Record
@@ -68,8 +68,11 @@ func (r *Report) inventory() *inventory {
 // ReadersText lists who can read a column, shortened.
 func (r *Record) ReadersText() string {
 	const most = 8
-	if len(r.Readers) == 0 {
-		return ""
+	switch {
+	case len(r.Readers) == 0 && r.readersKnown:
+		return "superusers only"
+	case len(r.Readers) == 0:
+		return "not known"
 	}
 	s := strings.Join(r.Readers[:min(most, len(r.Readers))], ", ")
 	if n := len(r.Readers) - most; n > 0 {
@@ -78,23 +81,19 @@ func (r *Record) ReadersText() string {
 	return s
 }
 
-// WriteHTML writes the inventory as one self-contained page: no script, no outside resource.
-func (r *Report) WriteHTML(w io.Writer) error {
-	t, err := template.New("inventory").Funcs(template.FuncMap{
-		"tags": joinTags, "percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }, "place": func(g Gap) string { return g.place() },
-	}).Parse(inventoryPage)
-	if err != nil {
-		return err
-	}
-	return t.Execute(w, r.inventory())
-}
+// WriteHTML writes the inventory of this one store.
+func (r *Report) WriteHTML(w io.Writer) error { return Reports{r}.WriteHTML(w) }
 
-func joinTags(tags []classify.Tag) string {
+func tagNames(tags []classify.Tag) []string {
 	out := make([]string, len(tags))
 	for i, t := range tags {
 		out[i] = string(t)
 	}
-	return strings.Join(out, ", ")
+	return out
+}
+
+func joinTags(tags []classify.Tag) string {
+	return strings.Join(tagNames(tags), ", ")
 }
 
 // markdownCell escapes what would end a cell or start markup.

@@ -39,6 +39,8 @@ type Record struct {
 	Label         string        `json:"suggested_label,omitempty"`
 	Verdict       *VerdictState `json:"verdict,omitempty"`
 	Readers       []string      `json:"readers,omitempty"` // login roles, superusers aside
+
+	readersKnown bool // Readers was asked for and answered
 }
 
 // Place is schema.table.column.
@@ -69,7 +71,12 @@ type Summary struct {
 
 // Change is a classified column that the last report did not have, or had as another class.
 type Change struct {
-	Place string         `json:"column"`
+	Place string `json:"column"`
+
+	Schema string `json:"-"`
+	Table  string `json:"-"`
+	Column string `json:"-"`
+
 	Was   classify.Class `json:"was,omitempty"`
 	Class classify.Class `json:"class"`
 }
@@ -135,7 +142,7 @@ func (r *Report) Compare(last *Report) {
 	r.New = nil
 	for _, rec := range r.Sensitive() {
 		if w := was[rec.Place()]; w != rec.Class {
-			r.New = append(r.New, Change{Place: rec.Place(), Was: w, Class: rec.Class})
+			r.New = append(r.New, Change{Place: rec.Place(), Schema: rec.Schema, Table: rec.Table, Column: rec.Column, Was: w, Class: rec.Class})
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestScoresOverServer(t *testing.T) {
 }
 
 // processor is the processor time that this process has used: beside other work the clock says little.
-func processor(t *testing.T) time.Duration {
+func processor(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -36,7 +36,7 @@ var rule = map[string]row{
 	"internal/discover": {imports: words("internal/catalog internal/classify internal/policy")},
 	"internal/identity": {imports: words("internal/policy internal/secret")},
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
-	"internal/config":   {imports: words("internal/policy internal/secret")},
+	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
 
 	// The path and the state.
 	"internal/state":   {imports: words("internal/audit internal/secret")},
@@ -50,7 +50,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words("internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway")},
-	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway
+	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},
 	"internal/cli": {imports: words(`internal/daemon internal/demo internal/config internal/policy internal/secret internal/catalog internal/plan internal/audit

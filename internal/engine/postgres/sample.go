@@ -294,3 +294,12 @@ func (f *Feed) Readers(ctx context.Context, columns []discover.Place) (map[disco
 	})
 	return out, err
 }
+
+// Tables changes whenever a relation that holds rows appears or goes, or gets another column.
+func (f *Feed) Tables(ctx context.Context) (string, error) {
+	var state string
+	err := f.with(ctx, func(tx pgx.Tx) error {
+		return sampleRefusal(tx.QueryRow(ctx, sampleQuestion("tables")).Scan(&state))
+	})
+	return state, err
+}

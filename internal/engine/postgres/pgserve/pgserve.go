@@ -37,8 +37,16 @@ type Engine struct{ Log *slog.Logger }
 var _ daemon.Engine = Engine{}
 
 // Protocol implements daemon.Engine.
-func (e Engine) Protocol(opaque daemon.Opaque) (gateway.Engine, error) {
-	return pgwire.NewServer(pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, Opaque: opaque})
+func (e Engine) Protocol(o daemon.ProtocolOptions) (gateway.Engine, error) {
+	c := pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, Opaque: o.Opaque}
+	if o.Config.Audit.ClassifyResults > 0 {
+		w, err := newWatcher(o)
+		if err != nil {
+			return nil, err
+		}
+		c.Watcher = w
+	}
+	return pgwire.NewServer(c)
 }
 
 // Wall implements daemon.Engine.
@@ -273,7 +281,7 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 		}
 		next := &pgwire.Profile{
 			World: postgres.World(found.Wanted, p, found.Snapshot), SearchPath: searchPath(p.SearchPath),
-			Protected: protected[p.Schema], Upstream: w.upstream,
+			Protected: protected[p.Schema], Watched: watchedColumns(w.store.Name, p, found.Snapshot), Upstream: w.upstream,
 		}
 		v.profiles[p.Schema] = w.keep(p.Schema, next)
 	}

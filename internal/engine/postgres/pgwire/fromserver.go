@@ -22,9 +22,10 @@ type serverSide struct {
 	stream int64  // bytes of a row or of COPY data still to be passed on
 	spill  bool   // these bytes are not for the client: a limit is reached
 
-	finished []audit.Event // completions, written to the trail after the client has its answer
-	fatal    bool          // the server has said its last word
-	begun    time.Time     // of the current read
+	finished []audit.Event  // completions, written to the trail after the client has its answer
+	watched  []watchedField // of the result at hand, for the watcher
+	fatal    bool           // the server has said its last word
+	begun    time.Time      // of the current read
 }
 
 // verdicts on one message of the server.
@@ -159,6 +160,9 @@ scan:
 				s.replace(func(dst []byte) []byte { return dst })
 				continue
 			}
+			if b[0] == 'D' && s.server.config.Watcher != nil {
+				s.watchRow(e, b, declared)
+			}
 			e.rows++
 			e.bytes += declared + 1
 			continue
@@ -229,6 +233,7 @@ func (s *session) deliver() error {
 // complete writes the completions to the trail, behind the client's back: it has its answer. False: the trail is broken.
 func (s *session) complete() bool {
 	o := &s.out
+	s.handOver()
 	for i := range o.finished {
 		if err := s.gw.RecordSoon(o.finished[i]); err != nil {
 			s.server.config.Log.Error("a completion could not be recorded", "session", s.gw.ID(), "error", err)
@@ -294,8 +299,10 @@ func (s *session) answerOf(kind byte, body []byte) (fate, error) {
 		}
 		e.fields = int(binary.BigEndian.Uint16(body)) + 1
 		if e.kind == kDescribe {
-			e.shaped.fields = e.fields
+			e.shaped.fields, e.shaped.watched = e.fields, s.watched(body, true)
 			p.pop()
+		} else {
+			e.watched, e.watching = s.watched(body, false), watchUndecided
 		}
 		return pass, s.tripwire(body)
 	case e.kind == kQuery || e.kind == kExecute:

@@ -40,7 +40,9 @@ type Profile struct {
 	SearchPath string
 	// Protected holds the OIDs of the base tables that no result field may come from (ENF-69).
 	Protected map[uint32]struct{}
-	Upstream  *Upstream
+	// Watched holds the columns that a Watcher may see: shown as they are, without a label.
+	Watched  map[Origin]*WatchedColumn
+	Upstream *Upstream
 }
 
 // TLSMode is how the connection to a store is protected; the names are libpq's.
@@ -84,8 +86,9 @@ type Config struct {
 	Random io.Reader
 	Log    *slog.Logger
 	// Opaque makes what is recorded in place of a statement that could not be parsed; see audit.Key.
-	Opaque func(statement string) *audit.Opaque
-	Limits Limits
+	Opaque  func(statement string) *audit.Opaque
+	Limits  Limits
+	Watcher Watcher // nil: nobody looks into results
 }
 
 // Server serves clients. It is safe for concurrent use.

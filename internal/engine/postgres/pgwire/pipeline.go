@@ -36,6 +36,8 @@ type statement struct {
 	// fields is the number of result columns that the server last described, plus one; 0: not described. It is guarded by
 	// the pipeline.
 	fields int
+	// watched lists the result columns that the watcher wants to see.
+	watched []watchedField
 	// event is the decision's, until the first Bind of the same pipeline has used it. Only the client's goroutine looks.
 	event string
 	epoch uint64
@@ -119,6 +121,8 @@ type entry struct {
 	state       string            // SQLSTATE
 	done        int               // CommandCompletes of a Query so far
 	fields      int               // columns of the result at hand, plus one
+	watched     []watchedField
+	watching    int // rows that the watcher may still see; see watchUndecided
 	shaped      *statement
 	delta       delta // zero op: none
 	more        []delta

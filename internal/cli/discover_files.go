@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/postern-sec/postern/internal/discover"
+)
+
+// readReport reads what the last run left; a first run is compared with nothing.
+func readReport(path string) (*discover.Report, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // below the policy's folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return &discover.Report{}, nil
+	}
+	var r discover.Report
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return nil, failed("remove the file to begin anew", fmt.Errorf("read the last report %s: %w", path, err))
+	}
+	return &r, nil
+}
+
+func writeReport(path string, r *discover.Report) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	var b strings.Builder
+	if err := r.WriteJSON(&b); err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	if err := os.WriteFile(path+".new", []byte(b.String()), 0o600); err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	return nil
+}
+
+// progressAge is how long what a broken run has seen counts as seen.
+const progressAge = 24 * time.Hour
+
+// progressFile is a discover.Checkpoint: one line for each table that is done, with counts and shapes and no value. A line that
+// was cut off is left out.
+type progressFile struct {
+	done map[string][]byte
+	file *os.File
+	err  error
+}
+
+type progressLine struct {
+	Key      string `json:"key"`
+	Profiles []byte `json:"profiles"`
+}
+
+func openProgress(path string, restart bool) (*progressFile, error) {
+	p := &progressFile{done: map[string][]byte{}}
+	if info, err := os.Stat(path); err == nil && (restart || time.Since(info.ModTime()) > progressAge) {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("begin anew: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("keep the progress: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // below the policy's folder
+	if err != nil {
+		return nil, fmt.Errorf("keep the progress: %w", err)
+	}
+	p.file = f
+	for r := bufio.NewReader(f); ; {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		var l progressLine
+		if json.Unmarshal(line, &l) == nil && l.Key != "" {
+			p.done[l.Key] = l.Profiles
+		}
+	}
+	return p, nil
+}
+
+func (p *progressFile) tables() int { return len(p.done) }
+
+// Load gives the profiles of a table that is done.
+func (p *progressFile) Load(key string) ([]byte, bool) {
+	raw, ok := p.done[key]
+	return raw, ok
+}
+
+// Save adds a table. A disk that is full costs the resuming, not the run.
+func (p *progressFile) Save(key string, profiles []byte) {
+	if p.err != nil {
+		return
+	}
+	line, err := json.Marshal(progressLine{key, profiles})
+	if err == nil {
+		_, err = p.file.Write(append(line, '\n'))
+	}
+	p.err = err
+}
+
+func (p *progressFile) close() { _ = p.file.Close() } // what is lost is looked at again
