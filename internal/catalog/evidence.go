@@ -22,6 +22,7 @@ type Evidence struct {
 	Outside   []*Outside          // one for each endpoint that was probed
 	Host      *Host               // nil unless the scan ran on the server's host
 	Unseen    []Unseen            // what could not be read, and why
+	Sampled   bool                // values were sampled, with consent
 	Labels    map[string]string   `json:",omitempty"` // database.schema.table.column -> label, when discovery has run
 }
 
@@ -50,6 +51,8 @@ const (
 	FactAvailable     Fact = "available"
 	FactHBAFile       Fact = "hbafile"
 	FactOwned         Fact = "owned"
+	FactHost          Fact = "host"
+	FactSamples       Fact = "samples"
 )
 
 // The facts of one database.
@@ -123,6 +126,7 @@ type Server struct {
 	Subscriptions []Subscription
 	Available     []AvailableExtension
 	Owned         []RoleOwns
+	Tried         bool // passwords were tried against the verifiers
 }
 
 // Major is the server's major version.
@@ -351,6 +355,8 @@ type ColumnSample struct {
 	Table                                      Name
 	Column                                     string
 	Rows, Clear, MD5, SHA1, SHA2, Strong, Card int
+	Track, Short, Readable                     int
+	Bytes                                      bool // of type bytea
 }
 
 // Setting returns the setting of that name, or nil when the login did not see it.

@@ -23,7 +23,8 @@ type Outside struct {
 	Direct     string // direct TLS: "refused", "alpn" (only with the right protocol), "any"
 	GSS        string // G, N, E
 	Offers     []Offer
-	DHBits     int // of the DH group, 0 when none was seen
+	Enumerated bool // suites and groups were asked for one by one
+	DHBits     int  // of the DH group, 0 when none was seen
 	Stuffing   string
 }
 
@@ -55,55 +56,4 @@ type Offer struct {
 	Method         string // ok, cleartext, md5, scram, scram-plus, gss, sspi, oauth, error
 	Code           string // SQLSTATE of an error
 	Text           string // its message, with the prober's address
-}
-
-// Host is what the files and the operating system of the server's host say. A part that was not looked at is nil.
-type Host struct {
-	ServerUID, ServerGID int
-	ServerUser           string
-	Files                []File // that were looked at
-	Processes            *Processes
-	Unit                 *Unit
-	Firewall             *Firewall
-	Facts                map[string]string // single facts by name, such as "core_pattern"
-	Hits                 []SecretHit
-	Unreadable           []string // paths that could not be read
-}
-
-// File is a file, directory or symbolic link.
-type File struct {
-	Path     string
-	Role     string // what it is for: data_directory, ssl_key_file, socket …
-	Exists   bool
-	Mode     uint32 // permission bits with setuid, setgid and sticky
-	Kind     string // file, dir, link, socket
-	UID, GID int
-	Size     int64
-	Modified time.Time
-	Note     string // what its contents say, such as "encrypted"
-}
-
-// Processes is what the process table says.
-type Processes struct {
-	ServerPID int
-	ServerUID int
-	ServerExe string
-	Hits      []SecretHit // environments and command lines that hold a password
-	CoreLimit string
-	Umask     string
-}
-
-// Unit is the service manager's word.
-type Unit struct {
-	Name       string
-	Enabled    bool
-	Properties map[string]string
-}
-
-// Firewall is the host's packet filter.
-type Firewall struct {
-	Tool    string // nftables, iptables, none
-	Policy  string // accept, drop
-	Allowed []string
-	Filters bool // it filters the server's port
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,15 +25,16 @@ type scanFlags struct {
 	store, format, failOn, baseline, waivers, snapshot, fromSnapshot, require string
 	outputs, checks, skip, databases                                          []string
 	outside, probeUsers, probeDatabases                                       []string
-	ca                                                                        string
+	ca, expect, advisories, compliance                                        string
+	sampleData, readLogs, tryPasswords                                        bool
 	verbose                                                                   bool
 }
 
 // notScanYet are flags of the contract that this version does not have.
-var notScanYet = []string{"compliance"}
+var notScanYet []string
 
 // notScanYetBool are those without a value.
-var notScanYetBool = []string{"fleet", "sample-data", "read-logs", "try-passwords", "intrusive", "fix"}
+var notScanYetBool = []string{"fleet", "intrusive", "fix"}
 
 func (a *app) scan() *cobra.Command {
 	var f scanFlags
@@ -73,6 +75,12 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.StringSliceVar(&f.probeDatabases, "probe-database", nil, "with --probe-user: `database` to name (default: the role's name)")
 	fl.StringVar(&f.ca, "ca", "", "with --outside: `file` of authorities that clients trust (default: the system's)")
 	fl.StringVar(&f.require, "require", "", "exit 3 when this `capability` is missing: login, monitor, grants, superuser, host or all")
+	fl.StringVar(&f.expect, "expect", "", "YAML `file` of what the site declares: roles, extensions, tables, see docs/guide/scan.md")
+	fl.StringVar(&f.advisories, "advisories", "", "`folder` with newer postgres-cves.tsv and postgres-releases.tsv (default: the bundled tables)")
+	fl.Var(&choice{value: &f.compliance, allowed: scan.Benchmarks, kind: "benchmark"}, "compliance", "add the table of a `benchmark`: "+join(scan.Benchmarks))
+	fl.BoolVar(&f.sampleData, "sample-data", false, "agree that some rows of tables are read; of a value only its shape is kept")
+	fl.BoolVar(&f.readLogs, "read-logs", false, "agree that recent logs and histories on the server's host are read; only positions are kept")
+	fl.BoolVar(&f.tryPasswords, "try-passwords", false, "agree that common passwords are tried against verifiers that the login may read; nobody is logged in")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	for _, name := range notScanYet {
 		fl.String(name, "", "")
@@ -103,7 +111,7 @@ func (f *scanFlags) options() (scan.Options, error) {
 	if !ok {
 		return o, fmt.Errorf("--require %s: expected login, monitor, grants, superuser, host or all", printable(f.require))
 	}
-	o.Require = []byte(letters)
+	o.Require, o.Compliance = []byte(letters), f.compliance
 	return o, nil
 }
 
@@ -130,6 +138,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 			return failed("", fmt.Errorf("write the snapshot: %w", err))
 		}
 	}
+	consented(env, evidence)
 	r, err := scan.Run(evidence, env, options)
 	if err != nil {
 		return failed("postern scan checks lists them", err)
@@ -137,13 +146,33 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	return a.printScan(r, f)
 }
 
+// consented takes over the consents that a saved snapshot was gathered with: what was looked at then is judged now.
+func consented(env *scan.Env, e *catalog.Evidence) {
+	for c, given := range map[scan.Consent]bool{
+		scan.SampleData: e.Sampled, scan.TryPasswords: e.Server != nil && e.Server.Tried, scan.ReadLogs: e.Host != nil && e.Host.Logs != nil,
+	} {
+		env.Consents[c] = env.Consents[c] || given
+	}
+}
+
 // scanEnv reads what a scan is judged with.
 func (a *app) scanEnv(f *scanFlags) (*scan.Env, error) {
-	advisories, err := scan.Bundled()
+	advisories, err := f.tables()
 	if err != nil {
-		return nil, failed("", err)
+		return nil, failed("--advisories takes a folder with postgres-cves.tsv and postgres-releases.tsv", err)
 	}
-	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{scan.ProbeUser: len(f.probeUsers) > 0}}
+	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{
+		scan.ProbeUser: len(f.probeUsers) > 0, scan.SampleData: f.sampleData, scan.ReadLogs: f.readLogs, scan.TryPasswords: f.tryPasswords,
+	}}
+	if f.expect != "" {
+		text, err := os.ReadFile(f.expect)
+		if err != nil {
+			return nil, failed("", fmt.Errorf("read what is expected: %w", err))
+		}
+		if env.Expect, err = scan.ReadExpect(text); err != nil {
+			return nil, failed("docs/guide/scan.md lists the keys", err)
+		}
+	}
 	if f.waivers != "" {
 		text, err := os.ReadFile(f.waivers)
 		if err != nil {
@@ -191,7 +220,7 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 	if err != nil {
 		return nil, err
 	}
-	gather := postgres.Gather{Databases: f.databases, Now: now}
+	gather := postgres.Gather{Databases: f.databases, Now: now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords}
 	if a.ui.terminal {
 		gather.Progress = func(database string) { _, _ = fmt.Fprintf(a.ui.err, "\r\x1b[Klooking at %s", printable(database)) }
 	}
@@ -203,7 +232,47 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 		return nil, failed("any login will do: postern scan role prints the SQL for one that sees more", err)
 	}
 	e.Outside = probed
+	if len(args) == 0 {
+		if e.Labels, err = a.storeLabels(f.store); err != nil {
+			return nil, err
+		}
+	}
 	return e, nil
+}
+
+// storeLabels are the labels that the policy gives to columns of a store, by database.schema.table.column.
+func (a *app) storeLabels(store string) (map[string]string, error) {
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := pickStore(c, store)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for column, l := range c.Policy.Labels {
+		if column.Store == s.Name {
+			out[s.Database+"."+column.Schema+"."+column.Name+"."+column.Column] = l.Class
+		}
+	}
+	return out, nil
+}
+
+// tables are the advisory tables to judge by: those of a folder, or the bundled ones.
+func (f *scanFlags) tables() (*scan.Advisories, error) {
+	if f.advisories == "" {
+		return scan.Bundled()
+	}
+	var text [2]string
+	for i, name := range []string{"postgres-cves.tsv", "postgres-releases.tsv"} {
+		b, err := os.ReadFile(filepath.Join(f.advisories, name))
+		if err != nil {
+			return nil, fmt.Errorf("read the advisories: %w", err)
+		}
+		text[i] = string(b)
+	}
+	return scan.ParseAdvisories(text[0], text[1])
 }
 
 // probe looks at each endpoint from outside.

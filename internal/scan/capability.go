@@ -14,8 +14,8 @@ var capability = map[byte]struct{ name, how string }{
 	'M': {"pg_monitor", "GRANT pg_monitor TO %s"},
 	'G': {"granted views", "GRANT SELECT ON pg_hba_file_rules, pg_ident_file_mappings, pg_file_settings TO %s, and EXECUTE on their functions"},
 	'S': {"superuser or the verifier function", "install postern_scan.verifier_kinds() and grant it to %s, or scan as superuser"},
-	'F': {"host files", "a look at the host's files, which this version does not have"},
-	'O': {"operating system", "a look at the host, which this version does not have"},
+	'F': {"host files", "run postern scan on the server's host, as root or as the server's account"},
+	'O': {"operating system", "run postern scan on the server's host, as root or as the server's account"},
 	'N': {"nothing", ""},
 }
 
@@ -36,7 +36,7 @@ func has(e *catalog.Evidence, letter byte) bool {
 	case 'S':
 		return s != nil && (s.Access.Superuser || s.Access.Verifiers || s.Access.Definer)
 	case 'F', 'O':
-		return e.Host != nil
+		return e.Host != nil && e.Server != nil
 	}
 	return false
 }

@@ -16,6 +16,7 @@ func Checks() ([]Check, error) {
 	for _, area := range [][]Check{
 		networkChecks(), hbaChecks(), tlsChecks(), roleChecks(), privilegeChecks(), rowSecurityChecks(), functionChecks(), extensionChecks(),
 		loggingChecks(), patchChecks(), secretChecks(), dataChecks(), replicationChecks(), metaChecks(),
+		hostFileChecks(), hostSystemChecks(), hostSecretChecks(), declaredChecks(), labelledChecks(), sampledChecks(),
 	} {
 		out = append(out, area...)
 	}

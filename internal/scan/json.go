@@ -31,6 +31,7 @@ type jsonReport struct {
 	Gone       []string         `json:"gone,omitempty"`
 	LostSight  []string         `json:"lost_sight,omitempty"`
 	Warnings   []string         `json:"warnings,omitempty"`
+	Compliance []benchmark      `json:"compliance,omitempty"`
 }
 
 type jsonServer struct {
@@ -73,7 +74,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	out := jsonReport{
 		Format: ReportFormat, Tool: "postern", Taken: r.Evidence.Taken, Advisories: r.Advisories.Format(time.DateOnly), Score: r.Score(),
 		Counts: map[string]int{}, Waived: waived, Missing: r.Missing, States: r.States(), Exit: r.Exit(), Unseen: r.Evidence.Unseen, Unlocks: r.Unlocks(), Gone: r.Gone,
-		LostSight: r.LostSight, Warnings: r.Warnings,
+		LostSight: r.LostSight, Warnings: r.Warnings, Compliance: r.askedBenchmarks(),
 	}
 	for s := Critical; s >= Info; s-- {
 		out.Counts[s.String()] = open[s]

@@ -158,6 +158,7 @@ func (r *Report) writeJUnit(w io.Writer) error {
 	for _, p := range pillars {
 		out.Suites = append(out.Suites, *byPillar[p])
 	}
+	out.Suites = append(out.Suites, r.junitBenchmarks()...)
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
@@ -201,6 +202,7 @@ func (r *Report) writeMarkdown(w io.Writer) error {
 			line("| %s %s | %s |", res.Check.ID, markdown(res.Check.Title), markdown(res.Reason))
 		}
 	}
+	r.markdownBenchmarks(line)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -29,7 +29,7 @@ type htmlPage struct {
 	Counts                                  []htmlCount
 	Pillars                                 []htmlPillar
 	Unlocks                                 []Unlocks
-	Compliance                              []htmlBenchmark
+	Compliance                              []benchmark
 	States                                  map[State]int
 	Total                                   int
 }
@@ -44,16 +44,6 @@ type htmlPillar struct {
 	Results []*Result
 }
 
-type htmlBenchmark struct {
-	Name string
-	Rows []htmlRequirement
-}
-
-type htmlRequirement struct {
-	Number, State string
-	Checks        []string
-}
-
 // writeHTML writes one self-contained page: complete without script, no request to anywhere, everything from the server escaped by the
 // template engine, and a content policy that allows this one script and style by their hashes.
 func (r *Report) writeHTML(w io.Writer) error {
@@ -65,7 +55,7 @@ func (r *Report) writeHTML(w io.Writer) error {
 	p := htmlPage{
 		Subject: Printable(r.subject()), Score: r.Score().String(), Word: r.Score().Word, Taken: r.Evidence.Taken.UTC().Format("2006-01-02 15:04 UTC"),
 		Advisories: r.Advisories.Format(time.DateOnly), Unlocks: r.Unlocks(), States: r.States(), Total: len(r.Results),
-		Style: template.CSS(reportStyle), Script: template.JS(reportScript), Compliance: r.compliance(), // #nosec G203 -- our own files
+		Style: template.CSS(reportStyle), Script: template.JS(reportScript), Compliance: r.compliance(r.Benchmark), // #nosec G203 -- our own files
 	}
 	p.Policy = template.HTMLAttr(`content="default-src 'none'; style-src '` + sourceHash(reportStyle) + `'; script-src '` + sourceHash(reportScript) + `'; base-uri 'none'; form-action 'none'"`) // #nosec G203 -- two hashes
 	for s := Critical; s >= Info; s-- {
@@ -101,44 +91,6 @@ func rank(r *Result) int {
 func sourceHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// compliance lists, by benchmark and version, each requirement that a check bears on: failed if one failed, else incomplete if one was not
-// evaluated, else without findings.
-func (r *Report) compliance() []htmlBenchmark {
-	index := map[string]map[string]*htmlRequirement{}
-	for i := range r.Results {
-		res := &r.Results[i]
-		for _, ref := range res.Check.References {
-			name := ref.Benchmark + " " + ref.Version
-			if index[name] == nil {
-				index[name] = map[string]*htmlRequirement{}
-			}
-			q := index[name][ref.Number]
-			if q == nil {
-				q = &htmlRequirement{Number: ref.Number, State: "no findings"}
-				index[name][ref.Number] = q
-			}
-			q.Checks = append(q.Checks, res.Check.ID)
-			switch {
-			case res.State == Failed:
-				q.State = "failed"
-			case res.State == NotEvaluated && q.State != "failed":
-				q.State = "incomplete"
-			}
-		}
-	}
-	var out []htmlBenchmark
-	for name, rows := range index {
-		b := htmlBenchmark{Name: name}
-		for _, q := range rows {
-			b.Rows = append(b.Rows, *q)
-		}
-		slices.SortFunc(b.Rows, func(x, y htmlRequirement) int { return compareNumbers(x.Number, y.Number) })
-		out = append(out, b)
-	}
-	slices.SortFunc(out, func(x, y htmlBenchmark) int { return strings.Compare(x.Name, y.Name) })
-	return out
 }
 
 // compareNumbers orders 3.1.2 before 3.1.10.

@@ -21,6 +21,7 @@ type (
 		Tool        sarifTool         `json:"tool"`
 		Results     []sarifResult     `json:"results"`
 		Invocations []sarifInvocation `json:"invocations"`
+		Properties  map[string]any    `json:"properties,omitempty"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -138,6 +139,9 @@ func (r *Report) writeSARIF(w io.Writer) error {
 		}
 	}
 	run.Invocations = []sarifInvocation{note}
+	if asked := r.askedBenchmarks(); asked != nil {
+		run.Properties = map[string]any{"compliance": asked}
+	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})

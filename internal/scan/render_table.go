@@ -62,6 +62,7 @@ func (r *Report) WriteTable(w io.Writer, t Table) error {
 	for _, id := range r.LostSight {
 		line("lost     %s was evaluated in the baseline and is not now", id)
 	}
+	t.benchmarks(r, line)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

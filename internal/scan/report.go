@@ -19,7 +19,8 @@ type Report struct {
 	LostSight  []string // checks that the baseline had evaluated and this run has not
 	FailOn     Severity
 	Never      bool
-	demanded   bool // a capability that --require names was missing
+	Benchmark  string // one of Benchmarks whose table is wanted; "" for none
+	demanded   bool   // a capability that --require names was missing
 }
 
 // The score's weights (start values) and caps.

@@ -14,6 +14,7 @@ type Options struct {
 	Only, Skip []string // check IDs or areas such as HBA; empty for all and none
 	FailOn     Severity // unset: high
 	Never      bool     // --fail-on none
+	Compliance string   // one of Benchmarks, "" for none
 	Require    []byte   // capability letters that count as incomplete when they lack
 }
 
@@ -31,7 +32,7 @@ func Run(e *catalog.Evidence, env *Env, o Options) (*Report, error) {
 	if checks, err = choose(checks, o); err != nil {
 		return nil, err
 	}
-	r := &Report{Missing: missing, Evidence: e, Advisories: env.Advisories.AsOf(), FailOn: o.FailOn, Never: o.Never}
+	r := &Report{Missing: missing, Evidence: e, Advisories: env.Advisories.AsOf(), FailOn: o.FailOn, Never: o.Never, Benchmark: o.Compliance}
 	if r.FailOn == SeverityUnset {
 		r.FailOn = High
 	}
@@ -115,7 +116,11 @@ func precondition(c *Check, e *catalog.Evidence, env *Env) Result {
 		for _, l := range lacking {
 			names = append(names, capability[l].name)
 		}
-		return blind("needs "+strings.Join(names, " or "), unlock(e, lacking))
+		why := "needs " + strings.Join(names, " or ")
+		if u := e.Missing(catalog.FactHost, ""); u != nil && e.Server != nil && strings.ContainsAny(string(lacking), "FO") {
+			why += ": " + u.Why
+		}
+		return blind(why, unlock(e, lacking))
 	}
 	if c.Consent != "" && !env.Consents[c.Consent] {
 		return blind("needs consent: "+string(c.Consent), "add "+string(c.Consent))
@@ -169,7 +174,7 @@ func ofDatabase(f catalog.Fact) bool {
 		catalog.FactSchemas, catalog.FactRelations, catalog.FactColumns, catalog.FactPolicies, catalog.FactTriggers, catalog.FactViews,
 		catalog.FactFunctions, catalog.FactRoutines, catalog.FactTypes, catalog.FactLanguages, catalog.FactExtensions,
 		catalog.FactLargeObjects, catalog.FactDefaultACLs, catalog.FactSystemGrants, catalog.FactForeignServers, catalog.FactUserMappings,
-		catalog.FactPublications, catalog.FactEventTriggers, catalog.FactTexts, catalog.FactSecLabels, catalog.FactStatsExt,
+		catalog.FactPublications, catalog.FactEventTriggers, catalog.FactTexts, catalog.FactSecLabels, catalog.FactStatsExt, catalog.FactKeys, catalog.FactForeignKeys,
 	}, f)
 }
 

@@ -140,19 +140,26 @@ type Env struct {
 	Expect     *Expect             // what the site declares; nil when it declares nothing
 }
 
-// Expect is what a site declares about its servers.
+// Expect is what a site declares about its servers. A part that is absent is not declared, and the checks that need it are not evaluated.
 type Expect struct {
-	Extensions  []string // allowed besides plpgsql
-	Libraries   []string // allowed in the preload lists
-	ReadOnly    []string // roles that must not write
-	HumanRoles  []string
-	DumpRoles   []string
-	BackupRoles []string
-	FIPS        bool
-	Environment string // production, staging, development
-	CertRoles   []string
-	MaxPrefixV4 int // the widest range that a rule may have; 0: 16
-	MaxPrefixV6 int // 0: 48
+	Extensions   []string `yaml:"extensions"`    // allowed besides plpgsql
+	Libraries    []string `yaml:"libraries"`     // allowed in the preload lists
+	Commands     []string `yaml:"commands"`      // allowed as archive library, clean-up and recovery end command
+	ReadOnly     []string `yaml:"read_only"`     // roles that must not write
+	Holders      []string `yaml:"holders"`       // roles that may hold rights on tables; everybody else's are drift
+	HumanRoles   []string `yaml:"human_roles"`   // roles of people
+	DumpRoles    []string `yaml:"dump_roles"`    // roles that pg_dump logs in as
+	BackupRoles  []string `yaml:"backup_roles"`  // roles that backups are made with
+	CertRoles    []string `yaml:"cert_roles"`    // roles that come with a client certificate
+	TenantTables []string `yaml:"tenant_tables"` // schema.table that hold several tenants' rows
+	GuardViews   []string `yaml:"guard_views"`   // schema.view that filter rows for security
+	MaskingViews []string `yaml:"masking_views"` // schema.view that hide columns
+	GSS          bool     `yaml:"gss"`           // connections are to be encrypted by GSSAPI
+	FIPS         bool     `yaml:"fips"`
+	Environment  string   `yaml:"environment"`   // production, staging, development, test
+	LogDays      int      `yaml:"log_days"`      // how long logs are kept
+	MaxPrefixV4  int      `yaml:"max_prefix_v4"` // the widest range that a rule may have; 0: 16
+	MaxPrefixV6  int      `yaml:"max_prefix_v6"` // 0: 48
 }
 
 // Result is one check's outcome.

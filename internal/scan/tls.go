@@ -33,7 +33,7 @@ func tlsChecks() []Check {
 		{ID: "TLS-035", Why: "The subscriber does not check whom it copies from.", Reads: []catalog.Fact{catalog.FactSubscriptions, catalog.FactConninfo}, Eval: subscriptionMode},
 		{ID: "TLS-036", Why: "The server sends its credentials to whoever answers.", Reads: []catalog.Fact{catalog.FactForeignServers}, Eval: foreignMode},
 		{ID: "TLS-040", Why: "Somebody on the way can put statements before the client's own.", Eval: stuffing},
-	}, outsideChecks()...)
+	}, append(outsideChecks(), suiteChecks()...)...)
 }
 
 // asked returns the endpoints that answered the probe.
@@ -184,8 +184,11 @@ func groups(e *catalog.Evidence, _ *Env) Verdict {
 	if tlsOffHere(e) {
 		return notApplicable(noTLS)
 	}
-	if e.Server == nil {
-		return notEvaluated("the groups that the endpoint accepts were not enumerated")
+	if fs, listed := groupsOutside(e); e.Server == nil || len(fs) > 0 {
+		if !listed {
+			return notEvaluated("the groups that the endpoint accepts were not enumerated")
+		}
+		return found(fs)
 	}
 	name := "ssl_groups"
 	if !seen(e, name) {

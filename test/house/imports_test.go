@@ -45,7 +45,8 @@ var rule = map[string]row{
 	// The engine. pgsql is the guard, pgwire the session.
 	"internal/engine/postgres/pgsql":  {imports: words("internal/policy internal/catalog")},
 	"internal/engine/postgres/pgwire": {imports: words("internal/gateway internal/engine/postgres/pgsql internal/audit internal/identity internal/policy internal/secret")},
-	"internal/engine/postgres":        {imports: words("internal/plan internal/discover internal/policy internal/catalog internal/classify internal/secret internal/engine/postgres/pgsql"), tests: words("internal/config")},
+	"internal/engine/postgres/pghost": {imports: words("internal/catalog internal/classify/checkdigit")},
+	"internal/engine/postgres":        {imports: words("internal/engine/postgres/pghost internal/classify/checkdigit internal/plan internal/discover internal/policy internal/catalog internal/classify internal/secret internal/engine/postgres/pgsql"), tests: words("internal/config")},
 
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.

@@ -34,15 +34,16 @@ const (
 
 // world is a server set up in some way and what the checks must say of it.
 type world struct {
-	name    string
-	major   int             // 0: pgtest.DefaultMajor
-	options []pgtest.Option // a server of its own, for what needs a start; else the worlds of a major share one
-	system  []string        // name = 'value', by ALTER SYSTEM and a reload
-	hba     []string        // lines before those that every server of the tests has
-	sql     string          // as superuser, in a database of the world's own, which is the one that is scanned
-	as      level
-	overTCP bool
-	env     func(*scan.Env)
+	name     string
+	major    int             // 0: pgtest.DefaultMajor
+	options  []pgtest.Option // a server of its own, for what needs a start; else the worlds of a major share one
+	system   []string        // name = 'value', by ALTER SYSTEM and a reload
+	hba      []string        // lines before those that every server of the tests has
+	sql      string          // as superuser, in a database of the world's own, which is the one that is scanned
+	as       level
+	overTCP  bool
+	env      func(*scan.Env)
+	recorded string // "bad" or "good": starts from the recording's database of that name in place of a server of its own
 	// derived, when set, says what edit does to the evidence that the real server gave, and why no server is set up so.
 	derived string
 	edit    func(*catalog.Evidence)
@@ -102,6 +103,13 @@ func gather(t testing.TB, db *pgtest.DB, as level, overTCP bool) *catalog.Eviden
 // build sets a world up and gathers its evidence. What it changed on a shared server is put back when the test ends.
 func (w *world) build(t *testing.T) *catalog.Evidence {
 	t.Helper()
+	if w.recorded != "" {
+		e := recordings.take(t, w.recorded)
+		if w.edit != nil {
+			w.edit(e)
+		}
+		return e
+	}
 	if w.major == 0 {
 		w.major = pgtest.DefaultMajor
 	}

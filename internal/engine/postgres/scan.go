@@ -22,6 +22,11 @@ type Gather struct {
 	// QuestionTimeout bounds each question; 0 is 5 s. LockTimeout bounds waiting for a lock; 0 is 200 ms.
 	QuestionTimeout, LockTimeout time.Duration
 	Now                          time.Time
+	// HostRoot is "/" to look at this machine too, when the server runs on it; "" does not look. Tests give the folder of a made-up machine.
+	HostRoot string
+	// SampleData and TryPasswords are the consents to look at stored values, and to try passwords against verifiers, here and not by logging in.
+	SampleData, TryPasswords bool
+	ReadLogs                 bool // consent to read logs and histories on the machine
 	// Progress is called with the name of each database that is entered; nil for nobody.
 	Progress func(database string)
 }
@@ -100,6 +105,7 @@ func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, e
 		if err := s.server(ctx, t.Address()); err != nil {
 			return err
 		}
+		s.tryPasswords(ctx, e.Server, time.Now)
 		s.database(ctx)
 		return nil
 	})
@@ -110,6 +116,7 @@ func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, e
 	for _, name := range t.others(e, g.Databases, first) {
 		t.enter(ctx, e, name, &g)
 	}
+	t.host(ctx, e, &g)
 	slices.SortFunc(e.Databases, func(a, b *catalog.DatabaseEvidence) int { return cmp.Compare(a.Database.Name, b.Database.Name) })
 	return e, nil
 }

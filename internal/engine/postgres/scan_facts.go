@@ -133,6 +133,8 @@ func (s *scanSession) database(ctx context.Context) {
 		{fact: catalog.FactPolicies, folder: "inspect", file: "policies", into: &policies},
 		{fact: catalog.FactTriggers, folder: "scan", file: "triggers", into: &triggers},
 		{fact: catalog.FactViews, folder: "scan", file: "views", into: &views},
+		{fact: catalog.FactKeys, folder: "scan", file: "keys", into: &keys},
+		{fact: catalog.FactForeignKeys, folder: "scan", file: "foreignkeys", into: &foreign},
 		{fact: catalog.FactFunctions, folder: "inspect", file: "functions", into: &d.Functions},
 		{fact: catalog.FactRoutines, folder: "scan", file: "routines", into: &routines},
 		{fact: catalog.FactTypes, folder: "scan", file: "typeacls", into: &d.TypeACLs},
@@ -160,6 +162,8 @@ func (s *scanSession) database(ctx context.Context) {
 		attach(byOID, parts)
 	}
 	finishDatabase(d, routines, texts)
+	s.samples(ctx, d)
+	s.statements(ctx, d)
 	s.evidence.Databases = append(s.evidence.Databases, d)
 }
 

@@ -50,9 +50,8 @@ type prober struct {
 }
 
 // Probe looks at an endpoint the way a stranger can: without a password, a query, or more than two login attempts for a role and database. It
-// sends TCP connects, SSLRequest, GSSENCRequest, ClientHello and StartupMessage, reads the first answer and hangs up. TLS is Go's own, so
-// suites that Go does not know cannot be asked for; the result says which versions were tried. An error is returned only for an address that
-// is none; one that does not answer is a result.
+// sends TCP connects, SSLRequest, GSSENCRequest, ClientHello and StartupMessage, reads the first answer and hangs up. An error is returned only
+// for an address that is none; one that does not answer is a result.
 func Probe(ctx context.Context, o ProbeOptions) (*catalog.Outside, error) {
 	host, _, err := net.SplitHostPort(o.Endpoint)
 	if err != nil {
@@ -76,6 +75,9 @@ func Probe(ctx context.Context, o ProbeOptions) (*catalog.Outside, error) {
 	if answer == "S" {
 		p.versions(ctx)
 		p.direct(ctx)
+		if err := p.enumerate(ctx); err != nil {
+			p.out.TLSError = "could not list suites and groups: " + err.Error()
+		}
 	}
 	if conn, answer, err := p.request(ctx, probeGSS); err == nil {
 		p.out.GSS = answer

@@ -1,5 +1,6 @@
 -- Columns outside the system's schemas: name, type and rights.
 SELECT coalesce(json_agg(json_build_object('relation', a.attrelid::bigint, 'num', a.attnum, 'name', a.attname,
+  'comment', coalesce(col_description(a.attrelid, a.attnum), ''),
   'typeoid', a.atttypid::bigint, 'type', format_type(a.atttypid, a.atttypmod),
   'acl', CASE WHEN a.attacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object('grantee', CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee) END,
     'grantor', pg_get_userbyid(x.grantor), 'privilege', x.privilege_type, 'grantable', x.is_grantable)), '[]')

@@ -2,7 +2,7 @@
 SELECT json_build_object(
   'version', version(), 'versionnum', current_setting('server_version_num')::int, 'serverversion', current_setting('server_version'),
   'started', pg_postmaster_start_time(), 'configloaded', pg_conf_load_time(), 'now', now(), 'inrecovery', pg_is_in_recovery(),
-  'overtcp', inet_server_addr() IS NOT NULL,
+  'systemid', (SELECT system_identifier::text FROM pg_control_system()), 'overtcp', inet_server_addr() IS NOT NULL,
   'access', json_build_object(
     'user', current_user, 'superuser', current_setting('is_superuser') = 'on',
     'monitor', pg_has_role('pg_monitor', 'USAGE'),
