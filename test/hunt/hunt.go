@@ -328,7 +328,7 @@ func (w *worker) ask(ctx context.Context, c **conn, at Endpoint, jobs []*job, ta
 	// Written beside the reading: an endpoint that answers while we still write must not wait for us.
 	sent := make(chan error, 1)
 	go func() { sent <- (*c).flush() }()
-	defer func() { <-sent }()
+	defer func() { _ = <-sent }() // a failed write shows in the reading
 	var r reply
 	for _, j := range jobs {
 		for range j.unit.Texts {

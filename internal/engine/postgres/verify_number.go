@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"math/big"
 	"net/netip"
 	"strconv"
@@ -37,7 +38,7 @@ func (m *expectedMask) moved(v string) *string {
 // movedFloat works on the digits of a floating-point number that are certain, as the server does.
 func (m *expectedMask) movedFloat(v string, size, digits int) *string {
 	f, err := strconv.ParseFloat(v, size)
-	if err != nil || strings.Trim(v, "-InfinityNa") == "" {
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return &v
 	}
 	if f >= 1e15 || f <= -1e15 {
