@@ -32,6 +32,36 @@ const (
 	Recovery      Kind = "trail.recovery"       // written by the trail: says what a crash, a full disk or somebody did to it
 )
 
+// The kinds of event about access.
+const (
+	RequestSubmitted  Kind = "request.submitted"        // somebody asked for a rule
+	RequestApproved   Kind = "request.approved"         // somebody approved a request
+	RequestDenied     Kind = "request.denied"           // somebody denied a request, which ended it
+	RequestWithdrawn  Kind = "request.withdrawn"        // the requester took a request back
+	RequestExpired    Kind = "request.expired"          // a request was not decided in time
+	RequestSuperseded Kind = "request.superseded"       // a request no longer fits the policy
+	RequestSkipped    Kind = "request.step_skipped"     // a step of a request was skipped because nobody decided in time
+	RequestRefused    Kind = "request.decision_refused" // a request, a decision or a revocation was refused, and why
+	GrantPrepared     Kind = "grant.prepared"           // a grant was made; the servers do not have it yet
+	GrantStarted      Kind = "grant.started"            // the start of a scheduled grant has come
+	GrantActive       Kind = "grant.active"             // the servers have a grant
+	GrantExtended     Kind = "grant.extended"           // a grant has a new end
+	GrantEnded        Kind = "grant.ended"              // a grant came to its end
+	GrantRevoked      Kind = "grant.revoked"            // a grant was ended before its time, and why
+	GrantFailed       Kind = "grant.failed"             // a grant could not be provisioned
+	GrantSuspended    Kind = "grant.suspended"          // a grant was suspended
+	GrantResumed      Kind = "grant.resumed"            // a suspended grant goes on
+	WallReverted      Kind = "wall.reverted"            // nothing of a grant that is over is left on the servers
+	BreakGlassStart   Kind = "breakglass.started"       // somebody took a rule in an emergency, without approval
+	BreakGlassReview  Kind = "breakglass.reviewed"      // somebody else looked at it
+	BreakGlassLate    Kind = "breakglass.overdue"       // nobody looked at it in time
+	ReviewConfirmed   Kind = "review.confirmed"         // somebody confirmed in a review that a grant is needed
+	Delegated         Kind = "approver.delegated"       // an approver let somebody stand in for them
+	CredentialMade    Kind = "credential.made"          // a token or a temporary credential was made
+	CredentialRevoked Kind = "credential.revoked"       // a token or a temporary credential was revoked
+	PortalLogin       Kind = "portal.login"             // somebody proved who they are to the portal, or failed to
+)
+
 // Event is one record of the trail. Seq, Time, Instance and the chain are filled in by the trail. No field may hold a
 // password, a literal of a statement, a parameter value, or row data.
 type Event struct {

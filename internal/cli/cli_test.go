@@ -162,7 +162,12 @@ func TestWrongUse(t *testing.T) {
 		{"apply /no/such/plan.json", "postern: error: read the plan: open /no/such/plan.json: no such file or directory\npostern: hint: postern plan --out FILE writes one\n"},
 		{"init a b", "postern: error: accepts at most 1 arg(s), received 2\npostern: hint: see postern init --help\n"},
 		{"demo --listen 0.0.0.0:1", "postern: error: --listen 0.0.0.0:1: the demo listens on this machine only: use 127.0.0.1:PORT\npostern: hint: see postern demo --help\n"},
-		{"demo --portal 127.0.0.1:1", "postern: error: the portal is not in this version of postern\npostern: hint: leave --portal out\n"},
+		{"demo --portal 0.0.0.0:1", "postern: error: --portal 0.0.0.0:1: the demo listens on this machine only: use 127.0.0.1:PORT\npostern: hint: see postern demo --help\n"},
+		{"request", "postern: error: name a dataset or a rule\npostern: hint: see postern request --help\n"},
+		{"request staff", "postern: error: you are not logged in\npostern: hint: postern login --server https://HOST:PORT\n"},
+		{"request staff --until soon", "postern: error: --until \"soon\" is not a time\npostern: hint: write 2027-01-31 or 2027-01-31T18:00:00Z\n"},
+		{"login", "postern: error: say where and who: --server https://HOST:PORT --user NAME\npostern: hint: see postern login --help\n"},
+		{"login --server http://db1:1 --user ana", "postern: error: http://db1:1 is plain HTTP to another machine: passwords and tokens would be read on the way\n"},
 		{"plan --color sometimes", "postern: error: invalid argument \"sometimes\" for \"--color\" flag: expected auto, always or never\n"},
 	}
 	for _, c := range cases {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,10 +15,10 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/demo"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
-	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -40,17 +41,16 @@ be. It needs the PostgreSQL server's binaries (Debian: postgresql-NN) and psql.`
   postern demo --listen 127.0.0.1:7000 --keep`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("portal") {
-				return failed("leave --portal out", errors.New("the portal is not in this version of postern"))
-			}
 			if check && !cmd.Flags().Changed("listen") {
 				listen = "127.0.0.1:0" // nobody has to know it
 			}
-			if err := loopback(listen); err != nil {
-				return &usageError{command: cmd.CommandPath(), err: err}
+			for flag, address := range map[string]string{"--listen": listen, "--portal": portal} {
+				if err := loopback(flag, address); err != nil {
+					return &usageError{command: cmd.CommandPath(), err: err}
+				}
 			}
 			err := demo.Run(cmd.Context(), demo.Options{
-				Listen: listen, Keep: keep, Check: check, Getenv: a.env.Getenv, Out: a.ui.out, Err: a.ui.err,
+				Listen: listen, Portal: portal, Keep: keep, Check: check, Getenv: a.env.Getenv, Out: a.ui.out, Err: a.ui.err,
 				Tools: demoTools{a}, Bold: func(s string) string { return a.ui.style(styleBold, s) },
 			})
 			switch {
@@ -65,20 +65,20 @@ be. It needs the PostgreSQL server's binaries (Debian: postgresql-NN) and psql.`
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:6432", "`address` of the gateway, on this machine")
-	cmd.Flags().StringVar(&portal, "portal", "", "`address` of the portal (not in this version)")
+	cmd.Flags().StringVar(&portal, "portal", "127.0.0.1:0", "`address` of the portal, on this machine; port 0 is any that is free")
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the folder behind")
 	cmd.Flags().BoolVar(&check, "check", false, "play the tour, check every answer, and exit")
 	return cmd
 }
 
 // loopback keeps the demo, whose passwords are on disk, on this machine.
-func loopback(address string) error {
+func loopback(flag, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", address, err)
+		return fmt.Errorf("%s %s: %w", flag, address, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--listen %s: the demo listens on this machine only: use 127.0.0.1:PORT", address)
+		return fmt.Errorf("%s %s: the demo listens on this machine only: use 127.0.0.1:PORT", flag, address)
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ var _ demo.Tools = demoTools{}
 
 // HashPassword implements demo.Tools.
 func (demoTools) HashPassword(p secret.Text) (string, error) {
-	return identity.HashPassword(p, identity.DefaultIterations, rand.Reader)
+	return daemon.HashPassword(p, daemon.DefaultIterations, rand.Reader)
 }
 
 // AuditKey implements demo.Tools.
@@ -173,8 +173,23 @@ func (demoTools) Install(ctx context.Context, path string) ([]string, error) {
 }
 
 // Serve implements demo.Tools.
-func (t demoTools) Serve(ctx context.Context, path string, log io.Writer, ready func([]net.Addr)) error {
-	return t.a.runDaemon(ctx, path, slog.New(slog.NewTextHandler(log, nil)), nil, ready)
+func (t demoTools) Serve(ctx context.Context, path string, log io.Writer, ready func([]net.Addr, net.Addr)) error {
+	var portal net.Addr
+	return t.a.runDaemon(ctx, path, slog.New(slog.NewTextHandler(log, nil)), nil, listening{
+		portal: func(a net.Addr) { portal = a }, ready: func(all []net.Addr) { ready(all, portal) },
+	})
+}
+
+// Postern implements demo.Tools.
+func (t demoTools) Postern(ctx context.Context, login, stdin string, args ...string) (string, error) {
+	var out bytes.Buffer
+	env := t.a.env
+	env.Args, env.Stdin, env.Stdout, env.Stderr = args, strings.NewReader(stdin), &out, &out
+	env.Getenv = func(name string) string { return map[string]string{"POSTERN_LOGIN": login}[name] }
+	if code := Main(ctx, env); code != exitOK {
+		return out.String(), fmt.Errorf("postern %s: exit %d: %s", strings.Join(args, " "), code, strings.TrimSpace(out.String()))
+	}
+	return out.String(), nil
 }
 
 // Verify implements demo.Tools.

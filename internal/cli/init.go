@@ -23,8 +23,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
-	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -116,10 +116,10 @@ func (s *survey) files(now time.Time) ([]newFile, string, error) {
 	o := postgres.InitOptions{
 		Database: s.Database, Major: s.major, Provisioner: s.Provisioner, Grantor: s.Grantor, Owners: s.Owners, SuperOwners: s.superOwners,
 	}
-	if o.ProvisionerVerifier, err = identity.HashPassword(provisioner, identity.DefaultIterations, rand.Reader); err != nil {
+	if o.ProvisionerVerifier, err = daemon.HashPassword(provisioner, daemon.DefaultIterations, rand.Reader); err != nil {
 		return nil, "", err
 	}
-	if o.GrantorVerifier, err = identity.HashPassword(grantor, identity.DefaultIterations, rand.Reader); err != nil {
+	if o.GrantorVerifier, err = daemon.HashPassword(grantor, daemon.DefaultIterations, rand.Reader); err != nil {
 		return nil, "", err
 	}
 	certificate, key, err := selfSigned(now)

@@ -9,17 +9,7 @@ import (
 // later lists the verbs of the contract that this version does not have. They are shown in the help, so that scripts and
 // people learn the final words, and exit 2.
 var later = [...]struct{ use, short string }{
-	{"login", "sign in and get short-lived credentials"},
-	{"run", "run a client with a connection made for you"},
-	{"connect", "print connection settings for clients"},
-	{"request", "ask for access to a dataset"},
-	{"approve", "approve a request"},
-	{"deny", "refuse a request"},
-	{"revoke", "end a grant now"},
-	{"grants", "list requests and grants"},
-	{"review", "confirm or drop what is held"},
 	{"certs", "make and inspect certificates"},
-	{"token", "manage personal access tokens"},
 }
 
 func notYet(use, short string) *cobra.Command {

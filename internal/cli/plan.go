@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
 	"github.com/postern-sec/postern/internal/plan"
@@ -48,11 +50,16 @@ func openAs(ctx context.Context, c *config.Config, s *config.Store, account conf
 	if err != nil {
 		return nil, failed("", err)
 	}
+	// What people hold by grants is wanted too: without it, a plan would take it from them.
+	now, err := daemon.PolicyNow(ctx, c, time.Now())
+	if err != nil {
+		return nil, failed("", err)
+	}
 	server, err := postgres.Open(ctx, login)
 	if err != nil {
 		return nil, failed("postern init prints the SQL that makes Postern's logins", err)
 	}
-	return &storeSession{config: c, store: s, server: server, request: pgserve.Request(s, c.Policy, root)}, nil
+	return &storeSession{config: c, store: s, server: server, request: pgserve.Request(s, now, root)}, nil
 }
 
 func (s *storeSession) close() { _ = s.server.Close(context.Background()) }

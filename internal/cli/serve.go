@@ -44,11 +44,11 @@ default), profiles whose wall is not what the policy says are refused until post
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			return a.runDaemon(cmd.Context(), c.Path, log, hup, func(addrs []net.Addr) {
+			return a.runDaemon(cmd.Context(), c.Path, log, hup, listening{ready: func(addrs []net.Addr) {
 				for _, l := range addrs {
 					log.Info("listening", "address", l.String())
 				}
-			})
+			}})
 		},
 	}
 	choiceFlag(cmd, "log-format", &logFormat, "text", "json")
@@ -68,13 +68,19 @@ func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, opts)), nil
 }
 
+// listening is who is told where serve listens.
+type listening struct {
+	ready  func([]net.Addr)
+	portal func(net.Addr) // before ready
+}
+
 // runDaemon runs serve until ctx ends.
-func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, reload <-chan os.Signal, ready func([]net.Addr)) error {
+func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, reload <-chan os.Signal, on listening) error {
 	err := daemon.Run(ctx, daemon.Options{
 		Path:    path,
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
 		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
-		Reload: reload, Ready: ready,
+		Reload: reload, Ready: on.ready, Portal: on.portal,
 	})
 	if err != nil {
 		return failed("", err)

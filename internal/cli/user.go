@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -36,7 +36,7 @@ SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}. The password 
 			if err != nil {
 				return err
 			}
-			verifier, err := identity.HashPassword(password, iterations, rand.Reader)
+			verifier, err := daemon.HashPassword(password, iterations, rand.Reader)
 			if err != nil {
 				return failed("", err)
 			}
@@ -44,7 +44,7 @@ SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}. The password 
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&iterations, "iterations", identity.DefaultIterations, "PBKDF2 `rounds`; the same for everyone, else they tell users apart")
+	cmd.Flags().IntVar(&iterations, "iterations", daemon.DefaultIterations, "PBKDF2 `rounds`; the same for everyone, else they tell users apart")
 	return cmd
 }
 

@@ -34,10 +34,12 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	b.clientCertificates(doc.Gateway.Network)
 	b.audit(doc.Audit)
 	b.discover(doc)
+	b.portal(doc.Portal)
 
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
 		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network, NetworkPos: doc.Gateway.Pos,
+		Purposes: doc.Purposes,
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
@@ -381,6 +383,32 @@ func (b *builder) socketListener(l *Listener, d listenerDoc) {
 		l.Mode = os.FileMode(n & 0o777)
 	}
 	b.socketPath(l.Socket, l.Port, d.Socket.Pos)
+}
+
+func (b *builder) portal(d portalDoc) {
+	if d.Pos.IsZero() {
+		return
+	}
+	p := Portal{Address: d.Address.Value, Cert: b.path(d.TLS.Cert), Key: b.path(d.TLS.Key), Pos: d.Pos}
+	b.c.Portal = p
+	switch {
+	case d.Address.Pos.IsZero():
+		b.report(policy.KindMissing, d.Pos, "", "missing key %q", "address")
+		return
+	case p.Address == "":
+		return
+	}
+	host, port, err := net.SplitHostPort(p.Address)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || strconv.FormatUint(n, 10) != port {
+		b.report(policy.KindValue, d.Address.Pos, "write host:port, such as 127.0.0.1:8443", "address: %q is not host:port", p.Address)
+		return
+	}
+	switch {
+	case !d.TLS.Pos.IsZero() && (d.TLS.Cert.Pos.IsZero() || d.TLS.Key.Pos.IsZero()):
+		b.report(policy.KindMissing, d.TLS.Pos, "", "tls needs cert and key")
+	case d.TLS.Pos.IsZero() && !(Address{Host: host}).Loopback():
+		b.report(policy.KindMissing, d.Address.Pos, "add tls: {cert: server.crt, key: server.key}", "other machines can reach %s, and it has no TLS: passwords and tokens would be read on the way", p.Address)
+	}
 }
 
 func (b *builder) sameListeners() {

@@ -33,6 +33,7 @@ type Config struct {
 	Gateway  Gateway
 	Audit    Audit
 	Discover Discover
+	Portal   Portal
 	Warnings Problems // what is allowed and probably not meant
 }
 
@@ -129,6 +130,13 @@ type ListenerTLS struct {
 	Cert, Key  string
 	MinVersion uint16 // a crypto/tls version
 	ClientCA   string // path; empty: clients are not asked for a certificate
+}
+
+// Portal is where requests and approvals are answered. Without an address there is none.
+type Portal struct {
+	Address   string // host:port
+	Cert, Key string // paths; empty: plain, on a loopback address only
+	Pos       policy.Pos
 }
 
 // Audit is where the trail goes.

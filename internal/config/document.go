@@ -23,7 +23,8 @@ type document struct {
 	Baseline    policy.BaselineEntry                `key:"baseline" doc:"what applies outside of rules."`
 	Audit       auditDoc                            `key:"audit" doc:"the trail."`
 	Hardening   policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
-	Portal      policy.Later                        `key:"portal" doc:"the data portal."`
+	Portal      portalDoc                           `key:"portal" doc:"where requests, approvals and logins of the command line are answered. Without it there are none."`
+	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
 	Slack       policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
 	BreakGlass  policy.Later                        `key:"break_glass" doc:"emergency access."`
 	Pos         policy.Pos
@@ -101,6 +102,19 @@ type listenerTLSDoc struct {
 	MinVersion policy.Text `key:"min_version" default:"1.2" scalar:"any" enum:"1.2|1.3" doc:"lowest TLS version."`
 	ClientCA   policy.Text `key:"client_ca" doc:"file with the certificates that sign clients' certificates. Without it clients are not asked for one."`
 	Pos        policy.Pos
+}
+
+type portalDoc struct {
+	Address policy.Text  `key:"address" required:"true" doc:"host:port to listen on."`
+	TLS     portalTLSDoc `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
+	OIDC    policy.Later `key:"oidc" doc:"single sign-on."`
+	Pos     policy.Pos
+}
+
+type portalTLSDoc struct {
+	Cert policy.Text `key:"cert" required:"true" doc:"file with the certificate and those that signed it."`
+	Key  policy.Text `key:"key" required:"true" doc:"file with its key."`
+	Pos  policy.Pos
 }
 
 type auditDoc struct {

@@ -57,6 +57,9 @@ type Wall interface {
 	// Refresh compiles the policy against the server and compares; with provision: auto it applies what needs no consent.
 	// The error says why nothing is known, and leaves what was known before.
 	Refresh(ctx context.Context, p *policy.Policy) (View, Report, error)
+	// Hand brings what grants decide to the server: rows, memberships and logins, no table of the application. With provision:
+	// auto it goes on to Refresh where a profile is missing.
+	Hand(ctx context.Context, p *policy.Policy) (View, Report, error)
 	// Changed says, cheaply, whether the wall on the server is still what the last Refresh saw.
 	Changed(ctx context.Context) (bool, error)
 	// Close ends its connections.
@@ -76,9 +79,11 @@ type Report struct {
 	Waiting  []string // titles of changes that wait for consent or for postern apply
 	Outdated []string // profiles that are refused
 	Warnings []string
+	Handed   []string          // titles of what was done for grants
+	Pending  map[string]string // users whose grants are not on the server yet, and why
 }
 
-// Options is what Run needs. Every field is required but Ready.
+// Options is what Run needs. Every field is required but Ready and Portal.
 type Options struct {
 	Path    string                               // of the policy file
 	Load    func(string) (*config.Config, error) // reads it
@@ -90,6 +95,8 @@ type Options struct {
 	Reload  <-chan os.Signal // SIGHUP
 	// Ready is called once, when connections are accepted.
 	Ready func([]net.Addr)
+	// Portal is called once before that, when the portal listens, if there is one.
+	Portal func(net.Addr)
 }
 
 // How long things may take.
@@ -111,6 +118,7 @@ type daemon struct {
 	world  *world
 	trail  *audit.Trail
 	gw     *gateway.Gateway
+	grants *grants
 	log    *slog.Logger
 
 	certificatesNext time.Time // when to look at them again
@@ -139,6 +147,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.trail.Close()) }()
+	d.grants = newGrants(d, st)
+	if err := d.grants.start(ctx); err != nil {
+		return err
+	}
 	if d.gw, err = d.newGateway(root, key); err != nil {
 		return err
 	}
@@ -152,7 +164,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer find.close()
-	return d.serve(ctx, stores, find)
+	return d.serve(ctx, stores, find, root)
 }
 
 func readKeys(ctx context.Context, c *config.Config) (secret.Text, *audit.Key, error) {
@@ -202,10 +214,19 @@ func (d *daemon) openTrail(ctx context.Context, key *audit.Key, st *state.DB) (*
 // restart, as the root key is.
 const mockInfo = "postern scram mock v1"
 
-func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway, error) {
+// mockKey is the secret behind the salts of users that do not exist.
+func mockKey(root secret.Text) ([]byte, error) {
 	mock, err := hkdf.Key(sha256.New, []byte(root.Reveal()), nil, mockInfo, sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive from keys.root: %w", err)
+	}
+	return mock, nil
+}
+
+func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway, error) {
+	mock, err := mockKey(root)
+	if err != nil {
+		return nil, err
 	}
 	protocols := map[string]gateway.Engine{}
 	var listeners []gateway.Listener
@@ -222,7 +243,7 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 		listeners = append(listeners, listenerOf(l))
 	}
 	return gateway.New(gateway.Config{
-		Listeners: listeners, Engines: protocols, Policies: d.world, Profiles: d.world, Audit: d.trail,
+		Listeners: listeners, Engines: protocols, Policies: d.world, Profiles: d.world, Audit: usesRecorder{d.trail, d.grants}, Secrets: d.grants,
 		Clock: d.opts.Clock, Random: d.opts.Random, Log: d.log, Installation: mock,
 	})
 }
@@ -247,18 +268,24 @@ func (d *daemon) openWalls(ctx context.Context, root secret.Text) (*stores, erro
 }
 
 // serve looks at every store, opens the doors, and follows the policy file until ctx ends.
-func (d *daemon) serve(ctx context.Context, s *stores, find *finding) error {
+func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secret.Text) error {
 	if err := d.gw.Listen(ctx); err != nil {
 		return err
 	}
 	defer d.gw.Close()
+	closePortal, err := d.openPortal(ctx, root)
+	if err != nil {
+		return err
+	}
+	defer closePortal()
 	d.tellCertificates()
 	if _, err := d.trail.Record(ctx, audit.Event{
 		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: map[string]string{"version": d.opts.Version},
 	}); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
-	s.refreshAll(ctx, d.config.Policy)
+	s.refreshAll(ctx, d.grants.policy())
+	d.grants.turn(ctx, s)
 	files, err := watch(d.config, d.log)
 	if err != nil {
 		return err

@@ -34,11 +34,14 @@ func (d *daemon) follow(ctx context.Context, s *stores, find *finding, files *wa
 			d.reload(ctx, s, files, "file")
 		case r := <-find.done:
 			find.tell(ctx, r)
+		case <-d.grants.wake:
+			d.grants.turn(ctx, s)
 		case <-poll.C:
 			find.poll(ctx)
-			if s.poll(ctx, d.config.Policy) {
+			if s.poll(ctx, d.grants.policy()) {
 				d.decideAgain()
 			}
+			d.grants.turn(ctx, s)
 			if !d.opts.Clock.Now().Before(d.certificatesNext) {
 				d.tellCertificates()
 			}
@@ -66,8 +69,10 @@ func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause st
 	if err := files.follow(next); err != nil {
 		d.log.Error("the policy file cannot be watched: send SIGHUP after a change", "error", err)
 	}
-	s.refreshAll(ctx, next.Policy)
+	s.refreshAll(ctx, d.grants.policy())
 	d.decideAgain()
+	d.grants.swept = time.Time{} // grants are held against the new policy at the next turn, which is now
+	d.grants.turn(ctx, s)
 	d.tellCertificates()
 	d.log.Info("policy taken up", "cause", cause, "changed", changed, "digest", next.Policy.Digest[:min(12, len(next.Policy.Digest))])
 }
@@ -108,6 +113,7 @@ func needsRestart(old, next *config.Config) error {
 		{"state", plain(old.State), plain(next.State)},
 		{"keys", plainKeys(old), plainKeys(next)},
 		{"audit", old.Audit, next.Audit},
+		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
 		{"stores", storesOf(old), storesOf(next)},
 	} {
@@ -121,6 +127,8 @@ func needsRestart(old, next *config.Config) error {
 // The following leave out positions: moving a line is no change.
 
 func plain(s config.State) string { return s.SQLite }
+
+func plainPortal(p config.Portal) [3]string { return [3]string{p.Address, p.Cert, p.Key} }
 
 func plainKeys(c *config.Config) []string {
 	return []string{c.Keys.Root.String(), c.Keys.Audit.String()}

@@ -16,8 +16,9 @@ import (
 
 // stores looks after the wall of every store. It belongs to the goroutine that follows.
 type stores struct {
-	d   *daemon
-	all []*storeWall
+	d      *daemon
+	all    []*storeWall
+	handed map[string]view // by the last hand, not in force yet
 }
 
 // storeWall is one store's wall and when to look at it again.
@@ -57,6 +58,40 @@ func (s *stores) refresh(ctx context.Context, p *policy.Policy, some []*storeWal
 	s.d.world.set(p, m)
 }
 
+// hand brings what grants decide to every store at once. It returns the users that wait on each, and the stores that could not be
+// reached; what was found there is put in force by inForce, in one step with the policy.
+func (s *stores) hand(ctx context.Context, p *policy.Policy) (pending map[string]map[string]string, down map[string]bool) {
+	views, reports, errs := make([]View, len(s.all)), make([]Report, len(s.all)), make([]error, len(s.all))
+	var work sync.WaitGroup
+	for i, w := range s.all {
+		work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, refreshLimit)
+			defer cancel()
+			views[i], reports[i], errs[i] = w.wall.Hand(ctx, p)
+		})
+	}
+	work.Wait()
+	pending, down, s.handed = map[string]map[string]string{}, map[string]bool{}, map[string]view{}
+	for i, w := range s.all {
+		if errs[i] != nil {
+			down[w.name] = true
+			if ctx.Err() == nil {
+				s.d.log.Error("grants are not on the server", "store", w.name, "error", errs[i])
+			}
+			continue
+		}
+		s.handed[w.name], pending[w.name] = view{view: views[i]}, reports[i].Pending
+		s.tell(ctx, w, reports[i])
+	}
+	return pending, down
+}
+
+// inForce puts a policy in force with what the last hand found.
+func (s *stores) inForce(p *policy.Policy) {
+	s.d.world.set(p, s.handed)
+	s.handed = nil
+}
+
 // look refreshes one store. A store that cannot be seen is refused, with the reason, until it can.
 func (s *stores) look(ctx context.Context, p *policy.Policy, w *storeWall) view {
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
@@ -92,6 +127,10 @@ func unavailable(store string, err error) *gateway.Unavailable {
 
 // tell logs and records what a look did and found, once as long as it stays the same.
 func (s *stores) tell(ctx context.Context, w *storeWall, r Report) {
+	if len(r.Handed) > 0 {
+		s.d.log.Info("grants brought to the server", "store", w.name, "changes", len(r.Handed))
+		s.record(ctx, audit.Event{Kind: audit.ApplyDone, Store: w.name, Message: strings.Join(r.Handed, "; ")})
+	}
 	if len(r.Applied) > 0 {
 		s.d.log.Info("wall applied", "store", w.name, "changes", len(r.Applied))
 		s.record(ctx, audit.Event{Kind: audit.ApplyDone, Store: w.name, Message: strings.Join(r.Applied, "; ")})

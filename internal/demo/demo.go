@@ -58,7 +58,9 @@ type Tools interface {
 	// Install applies the policy for the first time, as the provisioner, and returns the steps left to a superuser.
 	Install(ctx context.Context, policy string) (operator []string, err error)
 	// Serve runs the gateway until ctx ends.
-	Serve(ctx context.Context, policy string, log io.Writer, ready func([]net.Addr)) error
+	Serve(ctx context.Context, policy string, log io.Writer, ready func(gateway []net.Addr, portal net.Addr)) error
+	// Postern runs a command line of Postern with a login file, and returns what it printed.
+	Postern(ctx context.Context, login, stdin string, args ...string) (string, error)
 	// Verify looks at an audit trail: the policy's own, or a copy of it in another folder.
 	Verify(ctx context.Context, policy, folder string) (Trail, error)
 	// IdentityPassword is what only Postern knows: the password of a user's role on the server.
@@ -68,6 +70,7 @@ type Tools interface {
 // Options says how to run.
 type Options struct {
 	Listen string // address of the gateway
+	Portal string // address of the portal
 	Keep   bool   // leave the folder behind
 	Check  bool   // play the tour and stop
 	Getenv func(string) string
@@ -92,6 +95,7 @@ type site struct {
 	policy   string // path of postern.yaml
 	services string // path of pg_service.conf
 	address  net.Addr
+	portal   net.Addr
 	before   []string // what the application's roles saw before Postern came
 
 	passwords map[string]secret.Text // of the people
@@ -207,7 +211,7 @@ func (s *site) writePolicy(ctx context.Context) error {
 
 // writePeople draws everybody's password and writes the policy and the connection services.
 func (s *site) writePeople() error {
-	fields := map[string]string{"Socket": s.cluster.socket, "Listen": s.Listen}
+	fields := map[string]string{"Socket": s.cluster.socket, "Listen": s.Listen, "Portal": s.Portal}
 	passwords := map[string]secret.Text{}
 	for _, p := range people {
 		passwords[p.name] = secret.New(rand.Text())
@@ -259,14 +263,20 @@ func (s *site) serve(ctx context.Context) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	ready := make(chan []net.Addr, 1)
+	type listening struct {
+		gateway []net.Addr
+		portal  net.Addr
+	}
+	ready := make(chan listening, 1)
 	served := make(chan error, 1)
-	go func() { served <- s.Tools.Serve(ctx, s.policy, log, func(a []net.Addr) { ready <- a }) }()
+	go func() {
+		served <- s.Tools.Serve(ctx, s.policy, log, func(a []net.Addr, p net.Addr) { ready <- listening{a, p} })
+	}()
 	select {
 	case err := <-served:
 		return err
-	case addrs := <-ready:
-		s.address = addrs[0]
+	case at := <-ready:
+		s.address, s.portal = at.gateway[0], at.portal
 	}
 	tour := s.writeServices()
 	switch {
@@ -301,6 +311,12 @@ func (s *site) welcome() {
 	p("  SELECT name, email, phone, birth_date FROM customers ORDER BY id LIMIT 5;")
 	p("  SELECT * FROM payroll;")
 	p("  \\d customers")
+	p("")
+	p("Ana may ask for the payroll, and dora decides:")
+	p("  export POSTERN_LOGIN=%s   # dora's in another terminal: dora.json", filepath.Join(s.folder, "ana.json"))
+	p("  postern login --server https://%s --ca %s --user ana", s.portal, filepath.Join(s.folder, "tls", "ca.crt"))
+	p("  postern request staff --for 1h --note 'quarterly report'; postern approve   # as dora")
+	p("Passwords of people are in %s.", s.services)
 	p("")
 	p("The policy is %s:", s.policy)
 	p("edit it, and open sessions follow. Who did what:")

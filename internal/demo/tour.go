@@ -43,6 +43,8 @@ func (s *site) tour(ctx context.Context) error {
 		{"A stolen login meets the same wall on the server itself", (*stage).wall},
 		{"The application notices nothing", (*stage).application},
 		{"A change of the policy reaches a session that is open", (*stage).live},
+		{"Access for as long as it is needed: asked for, approved, and over at its time", (*stage).request},
+		{"Access that is revoked ends in the middle of a statement", (*stage).revoke},
 		{"The trail is whole, and a forged copy is found out", (*stage).trail},
 	}
 	wrong := 0

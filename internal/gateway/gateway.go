@@ -66,6 +66,13 @@ type Unavailable struct {
 // Error implements error.
 func (u *Unavailable) Error() string { return u.Message }
 
+// Secrets knows the live secrets of subjects beside the one in the policy file: temporary credentials and tokens (PRO-24).
+type Secrets interface {
+	// Of lists a subject's credentials, made under the salt and iteration count of Salt. It answers from memory and is safe for
+	// concurrent use.
+	Of(subject string) []identity.Credential
+}
+
 // Engine speaks one wire protocol.
 type Engine interface {
 	// Serve talks to a client from the first byte to the last and closes conn. It returns when the session is over.
@@ -142,6 +149,7 @@ type Config struct {
 	Engines   map[string]Engine // by the listeners' Engine
 	Policies  Policies
 	Profiles  Profiles
+	Secrets   Secrets // may be nil
 	Audit     audit.Recorder
 	Clock     Clock
 	Random    io.Reader

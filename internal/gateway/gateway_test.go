@@ -138,6 +138,8 @@ func (l *lineSession) say(s string) {
 
 func (l *lineSession) End(e Ending) { l.say("end " + string(e.Code)); _ = l.conn.Close() }
 
+func (l *lineSession) EndBusy(e Ending) { l.say("end-busy " + string(e.Code)) }
+
 func (l *lineSession) Drain() {
 	if !l.stubborn {
 		l.say("drained")
@@ -413,6 +415,10 @@ func TestEnds(t *testing.T) {
 	})
 	s := p.in()
 	p.clock.advance(time.Hour)
+	// A statement that the ended rule let in would be ended; the session itself stays for the other rule.
+	if got := s.hear(); got != "end-busy revoked" {
+		t.Fatalf("at the first end: %s", got)
+	}
 	if got := s.ask("still"); got != "generation 1" {
 		t.Fatalf("after the first end: %s", got)
 	}

@@ -20,6 +20,9 @@ import (
 type Handler interface {
 	// End ends the session: what runs is cancelled and the client is told why. It does not wait, and may be called again.
 	End(e Ending)
+	// EndBusy ends the session as End does if a statement is under way: it was let in by what is no longer held. What comes next
+	// is decided anew.
+	EndBusy(e Ending)
 	// Drain asks the session to end at the next moment at which nothing is under way. It does not wait.
 	Drain()
 }
@@ -51,6 +54,7 @@ type Session struct {
 type state struct {
 	subject policy.Subject
 	profile *Profile
+	rules   []string     // that have not ended
 	actor   *audit.Actor // what every event of the session says
 }
 
@@ -196,7 +200,7 @@ func (s *Session) decide() *Refusal {
 	}
 	a := p.Decide(s.a.login(subject, s.claim))
 	if a.Refusal != nil {
-		return &Refusal{Code: a.Refusal.Code, Message: a.Refusal.Text}
+		return &Refusal{Code: a.Refusal.Code, Message: a.Refusal.Text, Hint: howToAsk(p, subject, s.claim.Store)}
 	}
 	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile)})
 	if err != nil {
@@ -205,9 +209,18 @@ func (s *Session) decide() *Refusal {
 	if old := s.state.Load(); old != nil && old.profile.Role != profile.Role {
 		return &Refusal{Code: CodeProfileChanged, Message: "your role on the server has changed", Hint: "connect again"}
 	}
-	s.state.Store(&state{subject: subject, profile: profile, actor: audit.NewActor(s.event(p, subject, profile, ruleNames(a.Rules)))})
+	rules := ruleNames(a.Rules)
+	s.state.Store(&state{subject: subject, profile: profile, rules: rules, actor: audit.NewActor(s.event(p, subject, profile, rules))})
 	s.wake(a.Until)
 	return nil
+}
+
+// howToAsk names what somebody who holds nothing could ask for, and how.
+func howToAsk(p *policy.Policy, s policy.Subject, store string) string {
+	if asks := p.Askable(s, store); len(asks) > 0 && len(p.RulesOf(s, store)) == 0 {
+		return "ask for access: postern request " + asks[0].On
+	}
+	return ""
 }
 
 // unavailable turns the word of Profiles into a refusal. An error of an unknown kind refuses too, without its text.
@@ -226,8 +239,39 @@ func (s *Session) decideAgain() {
 	if closed {
 		return
 	}
+	before := s.state.Load()
 	if r := s.decide(); r != nil {
 		s.End(Ending{Code: r.Code, Message: r.Message, Hint: r.Hint})
+		return
+	}
+	if rule := lost(before, s.state.Load()); rule != "" {
+		s.endBusy(Ending{Code: CodeRevoked, Message: "your access by rule " + rule + " has ended", Hint: "connect again for what you still hold"})
+	}
+}
+
+// lost names a rule that a session held before and does not hold now, or "".
+func lost(before, after *state) string {
+	if before == nil {
+		return ""
+	}
+	for _, rule := range before.rules {
+		if !slices.Contains(after.rules, rule) {
+			return rule
+		}
+	}
+	return ""
+}
+
+// endBusy ends the session if a statement is under way.
+func (s *Session) endBusy(e Ending) {
+	s.mu.Lock()
+	h := s.handler
+	if s.ending != nil || s.closed {
+		h = nil
+	}
+	s.mu.Unlock()
+	if h != nil {
+		h.EndBusy(e)
 	}
 }
 
@@ -276,6 +320,7 @@ func ruleNames(rules []*policy.Rule) []string {
 // Info describes a session for people.
 type Info struct {
 	ID, User, Store, Role, Profile, Address, Application string
+	Credential                                           string // that was used, if the method has several
 	Started                                              time.Time
 	Accepted                                             bool
 }
@@ -283,6 +328,7 @@ type Info struct {
 func (s *Session) info() Info {
 	i := Info{
 		ID: s.id, User: s.claim.User, Store: s.claim.Store, Address: s.a.facts.Remote, Application: s.claim.Application, Started: s.started,
+		Credential: s.proof.Credential(),
 	}
 	if st := s.state.Load(); st != nil {
 		i.Role, i.Profile = st.profile.Role, st.profile.Name

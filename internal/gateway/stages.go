@@ -105,7 +105,7 @@ func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 		out.method = rule.Auth
 	}
 	if known {
-		out.account = a.g.accounts.of(p.Users[c.User])
+		out.account = a.g.account(p.Users[c.User])
 	}
 	now := a.g.config.Clock.Now()
 	delay, locked := a.g.throttle.Wait(a.facts.Address, c.User, now)
@@ -272,6 +272,27 @@ func (g *Gateway) sleep(ctx context.Context, d time.Duration) error {
 		stop()
 		return context.Cause(ctx)
 	}
+}
+
+// account joins what the policy file and the credentials say of a user's secrets, or is nil if there is none. All of them are
+// tried, whichever is meant, because the client says only afterwards which it has (PRO-24).
+func (g *Gateway) account(u *policy.User) *identity.Account {
+	out := g.accounts.of(u)
+	if g.config.Secrets == nil {
+		return out
+	}
+	more := g.config.Secrets.Of(u.Name)
+	if len(more) == 0 {
+		return out
+	}
+	whole := &identity.Account{}
+	if out == nil {
+		whole.Iterations, whole.Salt = g.mock.Salt(u.Name)
+	} else {
+		*whole = *out
+	}
+	whole.Credentials = append(slices.Clone(whole.Credentials), more...)
+	return whole
 }
 
 // accounts keeps parsed verifiers by their text.

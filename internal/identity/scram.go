@@ -50,10 +50,13 @@ type Account struct {
 	Credentials []Credential
 }
 
+// PolicyCredential is the id of the credential that stands in the policy file.
+const PolicyCredential = "policy"
+
 // AccountOf makes the account of a subject with one verifier and no end.
 func AccountOf(v *Verifier) *Account {
 	return &Account{Iterations: v.Iterations, Salt: v.Salt, Credentials: []Credential{{
-		ID: "policy", StoredKey: v.StoredKey, ServerKey: v.ServerKey,
+		ID: PolicyCredential, StoredKey: v.StoredKey, ServerKey: v.ServerKey,
 	}}}
 }
 
@@ -73,6 +76,12 @@ func NewMock(installation []byte, iterations int) (*Mock, error) {
 		iterations = DefaultIterations
 	}
 	return &Mock{key: MAC(installation, "postern mock authentication"), iterations: iterations}, nil
+}
+
+// Salt is the salt and the iteration count of a user who has no verifier in the policy file: those that the mock shows, so that
+// nobody can tell who has a temporary credential.
+func (m *Mock) Salt(user string) (iterations int, salt []byte) {
+	return m.iterations, MAC(m.key, "salt "+user)[:saltLength]
 }
 
 func (m *Mock) account(user string) *Account {

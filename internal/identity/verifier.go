@@ -124,3 +124,5 @@ func decodeKey(dst *[keyLength]byte, text string) error {
 	copy(dst[:], b)
 	return nil
 }
+
+func equal(a, b []byte) bool { return hmac.Equal(a, b) }

@@ -206,11 +206,15 @@ func (c *compiler) mustExist(pos policy.Pos, n catalog.Name) *catalog.Relation {
 	return nil
 }
 
-// rules compiles every rule that some subject holds on the store, and checks the others.
+// rules compiles every rule that some subject holds on the store or may ask for, and checks the others. A rule that can be asked
+// for is built before anybody holds it, so that a grant touches no table.
 func (c *compiler) rules() {
 	held := map[string]bool{}
 	for _, s := range c.p.Subjects() {
 		for _, r := range c.p.RulesOf(s, c.in.Store) {
+			held[r.Name] = true
+		}
+		for _, r := range c.p.Askable(s, c.in.Store) {
 			held[r.Name] = true
 		}
 	}

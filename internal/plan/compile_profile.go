@@ -24,7 +24,18 @@ func identityRole(u *policy.User) string {
 func (c *compiler) identities() {
 	roles := map[string]string{}
 	profiles := map[string]*Profile{}
+	want := func(held []*policy.Rule) *Profile {
+		name := ProfileName(c.in.Store, ruleNames(held))
+		if profiles[name] == nil {
+			profiles[name] = c.profile(name, held)
+			c.w.Profiles = append(c.w.Profiles, profiles[name])
+		}
+		return profiles[name]
+	}
 	for _, s := range c.p.Subjects() {
+		for _, set := range c.likely(s) {
+			want(set)
+		}
 		held := c.p.RulesOf(s, c.in.Store)
 		if len(held) == 0 {
 			continue
@@ -48,20 +59,49 @@ func (c *compiler) identities() {
 			c.problem(u.Pos, policy.KindConflict, "give the user role: another_name", "role %q is a login of Postern's own", id.Role)
 		}
 		for _, r := range held {
-			if !r.Until.IsZero() {
-				id.Holds = append(id.Holds, Hold{Rule: r.Name, Until: r.Until.UTC()})
+			if until := c.p.Until(s, r); !until.IsZero() {
+				id.Holds = append(id.Holds, Hold{Rule: r.Name, Until: until.UTC(), Granted: r.Request != nil})
 			}
 		}
 		id.ValidUntil = c.validUntil(s)
-		name := ProfileName(c.in.Store, ruleNames(held))
-		if profiles[name] == nil {
-			profiles[name] = c.profile(name, held)
-			c.w.Profiles = append(c.w.Profiles, profiles[name])
-		}
-		id.Profile = profiles[name]
+		id.Profile = want(held)
 		c.w.Identities = append(c.w.Identities, id)
 	}
 	slices.SortFunc(c.w.Profiles, func(a, b *Profile) int { return strings.Compare(a.Schema, b.Schema) })
+}
+
+// maxLikely bounds the profiles that are built before anybody holds them, for one set of direct rules.
+const maxLikely = 16
+
+// likely lists the sets of rules that a subject will hold when requests are granted: the direct rules with each one that they may
+// ask for, and with all of them. What is built ahead needs no apply when it is granted; a set that is not waits for the next.
+func (c *compiler) likely(s policy.Subject) [][]*policy.Rule {
+	asks := c.p.Askable(s, c.in.Store)
+	if len(asks) == 0 {
+		return nil
+	}
+	var base []*policy.Rule
+	for _, r := range c.p.RulesOf(s, c.in.Store) {
+		if r.Request == nil {
+			base = append(base, r)
+		}
+	}
+	with := func(more ...*policy.Rule) []*policy.Rule {
+		set := append(slices.Clone(base), more...)
+		slices.SortFunc(set, func(a, b *policy.Rule) int { return a.Order - b.Order })
+		return set
+	}
+	out := [][]*policy.Rule{with(asks...)}
+	if len(base) > 0 {
+		out = append(out, base)
+	}
+	for _, r := range asks {
+		if len(out) == maxLikely {
+			break
+		}
+		out = append(out, with(r))
+	}
+	return out
 }
 
 func usableRoleName(name string) bool {
@@ -74,14 +114,15 @@ func usableRoleName(name string) bool {
 func (c *compiler) validUntil(s policy.Subject) time.Time {
 	var last time.Time
 	for _, r := range c.p.Rules {
-		if !r.Enabled || !s.Is(r.To) {
+		if !c.p.Holds(s, r) {
 			continue
 		}
-		if r.Until.IsZero() {
+		until := c.p.Until(s, r)
+		if until.IsZero() {
 			return time.Time{}
 		}
-		if r.Until.After(last) {
-			last = r.Until
+		if until.After(last) {
+			last = until
 		}
 	}
 	return last.UTC()

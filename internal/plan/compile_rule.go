@@ -14,7 +14,7 @@ import (
 // rule compiles one rule of the file.
 func (c *compiler) rule(r *policy.Rule) *Rule {
 	out := &Rule{
-		Name: r.Name, Role: RuleRoleName(c.in.Store, r.Name), Level: r.Level, Ends: !r.Until.IsZero(), Until: r.Until, Pos: r.Pos,
+		Name: r.Name, Role: RuleRoleName(c.in.Store, r.Name), Level: r.Level, Ends: r.Ends(), Requested: r.Request != nil, Until: r.Until, Pos: r.Pos,
 	}
 	tables := c.tablesOf(r.On)
 	c.ruleNames(r, tables)
@@ -76,7 +76,7 @@ func (c *compiler) ruleTable(r *policy.Rule, rel *catalog.Relation) *RuleTable {
 	for _, f := range forms {
 		raw = raw && f.Raw()
 	}
-	t.Whole = raw && t.Filter == nil && (r.Until.IsZero() || r.Level == policy.Own)
+	t.Whole = raw && t.Filter == nil && (!r.Ends() || r.Level == policy.Own)
 	t.Future = t.Whole && r.Masks == ""
 	t.Select = neededColumns(rel, forms, t.Filter)
 	if w, has := r.Write[c.location(rel.Name)]; has && r.Level == policy.Write {
@@ -149,7 +149,7 @@ func (c *compiler) rowsOf(r *policy.Rule) map[catalog.Name]string {
 		}
 		for _, other := range c.p.Rules {
 			_, filtered := other.Rows[c.location(rel.Name)]
-			if other.Enabled && other.Level != policy.Own && other.On == c.datasets[rel.Name] && (filtered || !other.Until.IsZero()) {
+			if other.Enabled && other.Level != policy.Own && other.On == c.datasets[rel.Name] && (filtered || other.Ends()) {
 				rows[rel.Name] = nothing
 			}
 		}

@@ -37,11 +37,13 @@ type Rule struct {
 	OpenRole string
 	Level    policy.Level
 	Ends     bool // may end: its policies look at postern.holds (ENF-91)
-	Until    time.Time
-	Baseline bool // not a rule of the file: baseline.outside_datasets
-	Tables   []*RuleTable
-	Owners   []string // level own: the roles that own its tables
-	Pos      policy.Pos
+	// Requested: held by a grant, so that who holds it is not the file's to say. It is built before anybody does.
+	Requested bool
+	Until     time.Time
+	Baseline  bool // not a rule of the file: baseline.outside_datasets
+	Tables    []*RuleTable
+	Owners    []string // level own: the roles that own its tables
+	Pos       policy.Pos
 }
 
 // RuleTable is what a rule says of one table.
@@ -148,8 +150,9 @@ type Identity struct {
 
 // Hold is the end of one rule for one identity.
 type Hold struct {
-	Rule  string
-	Until time.Time
+	Rule    string
+	Until   time.Time
+	Granted bool // by a grant, not by the file
 }
 
 // Hidden is a relation that exists and that no rule admits.

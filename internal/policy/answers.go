@@ -83,12 +83,12 @@ func (p *Policy) Rule(name string) *Rule {
 	return nil
 }
 
-// RulesOf returns the enabled rules that a subject holds and whose dataset reaches into the store, in file order. Time plays
-// no part: a rule that has ended is among them, see Admission.
+// RulesOf returns the enabled rules that a subject holds, by membership or by a grant, and whose dataset reaches into the
+// store, in file order. Time plays no part: a rule that has ended is among them, see Admission.
 func (p *Policy) RulesOf(s Subject, store string) []*Rule {
 	var out []*Rule
 	for _, r := range p.Rules {
-		if r.Enabled && s.Is(r.To) && p.Reaches(r, store) {
+		if p.Holds(s, r) && p.Reaches(r, store) {
 			out = append(out, r)
 		}
 	}

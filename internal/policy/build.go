@@ -25,8 +25,10 @@ func Build(doc *Document, syntax Syntax) (p *Policy, problems, warnings Problems
 	b.groups()
 	b.labels()
 	b.masks()
+	b.purposes()
 	b.datasets()
 	b.rules()
+	b.breakGlass()
 	b.baseline()
 	b.network()
 	b.advise()
@@ -127,7 +129,7 @@ func (b *builder) users() {
 		if err := checkSubjectName(name); err != nil {
 			b.report(KindValue, e.Key.Pos, "", "user %q: %v", name, err)
 		}
-		u := &User{Name: name, SCRAM: e.Value.SCRAM.Value, Attributes: map[string]string{}, Role: e.Value.Role.Value, Adopt: e.Value.Adopt.Value, Pos: e.Key.Pos}
+		u := &User{Name: name, SCRAM: e.Value.SCRAM.Value, Attributes: map[string]string{}, Role: e.Value.Role.Value, Adopt: e.Value.Adopt.Value, Owner: e.Value.Owner.Value, Pos: e.Key.Pos}
 		b.p.Users[name] = u
 		if u.SCRAM != "" {
 			if err := b.syntax.CheckVerifier(u.SCRAM); err != nil {
@@ -136,6 +138,17 @@ func (b *builder) users() {
 		}
 		b.attributes(u, e.Value.Attributes)
 		b.role(u, e.Value.Role, roles)
+	}
+	for i := range b.doc.Users.Entries {
+		e := &b.doc.Users.Entries[i]
+		owner := b.p.Users[e.Value.Owner.Value]
+		switch {
+		case e.Value.Owner.Value == "":
+		case owner == nil:
+			b.report(KindDangling, e.Value.Owner.Pos, meant(b, e.Value.Owner.Value, b.p.Users), "user %s: there is no user %q", e.Key.Value, e.Value.Owner.Value)
+		case owner.Owner != "":
+			b.report(KindConflict, e.Value.Owner.Pos, "name a person", "user %s: %q is a service account itself", e.Key.Value, e.Value.Owner.Value)
+		}
 	}
 	for _, u := range b.p.Users {
 		if t, ok := roles[u.Name]; ok && u.Role == "" {

@@ -178,6 +178,14 @@ func (b *builder) datasets() {
 		d := &Dataset{Name: e.Key.Value, Pos: e.Key.Pos}
 		b.p.Datasets[d.Name] = d
 		d.Owners = b.subjects("owners of "+d.Name, e.Value.Owners)
+		if q := e.Value.Request; !q.Pos.IsZero() {
+			if !q.Approvers.Pos.IsZero() {
+				d.Approvers = b.approvers("dataset "+d.Name, q.Approvers)
+			}
+			if d.Purpose = q.Purpose.Value == "required"; d.Purpose && len(b.p.Purposes) == 0 {
+				b.report(KindMissing, q.Purpose.Pos, "list them under the key purposes", "dataset %s wants a purpose, and the file names none", d.Name)
+			}
+		}
 		if e.Value.Include == nil {
 			b.report(KindMissing, e.Value.Pos, "", "missing key %q", "include")
 		} else if len(e.Value.Include) == 0 {

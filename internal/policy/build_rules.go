@@ -48,6 +48,7 @@ func (b *builder) rule(key Text, e *RuleEntry, order int) *Rule {
 	r.Until = b.until(e.Until)
 	r.Require = b.require(e.Require)
 	r.Limits = b.limits(r, e.Limits)
+	r.Request = b.request(r, e)
 	return r
 }
 

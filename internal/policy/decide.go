@@ -87,22 +87,18 @@ func (p *Policy) Decide(l Login) Admission {
 		if refusal := r.unmet(l); refusal != nil {
 			return Admission{Refusal: refusal}
 		}
-		if !r.Until.IsZero() && !l.At.Before(r.Until) {
+		until := p.Until(l.Subject, r)
+		if !until.IsZero() && !l.At.Before(until) {
 			continue
 		}
 		a.Rules = append(a.Rules, r)
-		if !r.Until.IsZero() && (a.Until.IsZero() || r.Until.Before(a.Until)) {
-			a.Until = r.Until
+		if !until.IsZero() && (a.Until.IsZero() || until.Before(a.Until)) {
+			a.Until = until
 		}
 	}
 	if len(a.Rules) == 0 {
-		last := a.Profile[0]
-		for _, r := range a.Profile {
-			if r.Until.After(last.Until) {
-				last = r
-			}
-		}
-		return refuse(CodeRuleEnded, "rule %s ended on %s", last.Name, last.Until.UTC().Format(time.RFC3339))
+		last := slices.MaxFunc(a.Profile, func(x, y *Rule) int { return p.Until(l.Subject, x).Compare(p.Until(l.Subject, y)) })
+		return refuse(CodeRuleEnded, "rule %s ended on %s", last.Name, p.Until(l.Subject, last).UTC().Format(time.RFC3339))
 	}
 	return a
 }

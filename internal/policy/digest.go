@@ -23,7 +23,11 @@ func (p *Policy) digest() string {
 		groups[name] = sortedSet(g.Members)
 	}
 	for name, u := range p.Users {
-		users[name] = []any{u.SCRAM, u.Attributes, u.Role, u.Adopt}
+		user := []any{u.SCRAM, u.Attributes, u.Role, u.Adopt}
+		if u.Owner != "" {
+			user = append(user, u.Owner)
+		}
+		users[name] = user
 	}
 	labels, masks, datasets := map[string]any{}, map[string]any{}, map[string]any{}
 	for c, l := range p.Labels {
@@ -41,7 +45,11 @@ func (p *Policy) digest() string {
 		masks[name] = entries
 	}
 	for name, d := range p.Datasets {
-		datasets[name] = []any{sortedSet(d.Owners), patternSet(d.Include), patternSet(d.Exclude)}
+		dataset := []any{sortedSet(d.Owners), patternSet(d.Include), patternSet(d.Exclude)}
+		if len(d.Approvers) > 0 || d.Purpose {
+			dataset = append(dataset, d.Approvers, d.Purpose)
+		}
+		datasets[name] = dataset
 	}
 	var rules, network []any
 	for _, r := range p.Rules {
@@ -51,7 +59,11 @@ func (p *Policy) digest() string {
 		network = append(network, []any{prefixSet(n.From), n.Any, n.Local, sortedSet(n.To), n.Auth, n.TLS})
 	}
 	// Strings, numbers, booleans, lists and maps with text keys: this cannot fail, and keys come out sorted.
-	text, _ := json.Marshal([]any{"postern policy 1", stores, groups, users, labels, masks, datasets, rules, network, p.Baseline.OutsideDatasets})
+	whole := []any{"postern policy 1", stores, groups, users, labels, masks, datasets, rules, network, p.Baseline.OutsideDatasets}
+	if len(p.Purposes) > 0 || p.BreakGlass != nil {
+		whole = append(whole, p.Purposes, p.BreakGlass.meaning())
+	}
+	text, _ := json.Marshal(whole)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
@@ -75,7 +87,17 @@ func (r *Rule) meaning() any {
 	if !r.Limits.IsZero() {
 		meaning = append(meaning, r.Limits.String())
 	}
+	if q := r.Request; q != nil {
+		meaning = append(meaning, q.Kind, q.Max.String(), q.Default.String(), q.Approvers, q.Note, q.Purpose, q.Unused, q.Expires.String())
+	}
 	return meaning
+}
+
+func (g *BreakGlass) meaning() any {
+	if g == nil {
+		return nil
+	}
+	return []any{sortedSet(g.Groups), g.Max.String()}
 }
 
 func sortedSet(list []string) []string {

@@ -71,6 +71,9 @@ type Document struct {
 	Baseline BaselineEntry
 	Network  []NetworkEntry // nil: the default rules
 
+	Purposes   []Text
+	BreakGlass BreakGlassEntry
+
 	NetworkPos Pos // of the key above the network rules
 }
 
@@ -80,18 +83,63 @@ type UserEntry struct {
 	Attributes Map[Text] `key:"attributes" scalar:"any" empty:"true" name:"attribute" doc:"facts about the user that row filters may use as subject.NAME. subject.name is always the user's own name."`
 	Role       Text      `key:"role" default:"chosen by postern" doc:"name of the user's identity role on the stores, where their own name is not wanted there."`
 	Adopt      Flag      `key:"adopt" default:"false" doc:"take over a role of that name that exists on the server already. Its direct grants are listed and taken away."`
+	Owner      Text      `key:"owner" doc:"the person who answers for a service account. With it the user is one: it approves nothing, and its owner approves nothing for it."`
 	Pos        Pos
 }
 
 // DatasetEntry is a dataset as written.
 type DatasetEntry struct {
-	Owners  []Text `key:"owners" doc:"users and groups (group:NAME) who answer for the data."`
-	Include []Text `key:"include" required:"true" doc:"locations: store, store.schema or store.schema.table; * stands for any one name. The longest location that matches a table decides."`
-	Exclude []Text `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
-	RowWall Later  `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
-	Limits  Later  `key:"limits" doc:"rows and rates."`
-	Request Later  `key:"request" doc:"who may ask for access and who approves."`
+	Owners  []Text              `key:"owners" doc:"users and groups (group:NAME) who answer for the data."`
+	Include []Text              `key:"include" required:"true" doc:"locations: store, store.schema or store.schema.table; * stands for any one name. The longest location that matches a table decides."`
+	Exclude []Text              `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
+	RowWall Later               `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
+	Limits  Later               `key:"limits" doc:"rows and rates."`
+	Request DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
 	Pos     Pos
+}
+
+// DatasetRequestEntry is what the requests for a dataset have in common.
+type DatasetRequestEntry struct {
+	Approvers ApproversEntry `key:"approvers" default:"the owners" doc:"who approves, where a rule does not say. A rule's own approvers replace these."`
+	Purpose   Text           `key:"purpose" default:"optional" enum:"optional|required" doc:"whether one of 'purposes' must be named."`
+	Pos       Pos
+}
+
+// RequestEntry is how a rule is asked for, as written.
+type RequestEntry struct {
+	Kind      Text           `key:"kind" required:"true" enum:"direct|self_service|on_request" doc:"direct: membership is enough, as without this key; self_service: the person takes it; on_request: approvers decide. For the last two, 'to' says who may ask."`
+	Max       Text           `key:"max" default:"30d" doc:"the longest that can be asked for: a number and m (minutes), h, d, w, mo or y; or never."`
+	Default   Text           `key:"default" default:"8h" doc:"what is asked for where nobody says how long."`
+	Approvers ApproversEntry `key:"approvers" default:"the dataset's" doc:"who approves. Nobody approves a request of their own."`
+	Note      Text           `key:"note" default:"none" enum:"none|requester|approver|both" doc:"who has to write a note."`
+	Unused    Text           `key:"unused" default:"0" scalar:"any" doc:"days without a statement on the dataset after which a grant is revoked, such as 30d, at most 180d; 0: never."`
+	Expires   Text           `key:"expires" default:"7d" doc:"how long a request waits for a decision."`
+	Pos       Pos
+}
+
+// ApproversEntry is who approves, as written.
+type ApproversEntry struct {
+	Any   []Text      `key:"any" doc:"users, groups (group:NAME), owners (of the dataset), manager (whom the requester's attribute manager names): as many of these people as min says."`
+	All   []Text      `key:"all" doc:"one person for each of these names. One person fills one place, even if in two groups."`
+	Min   Text        `key:"min" default:"1" scalar:"any" doc:"how many distinct people of 'any'."`
+	Steps []StepEntry `key:"steps" doc:"rounds of approval, one after the other."`
+	Pos   Pos
+}
+
+// StepEntry is one round of approval, as written.
+type StepEntry struct {
+	Any       []Text `key:"any" doc:"as above."`
+	All       []Text `key:"all" doc:"as above."`
+	Min       Text   `key:"min" default:"1" scalar:"any" doc:"as above."`
+	SkipAfter Text   `key:"skip_after" default:"never" doc:"after how long without a decision the next round begins. The trail says that the step was skipped. The last step cannot be."`
+	Pos       Pos
+}
+
+// BreakGlassEntry is emergency access as written.
+type BreakGlassEntry struct {
+	Groups []Text `key:"groups" required:"true" doc:"groups whose members may take a rule that they could ask for, without approval, with a reason and a fresh second factor."`
+	Max    Text   `key:"max" default:"1h" doc:"the longest that they can take it for."`
+	Pos    Pos
 }
 
 // Later is a key that the policy language names and this version cannot act on.
@@ -108,7 +156,7 @@ type RuleEntry struct {
 	Until   Text            `key:"until" default:"no end" scalar:"any" doc:"when the rule ends: a date, which ends at 24:00 UTC of that day, or an RFC 3339 time with its zone."`
 	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, no other rule widens them, and they bind after the rule has ended too, until it is suspended or taken out of the file."`
 	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
-	Request Later           `key:"request" doc:"hold the rule on request only."`
+	Request RequestEntry    `key:"request" doc:"the rule is held by a grant, until a time, and not by membership."`
 	Limits  LimitsEntry     `key:"limits" doc:"how much a holder may read. Limits restrict: no other rule widens them. The gateway enforces them, the wall does not."`
 	Pos     Pos
 }

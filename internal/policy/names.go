@@ -9,6 +9,15 @@ import (
 // String prints the table as the policy file writes it: store.schema.table.
 func (t Table) String() string { return joinParts(t.Store, t.Schema, t.Name) }
 
+// ParseTable reads what String prints; ok is false for anything else.
+func ParseTable(s string) (t Table, ok bool) {
+	parts, err := splitLocation(s)
+	if err != nil || len(parts) != 3 {
+		return Table{}, false
+	}
+	return Table{parts[0].text, parts[1].text, parts[2].text}, true
+}
+
 // String prints the column as the policy file writes it: store.schema.table.column.
 func (c Column) String() string { return joinParts(c.Store, c.Schema, c.Name, c.Column) }
 

@@ -70,10 +70,14 @@ type Policy struct {
 	Baseline Baseline
 	Network  []*NetworkRule // first match decides, like pg_hba.conf
 
+	Purposes   []string
+	BreakGlass *BreakGlass // nil: there is none
+
 	// Digest is the SHA-256, in hex, of the policy's meaning: two files that differ in comments or key order have the same one.
 	Digest string
 
-	memberOf map[string][]string // member, as a group writes it -> groups that name it; nil: not indexed
+	grants   map[string]map[string]time.Time // subject -> rule -> end; see WithGrants
+	memberOf map[string][]string             // member, as a group writes it -> groups that name it; nil: not indexed
 }
 
 // Store is what the policy language needs to know of a store; how to reach it is config's business.
@@ -100,6 +104,7 @@ type User struct {
 	Attributes map[string]string
 	Role       string // identity role to use when the user's own name is not wanted on the server; empty: chosen by the engine
 	Adopt      bool   // take over an existing role of that name (ENF-90)
+	Owner      string // the person who answers for a service account; empty: the user is a person (ACC-11)
 	Pos        Pos
 }
 
@@ -139,7 +144,10 @@ type Dataset struct {
 	Owners  []string // "group:NAME" or a user's name
 	Include []TablePattern
 	Exclude []TablePattern
-	Pos     Pos
+	// Approvers decide on requests for rules that name none of their own; empty: the owners do.
+	Approvers []Step
+	Purpose   bool // a request has to name one of Policy.Purposes
+	Pos       Pos
 }
 
 // TablePattern is a location: a store, store.schema or store.schema.table; "*" stands for any one name, and missing parts for all.
@@ -160,6 +168,7 @@ type Rule struct {
 	Until   time.Time // zero: no end. A bare date ends at 24:00 UTC of that day (ENF-91)
 	Require Require
 	Limits  Limits
+	Request *Request // nil: held by membership
 	Enabled bool
 	Order   int // place in Policy.Rules, from 0
 	Pos     Pos

@@ -192,6 +192,9 @@ func (db *DB) migrate(ctx context.Context) error {
 
 // explain names the damage that SQLite reports by number.
 func explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var s *sqlite.Error
 	if errors.As(err, &s) {
 		switch s.Code() & 0xff {

@@ -13,7 +13,7 @@ import (
 var drawers = words("utils util common helpers misc base core shared models services globals types tools lib manager v2")
 
 // clockless packages get the time from their callers.
-var clockless = words("internal/policy internal/catalog internal/plan internal/classify internal/engine/postgres/pgsql internal/secret internal/scan")
+var clockless = words("internal/policy internal/catalog internal/plan internal/classify internal/engine/postgres/pgsql internal/secret internal/scan internal/access")
 
 // stateful lists packages that may keep state of their own, and why.
 var stateful = map[string]string{

@@ -201,7 +201,11 @@ func (d *differ) moved(e *entry, i *plan.Identity) {
 		}
 		e.because("%s holds other rules: %s", i.User, rulesOf(i.Profile))
 		for _, r := range i.Profile.Rules {
-			if !slices.Contains(was.Rules, r.Name) {
+			switch {
+			case slices.Contains(was.Rules, r.Name):
+			case r.Requested:
+				e.because("%s was granted rule %s", i.User, r.Name) // the approvers have consented
+			default:
 				e.widens("%s gets rule %s", i.User, r.Name)
 			}
 		}
@@ -283,10 +287,14 @@ func insertAttribute(a catalog.Attribute) string {
 	return fmt.Sprintf("INSERT INTO postern.attribute (role, key, value) VALUES (%s, %s, %s)", quoteLiteral(a.Role), quoteLiteral(a.Key), quoteLiteral(a.Value))
 }
 
+// holdUntil is the end of a hold as the server keeps it, in whole seconds.
+func holdUntil(h plan.Hold) string { return h.Until.UTC().Format(time.RFC3339) }
+
 func (d *differ) holds(e *entry, i *plan.Identity, have map[string]string) {
 	want := map[string]string{}
+	granted := map[string]bool{}
 	for _, h := range i.Holds {
-		want[h.Rule] = h.Until.UTC().Format(time.RFC3339)
+		want[h.Rule], granted[h.Rule] = holdUntil(h), h.Granted
 	}
 	for _, k := range sortedKeys(have) {
 		role, rule, _ := strings.Cut(k, "\x00")
@@ -302,7 +310,7 @@ func (d *differ) holds(e *entry, i *plan.Identity, have map[string]string) {
 		}
 		e.stale = !e.made
 		if had {
-			if want[rule] > old {
+			if want[rule] > old && !granted[rule] {
 				e.widens("%s holds rule %s until %s, was %s", i.User, rule, want[rule], old)
 			} else {
 				e.because("%s holds rule %s until %s, was %s", i.User, rule, want[rule], old)

@@ -154,7 +154,7 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
-	if len(report.Applied) > 0 {
+	if len(report.Applied)+len(report.Handed) > 0 {
 		if marks, err = srv.Marks(ctx); err != nil {
 			return nil, daemon.Report{}, err
 		}
@@ -175,18 +175,29 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 // compile says what the policy wants of the server. With provision: auto what needs no consent by name is applied; the login
 // of provision: manual has no right to try or to compare more than the markers.
 func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgres.Request) (*postgres.Result, daemon.Report, error) {
-	if w.store.Provision != config.ProvisionAuto {
+	if w.store.Provision != config.ProvisionAuto && !asks(request.Policy) {
 		wanted, snap, err := srv.Compile(ctx, request)
 		if err != nil {
 			return nil, daemon.Report{}, planError(err)
 		}
 		return &postgres.Result{Wanted: wanted, Snapshot: snap}, daemon.Report{}, nil
 	}
+	var report daemon.Report
+	if asks(request.Policy) {
+		// Grants are the business of serve in either mode, and wait for nobody's consent to anything else.
+		handed, err := srv.Hand(ctx, request)
+		if err != nil {
+			return nil, daemon.Report{}, planError(err)
+		}
+		report.Handed, report.Pending = handed.Done, handed.Waiting
+		if w.store.Provision != config.ProvisionAuto {
+			return &postgres.Result{Wanted: handed.Wanted, Snapshot: handed.Snapshot}, report, nil
+		}
+	}
 	found, err := srv.Plan(ctx, request)
 	if err != nil {
 		return nil, daemon.Report{}, planError(err)
 	}
-	var report daemon.Report
 	switch {
 	case found.Plan.Empty():
 	case len(found.Plan.Unaccepted(nil)) > 0:
@@ -205,9 +216,47 @@ func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgr
 			report.Waiting = append(titles, "not applied: "+err.Error())
 			return found, report, nil
 		}
-		found, report.Applied = done, titles
+		found, report.Applied, report.Pending = done, titles, nil
 	}
 	return found, report, nil
+}
+
+// asks says whether a policy has rules that are held by grants.
+func asks(p *policy.Policy) bool {
+	return slices.ContainsFunc(p.Rules, func(r *policy.Rule) bool { return r.Request != nil })
+}
+
+// Hand implements daemon.Wall.
+func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.Report, error) {
+	srv, err := postgres.Open(ctx, w.login)
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
+	defer func() { _ = srv.Close(context.WithoutCancel(ctx)) }()
+	before, err := srv.Marks(ctx)
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
+	handed, err := srv.Hand(ctx, Request(w.store, p, w.root))
+	if err != nil {
+		return nil, daemon.Report{}, planError(err)
+	}
+	if w.store.Provision == config.ProvisionAuto && (len(handed.Waiting) > 0 || handed.Snapshot.Wall == nil) {
+		return w.Refresh(ctx, p)
+	}
+	if before == w.marks {
+		// Nothing else changed: what was done here is no reason to look again.
+		if w.marks, err = srv.Marks(ctx); err != nil {
+			return nil, daemon.Report{}, err
+		}
+	}
+	v, err := w.view(&postgres.Result{Wanted: handed.Wanted, Snapshot: handed.Snapshot})
+	if err != nil {
+		return nil, daemon.Report{}, err
+	}
+	return v, daemon.Report{
+		Profiles: len(handed.Wanted.Profiles), Outdated: v.outdated, Handed: handed.Done, Pending: handed.Waiting,
+	}, nil
 }
 
 // planError keeps every mistake of the policy, one line each, out of a log line's way: the first is enough there.

@@ -185,6 +185,13 @@ func (s *session) End(e gateway.Ending) {
 	s.pipe.mu.Unlock()
 }
 
+// EndBusy implements gateway.Handler.
+func (s *session) EndBusy(e gateway.Ending) {
+	if s.busy() {
+		s.End(e)
+	}
+}
+
 // Drain implements gateway.Handler.
 func (s *session) Drain() {
 	s.draining.Store(true)

@@ -1,0 +1,230 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Revoke ends a grant now. Its holder, an owner of the dataset, whoever approved it and an admin may.
+func (d *Desk) Revoke(ctx context.Context, who Actor, id, reason string) (*Grant, error) {
+	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+		if g.State == Revoked {
+			return nil
+		}
+		if !g.Live() {
+			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		}
+		if err := checkNote(reason); err != nil {
+			return err
+		}
+		c.over(p, who, g, Revoked, ByPerson, reason, now)
+		return nil
+	}, true)
+}
+
+// Suspend ends a grant's sessions until Resume, or until its end.
+func (d *Desk) Suspend(ctx context.Context, who Actor, id, reason string) (*Grant, error) {
+	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+		if g.State == Suspended {
+			return nil
+		}
+		if g.State != Active {
+			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		}
+		c.park(p, who, g, ByPerson, reason, now)
+		return nil
+	}, false)
+}
+
+// Resume lets a suspended grant go on, if its end has not come.
+func (d *Desk) Resume(ctx context.Context, who Actor, id string) (*Grant, error) {
+	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+		if g.State == Active {
+			return nil
+		}
+		if g.State != Suspended || !now.Before(g.End) {
+			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		}
+		if g.Parked == ByRule {
+			return refuse(CodeNoRule, "", "rule %s is suspended in the policy file", g.Rule)
+		}
+		c.unpark(p, who, g, now)
+		return nil
+	}, false)
+}
+
+// Confirm says in a review that a grant is still needed. Nobody reviews their own.
+func (d *Desk) Confirm(ctx context.Context, who Actor, id string) (*Grant, error) {
+	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+		if g.Subject == who.Subject.Name {
+			return refuse(CodeSelf, "", "nobody reviews what they hold themselves")
+		}
+		kind := "review.confirmed"
+		if g.Breaking {
+			kind = "breakglass.reviewed"
+		}
+		g.Version++
+		g.Reviewed, g.Reviewer, g.ReviewDue = now, who.Subject.Name, time.Time{}
+		c.event(p, who, now, Event{Kind: kind, From: g.State, To: g.State}, nil, g)
+		c.Grants = []Grant{*g}
+		return nil
+	}, false)
+}
+
+// change loads a grant, checks who may touch it, and carries out what act does with it.
+func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Change, *policy.Policy, *Grant, time.Time) error, holder bool) (*Grant, error) {
+	var out Grant
+	err := d.transition(ctx, func(ctx context.Context, now time.Time) (Change, error) {
+		g, err := d.grant(ctx, id)
+		if err != nil {
+			return Change{}, err
+		}
+		p := d.c.Policy()
+		allowed, err := d.mayEnd(ctx, p, who, g, holder)
+		if err != nil {
+			return Change{}, err
+		}
+		if !allowed {
+			c := Change{}
+			c.event(p, who, now, Event{Kind: "request.decision_refused", Reason: CodeNotYours, From: g.State, To: g.State}, nil, g)
+			return c, refuse(CodeNotYours, "", "grant %s is neither yours nor on a dataset that you answer for", id)
+		}
+		c := Change{}
+		if err := act(&c, p, g, now); err != nil {
+			return Change{}, err
+		}
+		out = *g
+		return c, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// mayEnd says whether somebody may end a grant: owners of the dataset, who approved it, an admin, and where it is said the holder.
+func (d *Desk) mayEnd(ctx context.Context, p *policy.Policy, who Actor, g *Grant, holder bool) (bool, error) {
+	if who.Admin || holder && who.Subject.Name == g.Subject {
+		return true, nil
+	}
+	if who.Subject.Name == g.Subject {
+		return false, nil
+	}
+	if set := p.Datasets[g.Dataset]; set != nil && who.Subject.Is(set.Owners) {
+		return true, nil
+	}
+	r, err := d.request(ctx, g.Request)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(r.Decisions, func(x Decision) bool { return x.By == who.Subject.Name && x.Verdict == verdictApprove }), nil
+}
+
+// over ends a grant for good.
+func (c *Change) over(p *policy.Policy, who Actor, g *Grant, to State, cause Cause, reason string, now time.Time) {
+	from := g.State
+	g.Version++
+	g.State, g.Cause, g.Reason, g.Closed = to, cause, reason, now
+	if g.Wall != WallGone {
+		g.Wall = WallRemoving
+	}
+	kind := map[State]string{Ended: "grant.ended", Revoked: "grant.revoked", Failed: "grant.failed"}[to]
+	why := string(cause)
+	if reason != "" {
+		why += ": " + reason
+	}
+	c.event(p, who, now, Event{Kind: kind, From: from, To: to, Reason: why}, nil, g)
+	c.tell(now, kind, nil, g, g.Subject)
+	if cause == ByDisuse || to == Failed {
+		c.tell(now, kind, nil, g, owners(p, g.Dataset)...)
+	}
+	c.Grants = append(c.Grants, *g)
+}
+
+func (c *Change) park(p *policy.Policy, who Actor, g *Grant, cause Cause, reason string, now time.Time) {
+	g.Version++
+	g.State, g.Parked, g.Wall = Suspended, cause, WallRemoving
+	c.event(p, who, now, Event{Kind: "grant.suspended", From: Active, To: Suspended, Reason: reason}, nil, g)
+	c.tell(now, "grant.suspended", nil, g, g.Subject)
+	c.Grants = append(c.Grants, *g)
+}
+
+func (c *Change) unpark(p *policy.Policy, who Actor, g *Grant, now time.Time) {
+	g.Version++
+	g.State, g.Parked, g.Wall = Active, "", WallPending
+	c.event(p, who, now, Event{Kind: "grant.resumed", From: Suspended, To: Active}, nil, g)
+	c.tell(now, "grant.resumed", nil, g, g.Subject)
+	c.Grants = append(c.Grants, *g)
+}
+
+// Due is when time next has something to do with a grant; zero: never.
+func (g *Grant) Due() time.Time {
+	var due time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (due.IsZero() || t.Before(due)) {
+			due = t
+		}
+	}
+	switch g.State {
+	case Scheduled:
+		sooner(g.Start)
+	case Active, Suspended:
+		sooner(g.End)
+		if end := g.disused(); !end.IsZero() && g.State == Active {
+			if g.Warned {
+				sooner(end)
+			} else {
+				sooner(end.Add(-warnBefore))
+			}
+		}
+	}
+	if !g.Overdue {
+		sooner(g.ReviewDue)
+	}
+	return due
+}
+
+// disused is when a grant ends for want of use; zero: never. Counting starts at the grant, or at its last use (ACC-17).
+func (g *Grant) disused() time.Time {
+	if g.Unused == 0 {
+		return time.Time{}
+	}
+	from := g.Start
+	if g.LastUse.After(from) {
+		from = g.LastUse
+	}
+	return from.AddDate(0, 0, g.Unused)
+}
+
+// Due is when time next has something to do with a request; zero: never.
+func (r *Request) Due() time.Time {
+	if r.State != Pending {
+		return time.Time{}
+	}
+	due := r.Expires
+	if r.Step < len(r.Steps) {
+		if skip := r.Steps[r.Step].SkipAfter; skip > 0 && r.StepSince.Add(skip).Before(due) {
+			due = r.StepSince.Add(skip)
+		}
+	}
+	return due
+}
+
+// ReviewOrder puts first what a reviewer should look at first: emergencies, what was never used, what never ends (ACC-40).
+func ReviewOrder(a, b Grant) int {
+	weight := func(g Grant) int {
+		switch {
+		case !g.ReviewDue.IsZero():
+			return 0
+		case g.LastUse.IsZero():
+			return 1
+		case !g.End.Before(policy.Never()):
+			return 2
+		}
+		return 3
+	}
+	return weight(a) - weight(b)
+}

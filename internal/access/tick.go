@@ -1,0 +1,295 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Tick lets time do its work: requests expire, steps are skipped, grants start and end. It may run on several instances at
+// once: each row is claimed by its version (ACC-28).
+func (d *Desk) Tick(ctx context.Context) error {
+	now := d.now()
+	return d.sweep(ctx, Filter{Due: now}, now)
+}
+
+// Recheck holds every open request and live grant against the policy of this moment. It is run at start and whenever the
+// policy or the people change.
+func (d *Desk) Recheck(ctx context.Context) error {
+	return d.sweep(ctx, Filter{Open: true}, d.now())
+}
+
+// sweep works through what a filter finds, in batches. A batch that somebody else was faster with is worked through again, one by
+// one, and what is still taken then is left to whoever took it.
+func (d *Desk) sweep(ctx context.Context, f Filter, now time.Time) error {
+	requests, err := d.c.Store.Requests(ctx, f)
+	if err != nil {
+		return err
+	}
+	grants, err := d.c.Store.Grants(ctx, f)
+	if err != nil {
+		return err
+	}
+	around, err := d.circle(ctx, now)
+	if err != nil {
+		return err
+	}
+	var steps []func(*Change) error
+	for i := range requests {
+		steps = append(steps, func(c *Change) error {
+			r := requests[i]
+			return d.tickRequest(ctx, c, around, &r, now)
+		})
+	}
+	for i := range grants {
+		steps = append(steps, func(c *Change) error {
+			g := grants[i]
+			return d.tickGrant(ctx, c, around.p, &g, now)
+		})
+	}
+	changed := false
+	for len(steps) > 0 {
+		n := min(len(steps), tickBatch)
+		did, err := d.batch(ctx, steps[:n])
+		if errors.Is(err, ErrConflict) && n > 1 {
+			for _, one := range steps[:n] {
+				did, err := d.batch(ctx, []func(*Change) error{one})
+				if err != nil && !errors.Is(err, ErrConflict) {
+					return err
+				}
+				changed = changed || did
+			}
+		} else if err != nil && !errors.Is(err, ErrConflict) {
+			return err
+		}
+		changed = changed || did
+		steps = steps[n:]
+	}
+	if changed {
+		d.c.Changed()
+	}
+	return nil
+}
+
+func (d *Desk) batch(ctx context.Context, steps []func(*Change) error) (bool, error) {
+	var c Change
+	for _, step := range steps {
+		if err := step(&c); err != nil {
+			return false, err
+		}
+	}
+	if len(c.Requests)+len(c.Grants)+len(c.Events) == 0 {
+		return false, nil
+	}
+	return true, d.c.Store.Commit(ctx, c)
+}
+
+func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Request, now time.Time) error {
+	p := around.p
+	if r.State != Pending {
+		return nil
+	}
+	if !now.Before(r.Expires) {
+		r.Version++
+		r.State, r.Closed = Expired, now
+		c.event(p, Actor{}, now, Event{Kind: "request.expired", From: Pending, To: Expired}, r, nil)
+		c.tell(now, "request.expired", r, nil, append(owners(p, r.Dataset), r.Subject)...)
+		c.Requests = append(c.Requests, *r)
+		return nil
+	}
+	_, why, err := d.stillFits(ctx, p, r, now)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		r.Version++
+		d.supersede(c, p, r, why, now)
+		return nil
+	}
+	skipped := false
+	for r.Step < len(r.Steps)-1 && r.Steps[r.Step].SkipAfter > 0 && !now.Before(r.StepSince.Add(r.Steps[r.Step].SkipAfter)) {
+		r.Decisions = append(append([]Decision{}, r.Decisions...), Decision{Step: r.Step, Verdict: verdictSkip, At: now})
+		c.event(p, Actor{}, now, Event{Kind: "request.step_skipped", From: Pending, To: Pending}, r, nil)
+		// The next step's clock starts where this one's ran out, so that a scheduler that slept does not lengthen the wait.
+		r.StepSince = r.StepSince.Add(r.Steps[r.Step].SkipAfter)
+		r.Step++
+		skipped = true
+	}
+	if skipped {
+		r.Version++
+		c.tell(now, "request.new", r, nil, around.approvers(r, r.Steps[r.Step])...)
+		c.Requests = append(c.Requests, *r)
+	}
+	return nil
+}
+
+func (d *Desk) tickGrant(ctx context.Context, c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+	if !g.Live() {
+		if !g.Overdue && !g.ReviewDue.IsZero() && !now.Before(g.ReviewDue) {
+			c.overdue(p, g, now)
+		}
+		return nil
+	}
+	if !now.Before(g.End) {
+		c.over(p, Actor{}, g, Ended, ByTime, "", now)
+		return nil
+	}
+	if cause := lost(p, g); cause != "" {
+		c.over(p, Actor{}, g, Revoked, cause, "", now)
+		return nil
+	}
+	enabled := p.Rule(g.Rule).Enabled
+	switch {
+	case !enabled && g.State == Active:
+		c.park(p, Actor{}, g, ByRule, "the rule is suspended", now)
+	case enabled && g.State == Suspended && g.Parked == ByRule:
+		c.unpark(p, Actor{}, g, now)
+	case g.State == Scheduled && !now.Before(g.Start):
+		return d.starts(ctx, c, p, g, now)
+	case g.State == Active && !g.disused().IsZero() && !now.Before(g.disused()):
+		c.over(p, Actor{}, g, Revoked, ByDisuse, "", now)
+	case g.State == Active && !g.Warned && !g.disused().IsZero() && !now.Before(g.disused().Add(-warnBefore)):
+		g.Version++
+		g.Warned = true
+		c.tell(now, "grant.unused", nil, g, g.Subject)
+		c.Grants = append(c.Grants, *g)
+	case !g.Overdue && !g.ReviewDue.IsZero() && !now.Before(g.ReviewDue):
+		c.overdue(p, g, now)
+	}
+	return nil
+}
+
+// lost says why a subject no longer may hold what they were granted, or "".
+func lost(p *policy.Policy, g *Grant) Cause {
+	rule := p.Rule(g.Rule)
+	s, known := p.Subject(g.Subject)
+	switch {
+	case !known:
+		return ByDeactivated
+	case rule == nil || rule.Request == nil || rule.On != g.Dataset:
+		return ByRule
+	case !s.Is(rule.To):
+		return ByGroupLost
+	}
+	return ""
+}
+
+// starts makes a scheduled grant active, if those who approved it are still there (ACC-22).
+func (d *Desk) starts(ctx context.Context, c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+	r, err := d.request(ctx, g.Request)
+	if err != nil {
+		return err
+	}
+	for _, x := range r.Decisions {
+		if x.Verdict == verdictApprove && p.Users[x.By] == nil {
+			c.over(p, Actor{}, g, Revoked, ByApprover, "", now)
+			return nil
+		}
+	}
+	g.Version++
+	g.State = Active
+	c.event(p, Actor{}, now, Event{Kind: "grant.started", From: Scheduled, To: Active}, nil, g)
+	c.Grants = append(c.Grants, *g)
+	return nil
+}
+
+func (c *Change) overdue(p *policy.Policy, g *Grant, now time.Time) {
+	g.Version++
+	g.Overdue = true
+	c.event(p, Actor{}, now, Event{Kind: "breakglass.overdue", From: g.State, To: g.State}, nil, g)
+	c.tell(now, "breakglass.overdue", nil, g, owners(p, g.Dataset)...)
+	c.Grants = append(c.Grants, *g)
+}
+
+// Built notes how far the servers are: ready says which of the grants that somebody holds are visible there, with why not for the
+// others; gone says that nothing is left of those that are over. It is told by whoever looks after the wall.
+func (d *Desk) Built(ctx context.Context, ready func(g *Grant) (ok bool, why string), gone func(g *Grant) bool) error {
+	now := d.now()
+	live, err := d.c.Store.Grants(ctx, Filter{Open: true})
+	if err != nil {
+		return err
+	}
+	closing, err := d.c.Store.Grants(ctx, Filter{Closing: true})
+	if err != nil {
+		return err
+	}
+	p := d.c.Policy()
+	var steps []func(*Change) error
+	for _, g := range append(live, closing...) {
+		steps = append(steps, func(c *Change) error {
+			c.Quiet = true
+			d.built(c, p, &g, ready, gone, now)
+			return nil
+		})
+	}
+	for len(steps) > 0 {
+		n := min(len(steps), tickBatch)
+		if _, err := d.batch(ctx, steps[:n]); err != nil && !errors.Is(err, ErrConflict) {
+			return err
+		}
+		steps = steps[n:]
+	}
+	return nil
+}
+
+func (d *Desk) built(c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (bool, string), gone func(*Grant) bool, now time.Time) {
+	switch {
+	case g.Holds(now):
+		ok, why := ready(g)
+		if ok == (g.Wall == WallReady) && why == g.Why {
+			return
+		}
+		g.Version++
+		was := g.Wall
+		if g.Why = why; !ok {
+			g.Wall = WallPending
+		} else if g.Wall = WallReady; was != WallReady {
+			c.event(p, Actor{}, now, Event{Kind: "grant.active", From: g.State, To: g.State}, nil, g)
+			c.tell(now, "grant.active", nil, g, append(owners(p, g.Dataset), g.Subject)...)
+		}
+		c.Grants = append(c.Grants, *g)
+	case (!g.Live() || g.State == Suspended) && g.Wall == WallRemoving && gone(g):
+		g.Version++
+		g.Wall = WallGone
+		c.event(p, Actor{}, now, Event{Kind: "wall.reverted", From: g.State, To: g.State}, nil, g)
+		c.Grants = append(c.Grants, *g)
+	}
+}
+
+// Fail ends a grant that cannot be provisioned.
+func (d *Desk) Fail(ctx context.Context, id, why string) error {
+	return d.transition(ctx, func(ctx context.Context, now time.Time) (Change, error) {
+		g, err := d.grant(ctx, id)
+		if err != nil || !g.Live() {
+			return Change{}, err
+		}
+		var c Change
+		c.over(d.c.Policy(), Actor{}, g, Failed, ByFailure, why, now)
+		return c, nil
+	})
+}
+
+// Used notes when grants were last used. It is told every now and then, not at each statement.
+func (d *Desk) Used(ctx context.Context, at map[string]map[string]time.Time) error {
+	for subject, rules := range at {
+		for rule, t := range rules {
+			held, err := d.c.Store.Grants(ctx, Filter{Subject: subject, Rule: rule, Open: true})
+			if err != nil {
+				return err
+			}
+			for _, g := range held {
+				if !t.After(g.LastUse) {
+					continue
+				}
+				g.Version++
+				g.LastUse, g.Warned = t, false
+				if err := d.c.Store.Commit(ctx, Change{Grants: []Grant{g}, Quiet: true}); err != nil && !errors.Is(err, ErrConflict) {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

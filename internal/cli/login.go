@@ -1,0 +1,297 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/postern-sec/postern/internal/portal"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// loginFile is where this person's login is kept.
+func (a *app) loginFile() string {
+	if path := a.env.Getenv("POSTERN_LOGIN"); path != "" {
+		return path
+	}
+	folder := a.env.Getenv("XDG_CONFIG_HOME")
+	if folder == "" {
+		folder = filepath.Join(a.env.Getenv("HOME"), ".config")
+	}
+	return filepath.Join(folder, "postern", "login.json")
+}
+
+// client is a portal as this person. POSTERN_TOKEN and POSTERN_SERVER stand above the file, for programs.
+func (a *app) client() (*portal.Client, portal.Login, error) {
+	l, err := portal.LoadLogin(a.loginFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, l, failed("postern login", err)
+	}
+	if token := a.env.Getenv("POSTERN_TOKEN"); token != "" {
+		l.Token = token
+	}
+	if server := a.env.Getenv("POSTERN_SERVER"); server != "" {
+		l.Server = strings.TrimRight(server, "/")
+	}
+	if l.Server == "" || l.Token == "" {
+		return nil, l, failed("postern login --server https://HOST:PORT", errors.New("you are not logged in"))
+	}
+	c, err := portal.NewClient(l)
+	if err != nil {
+		return nil, l, failed("", err)
+	}
+	return c, l, nil
+}
+
+// call makes one call as this person.
+func (a *app) call(ctx context.Context, method, path string, body, out any) error {
+	c, _, err := a.client()
+	if err != nil {
+		return err
+	}
+	return explainCall(c.Call(ctx, method, path, body, out))
+}
+
+// explainCall gives a refusal its exit code: 1 for "you may not", 2 for everything else.
+func explainCall(err error) error {
+	var no *portal.ErrRefused
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &no):
+		return failed("", err)
+	case no.Denied():
+		return &exitError{code: exitFindings, err: no, hint: no.Problem.Hint}
+	}
+	return failed(no.Problem.Hint, no)
+}
+
+func (a *app) login() *cobra.Command {
+	var server, user, ca string
+	cmd := &cobra.Command{
+		Use:   "login",
+		Short: "log in to the portal, for requests, approvals and connections",
+		Long: `Asks for a password, or reads it as one line of standard input, and keeps a token for 12 hours in
+a file that only you can read ($POSTERN_LOGIN, or postern/login.json in your configuration folder).
+The password is not kept. Server, user and certificates are remembered.`,
+		Example: `  postern login --server https://postern.internal:8443 --user ana
+  postern login`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := portal.LoadLogin(a.loginFile())
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return failed("", err)
+			}
+			for have, given := range map[*string]string{&l.Server: strings.TrimRight(server, "/"), &l.User: user} {
+				if given != "" {
+					*have = given
+				}
+			}
+			if ca != "" {
+				if l.CA, err = filepath.Abs(ca); err != nil {
+					return failed("", err)
+				}
+			}
+			if l.Server == "" || l.User == "" {
+				return &usageError{command: cmd.CommandPath(), err: errors.New("say where and who: --server https://HOST:PORT --user NAME")}
+			}
+			c, err := portal.NewClient(l)
+			if err != nil {
+				return failed("", err)
+			}
+			password, err := a.askOnce(l.User)
+			if err != nil {
+				return err
+			}
+			next, err := c.LogIn(cmd.Context(), l.User, password)
+			if err != nil {
+				return explainCall(err)
+			}
+			if err := next.Save(a.loginFile()); err != nil {
+				return failed("", err)
+			}
+			a.ui.note("logged in as %s until %s", next.User, next.Expires.Local().Format("15:04"))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", "", "`address` of the portal, https://HOST:PORT")
+	cmd.Flags().StringVar(&user, "user", "", "your `name`")
+	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificates to trust, instead of the system's")
+	return cmd
+}
+
+// askOnce asks for a password that exists already.
+func (a *app) askOnce(user string) (secret.Text, error) {
+	f, ok := a.env.Stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return a.readPassword()
+	}
+	_, _ = fmt.Fprintf(a.ui.err, "Password of %s: ", printable(user))
+	b, err := term.ReadPassword(int(f.Fd()))
+	_, _ = fmt.Fprintln(a.ui.err)
+	if err != nil {
+		return secret.Text{}, failed("", fmt.Errorf("read the password: %w", err))
+	}
+	return secret.New(string(b)), nil
+}
+
+// temporary makes a credential for one store.
+func (a *app) temporary(ctx context.Context, store string) (*connection, error) {
+	c, l, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	if store == "" {
+		var me portal.Me
+		if err := c.Call(ctx, http.MethodGet, "me", nil, &me); err != nil {
+			return nil, explainCall(err)
+		}
+		if len(me.Stores) != 1 {
+			return nil, failed("name one with --store", fmt.Errorf("you hold rules on %s", count(len(me.Stores), "store")))
+		}
+		store = me.Stores[0]
+	}
+	var made portal.IssueAnswer
+	if err := c.Call(ctx, http.MethodPost, "credentials", portal.IssueCall{Kind: "temporary", Store: store}, &made); err != nil {
+		return nil, explainCall(err)
+	}
+	out := &connection{Store: store, User: made.User, Password: made.Secret, Expires: made.Expires, CA: l.CA, Mode: "require"}
+	out.Host, out.Port = c.GatewayOf(made.Gateway)
+	switch {
+	case l.CA != "":
+		out.Mode = "verify-full"
+	case out.Host == "127.0.0.1" || out.Host == "::1" || out.Host == "localhost":
+		out.Mode = "prefer"
+	}
+	return out, nil
+}
+
+// connection is everything that a client needs.
+type connection struct {
+	Host     string    `json:"host"`
+	Port     string    `json:"port"`
+	Store    string    `json:"dbname"`
+	User     string    `json:"user"`
+	Password string    `json:"password"`
+	Mode     string    `json:"sslmode"`
+	CA       string    `json:"sslrootcert,omitempty"`
+	Expires  time.Time `json:"expires"`
+}
+
+// environ is the connection as libpq's variables.
+func (c *connection) environ() []string {
+	out := []string{
+		"PGHOST=" + c.Host, "PGPORT=" + c.Port, "PGDATABASE=" + c.Store, "PGUSER=" + c.User, "PGPASSWORD=" + c.Password, "PGSSLMODE=" + c.Mode,
+	}
+	if c.CA != "" {
+		out = append(out, "PGSSLROOTCERT="+c.CA)
+	}
+	return out
+}
+
+func (a *app) run() *cobra.Command {
+	var store string
+	cmd := &cobra.Command{
+		Use:   "run PROGRAM [ARG …]",
+		Short: "run a client with a connection made for you",
+		Long: `Makes a temporary credential and runs a program with it in libpq's environment variables
+(PGHOST, PGUSER, PGPASSWORD and so on), which psql, pg_dump and most libraries read. The
+credential stands in no file and on no command line. Exit code: the program's.`,
+		Example: `  postern run psql --store shop
+  postern run --store shop -- psql -c 'select count(*) from customers'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := exec.LookPath(args[0])
+			if err != nil {
+				return failed("", fmt.Errorf("find %s: %w", args[0], err))
+			}
+			c, err := a.temporary(cmd.Context(), store)
+			if err != nil {
+				return err
+			}
+			p := exec.CommandContext(cmd.Context(), path, args[1:]...) //nolint:gosec // what the user asked to run
+			p.Stdin, p.Stdout, p.Stderr = a.env.Stdin, a.env.Stdout, a.env.Stderr
+			p.Env = append(os.Environ(), c.environ()...)
+			err = p.Run()
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				return silently(max(exit.ExitCode(), 1))
+			}
+			if err != nil {
+				return failed("", fmt.Errorf("run %s: %w", args[0], err))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&store, "store", "", "`name` of the store; not needed if you hold rules on one")
+	return cmd
+}
+
+func (a *app) connect() *cobra.Command {
+	var store, format string
+	cmd := &cobra.Command{
+		Use:   "connect",
+		Short: "make a temporary credential and print connection settings for clients",
+		Long: `Makes a credential that lives for 8 hours, or until what you hold ends, and prints how clients
+use it. The secret is shown this once. Of several live credentials each works.`,
+		Example: `  postern connect --store shop
+  postern connect --store shop --format pgpass >> ~/.pgpass`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.temporary(cmd.Context(), store)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return a.ui.json(c)
+			}
+			a.ui.printf("%s", c.text(format))
+			a.ui.note("good until %s", c.Expires.Local().Format("2006-01-02 15:04"))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&store, "store", "", "`name` of the store; not needed if you hold rules on one")
+	formatFlag(cmd, &format, "all", "psql", "jdbc", "sqlalchemy", "dbeaver", "pgpass", "service", "json")
+	return cmd
+}
+
+// text writes the connection for one client, or for all with headings.
+func (c *connection) text(format string) string {
+	root := ""
+	if c.CA != "" {
+		root = "&sslrootcert=" + c.CA
+	}
+	service := fmt.Sprintf("[%s]\nhost=%s\nport=%s\ndbname=%s\nuser=%s\npassword=%s\nsslmode=%s\n", c.Store, c.Host, c.Port, c.Store, c.User, c.Password, c.Mode)
+	if c.CA != "" {
+		service += "sslrootcert=" + c.CA + "\n"
+	}
+	escape := strings.NewReplacer(`\`, `\\`, ":", `\:`)
+	forms := []struct{ name, text string }{
+		{"psql", fmt.Sprintf("psql \"host=%s port=%s dbname=%s user=%s sslmode=%s\"\n", c.Host, c.Port, c.Store, c.User, c.Mode)},
+		{"jdbc", fmt.Sprintf("jdbc:postgresql://%s:%s/%s?user=%s&sslmode=%s%s\n", c.Host, c.Port, c.Store, c.User, c.Mode, root)},
+		{"sqlalchemy", fmt.Sprintf("postgresql+psycopg://%s:%s@%s:%s/%s?sslmode=%s%s\n", c.User, c.Password, c.Host, c.Port, c.Store, c.Mode, root)},
+		{"dbeaver", fmt.Sprintf("driver=postgresql|host=%s|port=%s|database=%s|user=%s|password=%s|prop.sslmode=%s|name=%s|connect=true\n", c.Host, c.Port, c.Store, c.User, c.Password, c.Mode, c.Store)},
+		{"pgpass", fmt.Sprintf("%s:%s:%s:%s:%s\n", escape.Replace(c.Host), c.Port, escape.Replace(c.Store), escape.Replace(c.User), escape.Replace(c.Password))},
+		{"service", service},
+	}
+	var b strings.Builder
+	for _, f := range forms {
+		switch format {
+		case f.name:
+			return f.text
+		case "all":
+			b.WriteString("# " + f.name + "\n" + f.text + "\n")
+		}
+	}
+	return b.String()
+}

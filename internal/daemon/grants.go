@@ -1,0 +1,413 @@
+package daemon
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/state"
+)
+
+// outboxBatch is how many events go to the trail at a time.
+const outboxBatch = 256
+
+// grants keeps what is held by grants in force: in the policy that decides, on the servers, and in that order or the other,
+// as access begins or ends. Its methods but Settled and Of belong to the goroutine that follows.
+type grants struct {
+	d     *daemon
+	st    *state.DB
+	desk  *access.Desk
+	held  map[string][]policy.Held // what the policy in force says
+	count int64                    // of the state's changes, at the last look
+	dirty bool                     // a server was not reached, or a row not written
+	swept time.Time
+
+	wake    chan struct{}
+	uses    uses
+	secrets atomic.Pointer[map[string][]identity.Credential]
+
+	mu     sync.Mutex
+	round  uint64        // how often everything was brought to the servers
+	turned chan struct{} // closed at the next round
+}
+
+var _ gateway.Secrets = (*grants)(nil)
+
+func newGrants(d *daemon, st *state.DB) *grants {
+	g := &grants{d: d, st: st, count: -1, wake: make(chan struct{}, 1), turned: make(chan struct{})}
+	g.uses.at = map[string]map[string]time.Time{}
+	g.secrets.Store(&map[string][]identity.Credential{})
+	g.desk = access.NewDesk(access.Config{
+		Store: st, Policy: d.world.Current, Now: d.opts.Clock.Now, NewID: d.newID, Changed: g.changed,
+	})
+	return g
+}
+
+// newID makes the id of a request or a grant: short enough to type, too rare to guess.
+func (d *daemon) newID() string {
+	var raw [6]byte
+	if _, err := io.ReadFull(d.opts.Random, raw[:]); err != nil {
+		d.log.Error("no randomness", "error", err)
+	}
+	return hex.EncodeToString(raw[:])
+}
+
+// changed wakes the goroutine that follows.
+func (g *grants) changed() {
+	select {
+	case g.wake <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// Settled waits until everything that was decided before the call has been brought to the servers, or tried.
+func (g *grants) Settled(ctx context.Context) {
+	g.mu.Lock()
+	want := g.round + 2 // the one under way may have begun before
+	g.mu.Unlock()
+	for {
+		g.changed()
+		g.mu.Lock()
+		round, turned := g.round, g.turned
+		g.mu.Unlock()
+		if round >= want {
+			return
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Of implements gateway.Secrets.
+func (g *grants) Of(subject string) []identity.Credential { return (*g.secrets.Load())[subject] }
+
+// policy is the file's policy with what is held by grants.
+func (g *grants) policy() *policy.Policy { return g.d.config.Policy.WithGrants(g.held) }
+
+// start reads what is held and holds it against the policy, before anybody is let in.
+func (g *grants) start(ctx context.Context) error {
+	if err := g.desk.Recheck(ctx); err != nil {
+		return fmt.Errorf("check the grants: %w", err)
+	}
+	live, err := g.st.Grants(ctx, access.Filter{Open: true})
+	if err != nil {
+		return err
+	}
+	g.held = access.Held(live, g.desk.Now())
+	g.swept = g.desk.Now()
+	g.dirty = true // the servers may not know yet
+	return g.readSecrets(ctx)
+}
+
+// turn lets time do its work and brings what changed to the servers. It is called every second, and when woken. The result says
+// whether sessions have to be decided again.
+func (g *grants) turn(ctx context.Context, s *stores) {
+	if err := g.once(ctx, s); err != nil && ctx.Err() == nil {
+		g.dirty = true
+		g.d.log.Error("grants: it is tried again in a second", "error", err)
+	}
+	g.mu.Lock()
+	g.round++
+	close(g.turned)
+	g.turned = make(chan struct{})
+	g.mu.Unlock()
+}
+
+func (g *grants) once(ctx context.Context, s *stores) error {
+	now := g.desk.Now()
+	if err := g.desk.Tick(ctx); err != nil {
+		return err
+	}
+	if now.Sub(g.swept) >= lookEvery {
+		g.swept = now
+		g.dirty = true // the reconciler: whatever a crash or a hand left is mended
+		if err := g.sweep(ctx); err != nil {
+			return err
+		}
+	}
+	count, err := g.st.ChangeCount(ctx)
+	if err != nil {
+		return err
+	}
+	if count == g.count && !g.dirty {
+		return nil
+	}
+	if err := g.deliver(ctx); err != nil {
+		return err // nothing happens that the trail does not know
+	}
+	if err := g.readSecrets(ctx); err != nil {
+		return err
+	}
+	g.dirty = false
+	if err := g.bring(ctx, s); err != nil {
+		return err
+	}
+	g.count = count
+	return g.deliver(ctx)
+}
+
+// sweep notes uses, holds everything against the policy, and forgets what nobody asks for again.
+func (g *grants) sweep(ctx context.Context) error {
+	if err := g.desk.Used(ctx, g.uses.take()); err != nil {
+		return err
+	}
+	if err := g.desk.Recheck(ctx); err != nil {
+		return err
+	}
+	return g.st.Tidy(ctx, g.desk.Now())
+}
+
+// bring makes what is held true: the gateway first where access ends, the servers first where it begins (ACC-29).
+func (g *grants) bring(ctx context.Context, s *stores) error {
+	live, err := g.st.Grants(ctx, access.Filter{Open: true})
+	if err != nil {
+		return err
+	}
+	want := access.Held(live, g.desk.Now())
+	if less := both(g.held, want); !maps.EqualFunc(less, g.held, equalHeld) {
+		g.held = less
+		g.d.world.set(g.policy(), nil)
+		g.d.decideAgain()
+	}
+	idle, err := g.idle(ctx, want)
+	if err != nil || idle {
+		return err
+	}
+	next := g.d.config.Policy.WithGrants(want)
+	pending, down := s.hand(ctx, next)
+	if len(down) == 0 {
+		g.held = want
+	} else {
+		g.dirty = true // who was granted something on a server that is away waits for it
+	}
+	s.inForce(g.policy())
+	g.d.decideAgain()
+	return g.desk.Built(ctx, func(x *access.Grant) (bool, string) { return g.ready(next, x, pending, down) }, func(*access.Grant) bool { return len(down) == 0 })
+}
+
+// idle says whether grants are no business of this site: no rule is held by one, and none is on its way out.
+func (g *grants) idle(ctx context.Context, want map[string][]policy.Held) (bool, error) {
+	if len(g.held)+len(want) > 0 {
+		return false, nil
+	}
+	for _, r := range g.d.config.Policy.Rules {
+		if r.Request != nil {
+			return false, nil
+		}
+	}
+	closing, err := g.st.Grants(ctx, access.Filter{Closing: true})
+	return len(closing) == 0, err
+}
+
+// ready says whether every server that a grant reaches has it.
+func (g *grants) ready(p *policy.Policy, x *access.Grant, pending map[string]map[string]string, down map[string]bool) (bool, string) {
+	rule := p.Rule(x.Rule)
+	if rule == nil {
+		return false, "the rule is gone"
+	}
+	subject, known := p.Subject(x.Subject)
+	if !known {
+		return false, "the user is gone"
+	}
+	for _, store := range p.StoresOf(rule) {
+		if down[store] {
+			return false, "store " + store + " cannot be reached"
+		}
+		if why := pending[store][x.Subject]; why != "" {
+			return false, "store " + store + ": " + why
+		}
+		var names []string
+		for _, r := range p.RulesOf(subject, store) {
+			names = append(names, r.Name)
+		}
+		if _, err := g.d.world.Profile(gateway.Holder{Subject: subject, Store: store, Rules: names}); err != nil {
+			return false, err.Error()
+		}
+	}
+	return true, ""
+}
+
+// both is what is held in both, until the earlier end.
+func both(a, b map[string][]policy.Held) map[string][]policy.Held {
+	out := map[string][]policy.Held{}
+	for subject, list := range a {
+		until := map[string]time.Time{}
+		for _, h := range b[subject] {
+			until[h.Rule] = h.Until
+		}
+		for _, h := range list {
+			end, ok := until[h.Rule]
+			if !ok {
+				continue
+			}
+			if end.Before(h.Until) {
+				h.Until = end
+			}
+			out[subject] = append(out[subject], h)
+		}
+	}
+	return out
+}
+
+func equalHeld(a, b []policy.Held) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Rule != b[i].Rule || !a[i].Until.Equal(b[i].Until) {
+			return false
+		}
+	}
+	return true
+}
+
+// deliver writes what waits in the outbox to the trail. An event that is written and not yet taken out when the process dies is
+// written again: its number tells.
+func (g *grants) deliver(ctx context.Context) error {
+	for {
+		events, err := g.st.Events(ctx, outboxBatch)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if _, err := g.d.trail.Record(ctx, eventOf(e)); err != nil {
+				return fmt.Errorf("record %s: %w", e.Kind, err)
+			}
+		}
+		if err := g.st.Delivered(ctx, events[len(events)-1].ID); err != nil {
+			return err
+		}
+	}
+}
+
+// eventOf makes a record of the trail of a transition.
+func eventOf(e access.Event) audit.Event {
+	out := audit.Event{
+		Kind: audit.Kind(e.Kind), Subject: e.Actor, Policy: e.Policy, Address: e.Address, Reason: e.Reason,
+		Detail: map[string]string{"number": fmt.Sprint(e.ID), "at": e.At.UTC().Format(time.RFC3339Nano)},
+	}
+	if e.Rule != "" {
+		out.Rules = []string{e.Rule}
+	}
+	if e.Kind == string(audit.RequestRefused) {
+		out.Verdict = "refuse"
+	}
+	for key, value := range map[string]string{
+		"for": e.Subject, "dataset": e.Dataset, "request": e.Request, "grant": e.Grant, "from": string(e.From), "to": string(e.To), "channel": e.Channel,
+	} {
+		if value != "" {
+			out.Detail[key] = value
+		}
+	}
+	return out
+}
+
+// readSecrets takes up what credentials there are, and ends the sessions of those that are no longer.
+func (g *grants) readSecrets(ctx context.Context) error {
+	live, err := g.st.Credentials(ctx, "", g.desk.Now())
+	if err != nil {
+		return err
+	}
+	all, ids := map[string][]identity.Credential{}, map[string]bool{}
+	for i := range live {
+		if c, ok := live[i].Credential(); ok {
+			all[live[i].Subject] = append(all[live[i].Subject], c)
+			ids[c.ID] = true
+		}
+	}
+	g.secrets.Store(&all)
+	if g.d.gw != nil {
+		g.d.gw.EndWhere(func(i gateway.Info) bool {
+			return i.Credential != "" && i.Credential != identity.PolicyCredential && !ids[i.Credential]
+		}, gateway.Ending{Code: gateway.CodeRevoked, Message: "the credential that you logged in with has ended", Hint: "postern login"})
+	}
+	return nil
+}
+
+// uses notes which datasets people used, for grants that end for want of use.
+type uses struct {
+	mu sync.Mutex
+	at map[string]map[string]time.Time // subject -> rule -> last use
+}
+
+func (u *uses) note(subject, rule string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at[subject] == nil {
+		u.at[subject] = map[string]time.Time{}
+	}
+	u.at[subject][rule] = at
+}
+
+func (u *uses) take() map[string]map[string]time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	out := u.at
+	u.at = map[string]map[string]time.Time{}
+	return out
+}
+
+// usesRecorder is the trail, with an eye on which grants the statements that it records make use of (ACC-17).
+type usesRecorder struct {
+	audit.Recorder
+	g *grants
+}
+
+// Record implements audit.Recorder.
+func (r usesRecorder) Record(ctx context.Context, e audit.Event) (string, error) {
+	if e.Kind == audit.Decision && e.Verdict != "refuse" && len(e.Touches) > 0 {
+		r.g.noteUse(&e)
+	}
+	return r.Recorder.Record(ctx, e)
+}
+
+func (g *grants) noteUse(e *audit.Event) {
+	p := g.d.world.Current()
+	if !p.Granted(e.Subject) {
+		return
+	}
+	for _, touch := range e.Touches {
+		t, ok := policy.ParseTable(touch.Relation)
+		if !ok {
+			continue
+		}
+		set := p.DatasetOf(t)
+		for _, name := range e.Rules {
+			if r := p.Rule(name); set != nil && r != nil && r.Request != nil && r.On == set.Name {
+				g.uses.note(e.Subject, name, g.d.opts.Clock.Now())
+			}
+		}
+	}
+}
+
+// PolicyNow is the policy of a file with the grants of its state, for those who compare it with a server. Without a state file
+// nothing is held by grants.
+func PolicyNow(ctx context.Context, c *config.Config, now time.Time) (*policy.Policy, error) {
+	st, err := state.OpenExisting(ctx, c.State.SQLite)
+	if err != nil {
+		if isMissing(err) {
+			return c.Policy, nil
+		}
+		return nil, err
+	}
+	defer func() { _ = st.Close() }()
+	live, err := st.Grants(ctx, access.Filter{Open: true})
+	if err != nil {
+		return nil, err
+	}
+	return c.Policy.WithGrants(access.Held(live, now)), nil
+}

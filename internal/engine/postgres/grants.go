@@ -1,0 +1,179 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/plan"
+)
+
+// Handed is what Hand did and could not do.
+type Handed struct {
+	Wanted   *plan.Wanted
+	Snapshot *catalog.Snapshot // from afterwards
+	Done     []string          // titles of changes, in order
+	// Waiting names the users whose set of rules has no profile here yet, or whose login needs consent by name, and why.
+	Waiting map[string]string
+}
+
+// Hand brings what grants decide to the server, with no more rights than the grantor has: rows of Postern's own tables,
+// memberships of profile roles and login roles. It never touches a table of the application, nor anything that the policy file
+// alone decides: that is apply's. Everything happens in one transaction.
+func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
+	tx, err := s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return nil, fmt.Errorf("hand out grants: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after Commit this does nothing
+	if err := s.prepare(ctx, tx); err != nil {
+		return nil, err
+	}
+	snap, err := s.inspect(ctx, tx, schemasOf(req))
+	if err != nil {
+		return nil, err
+	}
+	req.Snapshot, req.Engine = snap, Engine{}
+	w, err := plan.Compile(req)
+	if err != nil {
+		return nil, err
+	}
+	out := &Handed{Wanted: w, Snapshot: snap, Waiting: map[string]string{}}
+	if snap.Wall == nil || snap.Wall.Suspended {
+		return out, nil
+	}
+	changes, err := out.changes(req)
+	if err != nil || len(changes) == 0 {
+		return out, err
+	}
+	s.notice.take()
+	for _, c := range changes {
+		for _, sql := range c.SQL {
+			if _, err := tx.Exec(ctx, withSecrets(sql, c.Secrets)); err != nil {
+				return nil, s.changeFailed(ctx, c, sql, err)
+			}
+			if warned := s.notice.take(); len(warned) > 0 {
+				return nil, &ChangeError{Change: c, SQL: sql, Err: fmt.Errorf("the server warned: %s", strings.Join(warned, "; "))}
+			}
+		}
+		out.Done = append(out.Done, c.Title)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("hand out grants: commit: %w", err)
+	}
+	out.Snapshot, err = s.Inspect(ctx, schemasOf(req)) // read back (ACC-29)
+	return out, err
+}
+
+// changes picks from the whole comparison what grants decide.
+func (h *Handed) changes(req Request) ([]plan.Change, error) {
+	whole, err := Engine{}.Diff(h.Wanted, h.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	requested := map[string]bool{} // rules held by grants
+	for _, r := range req.Policy.Rules {
+		requested[r.Name] = r.Request != nil
+	}
+	held := map[string]bool{} // roles that hold one on the server
+	for _, row := range h.Snapshot.Wall.Holds {
+		if req.Policy.Rule(row.Rule) == nil {
+			requested[row.Rule] = true // a rule that is gone from the file is held by nobody
+		}
+		held[row.Role] = held[row.Role] || requested[row.Rule]
+	}
+	digests := ProfileDigests(h.Snapshot, h.Wanted.Installation, h.Wanted.Store)
+	var out []plan.Change
+	for _, i := range h.Wanted.Identities {
+		granted := slices.ContainsFunc(i.Holds, func(x plan.Hold) bool { return x.Granted })
+		if !granted && !held[i.Role] {
+			continue
+		}
+		if digests[i.Profile.Schema] != i.Profile.Digest {
+			h.Waiting[i.User] = "nothing is built yet for the rules " + rulesOf(i.Profile) + " together"
+			// What ended ends all the same: its rows go, and the larger profile shows nothing of it.
+			out = append(out, h.ends(i.Role, i.Holds, requested)...)
+			continue
+		}
+		for _, c := range whole.Changes {
+			if c.ID != identityChange(i) {
+				continue
+			}
+			if c.Consent != "" {
+				h.Waiting[i.User] = c.Reason
+				out = append(out, h.ends(i.Role, i.Holds, requested)...)
+				continue
+			}
+			out = append(out, h.fit(c, i))
+		}
+	}
+	for _, role := range sortedKeys(held) {
+		if held[role] && !slices.ContainsFunc(h.Wanted.Identities, func(i *plan.Identity) bool { return i.Role == role }) {
+			out = append(out, h.leaves(role))
+		}
+	}
+	return out, nil
+}
+
+// fit makes a change of a login one that the grantor can carry out. Whoever makes a role administers it from then on; the
+// provisioner needs to as well (16 and later).
+func (h *Handed) fit(c plan.Change, i *plan.Identity) plan.Change {
+	if h.Snapshot.Major() < 16 || h.Snapshot.CurrentUser == h.Wanted.Provisioner || h.Snapshot.Role(i.Role) != nil {
+		return c
+	}
+	self := fmt.Sprintf("GRANT %s TO %s WITH ADMIN TRUE", quoteIdent(i.Role), quoteIdent(h.Snapshot.CurrentUser))
+	sql := slices.DeleteFunc(slices.Clone(c.SQL), func(s string) bool { return strings.HasPrefix(s, self) })
+	c.SQL = append(sql, fmt.Sprintf("GRANT %s TO %s WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", quoteIdent(i.Role), quoteIdent(h.Wanted.Provisioner)))
+	return c
+}
+
+// ends removes and shortens what a role holds by grants and should not hold, or not for so long; nothing is added.
+func (h *Handed) ends(role string, wanted []plan.Hold, requested map[string]bool) []plan.Change {
+	c := plan.Change{ID: "end:" + role, Title: "end grants of " + role}
+	until := map[string]string{}
+	for _, x := range wanted {
+		until[x.Rule] = holdUntil(x)
+	}
+	for _, row := range h.Snapshot.Wall.Holds {
+		if row.Role != role || !requested[row.Rule] {
+			continue
+		}
+		switch want, wants := until[row.Rule]; {
+		case !wants:
+			c.SQL = append(c.SQL, fmt.Sprintf("DELETE FROM postern.holds WHERE role = %s AND rule = %s", quoteLiteral(role), quoteLiteral(row.Rule)))
+		case want < row.Until:
+			c.SQL = append(c.SQL, fmt.Sprintf("UPDATE postern.holds SET until = %s WHERE role = %s AND rule = %s", quoteLiteral(want), quoteLiteral(role), quoteLiteral(row.Rule)))
+		}
+	}
+	if len(c.SQL) == 0 {
+		return nil
+	}
+	return []plan.Change{c}
+}
+
+// leaves takes everything from a role that holds nothing on this store any longer. The role itself stays for apply to remove: it may
+// be needed again in an hour.
+func (h *Handed) leaves(role string) plan.Change {
+	c := plan.Change{ID: "leave:" + role, Title: "end the access of " + role}
+	c.SQL = append(c.SQL, "DELETE FROM postern.holds WHERE role = "+quoteLiteral(role))
+	for _, m := range h.Snapshot.Memberships {
+		r := h.Snapshot.Role(m.Role)
+		if m.Member != role || r == nil {
+			continue
+		}
+		mark, ok := parseMarker(r.Comment)
+		if !ok || mark.Kind != kindProfile || !mark.isOurs(h.Wanted) {
+			continue
+		}
+		sql := "REVOKE " + quoteIdent(m.Role) + " FROM " + quoteIdent(role)
+		if h.Snapshot.Major() >= 16 {
+			sql += " GRANTED BY " + quoteIdent(m.Grantor)
+		}
+		c.SQL = append(c.SQL, sql)
+	}
+	return c
+}

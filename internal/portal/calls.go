@@ -1,0 +1,452 @@
+package portal
+
+import (
+	"context"
+	"net/http"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
+)
+
+// Me is what somebody may know of themselves: who they are, and what they could ask for.
+type Me struct {
+	User     string    `json:"user"`
+	Groups   []string  `json:"groups"`
+	Stores   []string  `json:"stores"` // which they hold a rule on
+	Askable  []Askable `json:"askable"`
+	Purposes []string  `json:"purposes,omitempty"`
+	Gateway  string    `json:"gateway,omitempty"`
+}
+
+// Askable is a rule that somebody could ask for.
+type Askable struct {
+	Rule    string   `json:"rule"`
+	Dataset string   `json:"dataset"`
+	Kind    string   `json:"kind"`
+	Level   string   `json:"level"`
+	Stores  []string `json:"stores"`
+	Default string   `json:"default"`
+	Max     string   `json:"max"`
+	Note    string   `json:"note"`
+	Purpose bool     `json:"purpose_required"`
+}
+
+func (p *Portal) me(_ *http.Request, who caller) (any, error) {
+	pol := p.c.Policy()
+	out := Me{User: who.Subject.Name, Groups: who.Subject.Groups, Stores: []string{}, Askable: []Askable{}, Purposes: pol.Purposes, Gateway: p.c.Gateway}
+	for name := range pol.Stores {
+		if len(pol.RulesOf(who.Subject, name)) > 0 {
+			out.Stores = append(out.Stores, name)
+		}
+	}
+	slices.Sort(out.Stores)
+	for _, r := range pol.Askable(who.Subject, "") {
+		level := map[policy.Level]string{policy.Read: "read", policy.Write: "write", policy.Own: "own"}[r.Level]
+		out.Askable = append(out.Askable, Askable{
+			Rule: r.Name, Dataset: r.On, Kind: string(r.Request.Kind), Level: level, Stores: pol.StoresOf(r),
+			Default: r.Request.Default.String(), Max: r.Request.Max.String(), Note: string(r.Request.Note), Purpose: r.Request.Purpose,
+		})
+	}
+	return out, nil
+}
+
+// AskCall asks for a rule, or for the one rule that can be asked for on a dataset.
+type AskCall struct {
+	What    string    `json:"what"` // a rule or a dataset
+	For     string    `json:"for,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+	Start   time.Time `json:"start,omitzero"`
+	Level   string    `json:"level,omitempty"`
+	Purpose string    `json:"purpose,omitempty"`
+	Note    string    `json:"note,omitempty"`
+	Extends string    `json:"extends,omitempty"`
+	Break   bool      `json:"break_glass,omitempty"`
+	Key     string    `json:"key,omitempty"` // the same key finds the same outcome
+}
+
+func (p *Portal) ask(r *http.Request, who caller) (any, error) {
+	call, err := decode[AskCall](r)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := p.meant(who, call.What)
+	if err != nil {
+		return nil, err
+	}
+	a := access.Ask{
+		Rule: rule, Until: call.Until, Start: call.Start, Level: call.Level, Purpose: call.Purpose, Note: call.Note, Extends: call.Extends,
+		Break: call.Break, Key: call.Key,
+	}
+	if call.For != "" {
+		if a.For, err = policy.ParseSpan(call.For); err != nil {
+			return nil, &access.Refusal{Code: access.CodeTime, Text: err.Error()}
+		}
+	}
+	out, err := p.c.Desk.Request(r.Context(), who.Actor, a)
+	if err != nil {
+		return nil, err
+	}
+	return p.settled(r, out)
+}
+
+// meant finds the rule that somebody names by itself or by its dataset.
+func (p *Portal) meant(who caller, what string) (string, error) {
+	var on []string
+	for _, r := range p.c.Policy().Askable(who.Subject, "") {
+		if r.Name == what {
+			return what, nil
+		}
+		if r.On == what {
+			on = append(on, r.Name)
+		}
+	}
+	switch len(on) {
+	case 0:
+		return "", &access.Refusal{Code: access.CodeNoRule, Text: "there is nothing called " + what + " that you can ask for", Hint: "postern grants --askable lists what you can ask for"}
+	case 1:
+		return on[0], nil
+	}
+	text := "several rules can be asked for on dataset " + what + ":"
+	for _, name := range on {
+		text += " " + name
+	}
+	return "", &access.Refusal{Code: "which_rule", Text: text, Hint: "name the rule: postern request " + on[0]}
+}
+
+// settled waits until a new grant has reached the servers, so that "active" means that the next login works.
+func (p *Portal) settled(r *http.Request, out *access.Outcome) (any, error) {
+	if out.Grant == nil || out.Grant.State != access.Active || p.c.Settled == nil {
+		return out, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), settleWait)
+	defer cancel()
+	p.c.Settled(ctx)
+	now, err := p.c.Access.Grants(r.Context(), access.Filter{IDs: []string{out.Grant.ID}})
+	if err != nil {
+		return nil, err
+	}
+	if len(now) == 1 {
+		out.Grant = &now[0]
+	}
+	return out, nil
+}
+
+// requests lists what somebody asked for, or with inbox=1 what waits for their decision.
+func (p *Portal) requests(r *http.Request, who caller) (any, error) {
+	f := access.Filter{Subject: who.Subject.Name, Open: r.URL.Query().Get("open") != ""}
+	inbox := r.URL.Query().Get("inbox") != ""
+	if inbox {
+		f = access.Filter{Open: true}
+	}
+	found, err := p.c.Access.Requests(r.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	if inbox {
+		if found, err = p.c.Desk.Inbox(r.Context(), who.Actor, found); err != nil {
+			return nil, err
+		}
+	}
+	return notNil(found), nil
+}
+
+// NoteCall carries a note or a reason.
+type NoteCall struct {
+	Note string `json:"note,omitempty"`
+}
+
+func (p *Portal) decide(r *http.Request, who caller) (any, error) {
+	call, err := decode[NoteCall](r)
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("id")
+	var out *access.Outcome
+	switch path.Base(r.URL.Path) {
+	case "approve":
+		out, err = p.c.Desk.Approve(r.Context(), who.Actor, id, call.Note)
+	case "deny":
+		out, err = p.c.Desk.Deny(r.Context(), who.Actor, id, call.Note)
+	default:
+		out, err = p.c.Desk.Withdraw(r.Context(), who.Actor, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.settled(r, out)
+}
+
+// grants lists what somebody holds; with answer=1 what others hold on datasets that they answer for.
+func (p *Portal) grants(r *http.Request, who caller) (any, error) {
+	q := r.URL.Query()
+	f := access.Filter{Subject: who.Subject.Name, Open: q.Get("all") == ""}
+	answers := q.Get("answer") != ""
+	if answers {
+		f.Subject = ""
+	}
+	found, err := p.c.Access.Grants(r.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	if answers {
+		pol := p.c.Policy()
+		found = slices.DeleteFunc(found, func(g access.Grant) bool {
+			d := pol.Datasets[g.Dataset]
+			return d == nil || !who.Subject.Is(d.Owners)
+		})
+		slices.SortStableFunc(found, access.ReviewOrder)
+	}
+	return notNil(found), nil
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (p *Portal) grant(r *http.Request, who caller) (any, error) {
+	call, err := decode[NoteCall](r)
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("id")
+	var g *access.Grant
+	switch r.PathValue("what") {
+	case "revoke":
+		g, err = p.c.Desk.Revoke(r.Context(), who.Actor, id, call.Note)
+	case "suspend":
+		g, err = p.c.Desk.Suspend(r.Context(), who.Actor, id, call.Note)
+	case "resume":
+		g, err = p.c.Desk.Resume(r.Context(), who.Actor, id)
+	case "confirm":
+		g, err = p.c.Desk.Confirm(r.Context(), who.Actor, id)
+	default:
+		return nil, &access.Refusal{Code: "bad_call", Text: "a grant is revoked, suspended, resumed or confirmed"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), settleWait)
+	defer cancel()
+	p.c.Settled(ctx)
+	return g, nil
+}
+
+// DelegateCall lets somebody stand in.
+type DelegateCall struct {
+	To    string    `json:"to"`
+	Until time.Time `json:"until"`
+}
+
+func (p *Portal) delegate(r *http.Request, who caller) (any, error) {
+	call, err := decode[DelegateCall](r)
+	if err != nil {
+		return nil, err
+	}
+	return p.c.Desk.Delegate(r.Context(), who.Actor, call.To, call.Until)
+}
+
+// Shown is a credential without its secret.
+type Shown struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`
+	Name    string    `json:"name,omitempty"`
+	Store   string    `json:"store,omitempty"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+}
+
+func (p *Portal) credentials(r *http.Request, who caller) (any, error) {
+	found, err := p.c.Credentials.Credentials(r.Context(), who.Subject.Name, p.c.Desk.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := []Shown{}
+	for _, i := range found {
+		out = append(out, Shown{i.ID, string(i.Kind), i.Name, i.Store, i.Created, i.Expires})
+	}
+	return out, nil
+}
+
+// IssueCall asks for a personal token or a temporary credential.
+type IssueCall struct {
+	Kind  string `json:"kind"` // personal or temporary
+	Name  string `json:"name,omitempty"`
+	Store string `json:"store,omitempty"`
+	For   string `json:"for,omitempty"`
+}
+
+// IssueAnswer shows a secret, once.
+type IssueAnswer struct {
+	Shown
+	User    string `json:"user"`
+	Secret  string `json:"secret"`
+	Gateway string `json:"gateway,omitempty"`
+}
+
+// issue makes a credential. One that a login made may make others; a token for programs may not.
+func (p *Portal) issue(r *http.Request, who caller) (any, error) {
+	call, err := decode[IssueCall](r)
+	if err != nil {
+		return nil, err
+	}
+	if who.token.Kind != identity.Session {
+		return nil, &access.Refusal{Code: access.CodeNotYours, Text: "a token makes no further credentials", Hint: "postern login"}
+	}
+	now := p.c.Desk.Now()
+	i := identity.Issued{ID: p.newID(), Kind: identity.IssuedKind(call.Kind), Subject: who.Subject.Name, Name: call.Name, Store: call.Store, Created: now}
+	if err := p.lasts(&i, call, now); err != nil {
+		return nil, err
+	}
+	if err := p.room(r.Context(), &i, now); err != nil {
+		return nil, err
+	}
+	answer, err := p.draw(&i)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.record(r, audit.Event{Kind: audit.CredentialMade, Subject: i.Subject, Store: i.Store, Verdict: "allow", Detail: map[string]string{
+		"credential": i.ID, "kind": string(i.Kind), "until": i.Expires.Format(time.RFC3339),
+	}}); err != nil {
+		return nil, err
+	}
+	if err := p.c.Credentials.Issue(r.Context(), i); err != nil {
+		return nil, err
+	}
+	if p.c.Settled != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), settleWait)
+		defer cancel()
+		p.c.Settled(ctx)
+	}
+	return answer, nil
+}
+
+// lasts checks what is asked for and works out its end: never past what its owner holds.
+func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error {
+	pol := p.c.Policy()
+	if i.Store != "" && pol.Stores[i.Store] == nil {
+		return &access.Refusal{Code: "bad_call", Text: "there is no store " + i.Store}
+	}
+	life := policy.Span{Time: temporaryLife}
+	switch {
+	case i.Kind == identity.Personal && (call.For == "" || call.Name == ""):
+		return &access.Refusal{Code: "bad_call", Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
+	case i.Kind != identity.Personal && i.Kind != identity.Temporary:
+		return &access.Refusal{Code: "bad_call", Text: "a credential is personal or temporary"}
+	}
+	if call.For != "" {
+		var err error
+		if life, err = policy.ParseSpan(call.For); err != nil {
+			return &access.Refusal{Code: access.CodeTime, Text: err.Error()}
+		}
+	}
+	longest := policy.Span{Time: maxTokenLife}
+	if i.Kind == identity.Temporary {
+		longest = policy.Span{Time: temporaryLife}
+	}
+	if !life.Within(longest, now) {
+		return &access.Refusal{Code: access.CodeTooLong, Text: "that is longer than " + longest.String()}
+	}
+	i.Expires = life.From(now).Truncate(time.Second)
+	if i.Kind == identity.Temporary {
+		return p.withinGrants(i, pol, now)
+	}
+	return nil
+}
+
+// withinGrants ends a temporary credential with the last of the rules that its owner holds.
+func (p *Portal) withinGrants(i *identity.Issued, pol *policy.Policy, now time.Time) error {
+	s, _ := pol.Subject(i.Subject)
+	var last time.Time
+	for name := range pol.Stores {
+		if i.Store != "" && name != i.Store {
+			continue
+		}
+		for _, r := range pol.RulesOf(s, name) {
+			until := pol.Until(s, r)
+			if until.IsZero() {
+				return nil
+			}
+			if until.After(last) {
+				last = until
+			}
+		}
+	}
+	if !last.After(now) {
+		return &access.Refusal{Code: access.CodeNoRule, Text: "you hold no rule that a credential could be for", Hint: "postern grants --askable lists what you can ask for"}
+	}
+	if last.Before(i.Expires) {
+		i.Expires = last
+	}
+	return nil
+}
+
+// room keeps the number of passwords that a login has to try within bounds.
+func (p *Portal) room(ctx context.Context, i *identity.Issued, now time.Time) error {
+	have, err := p.c.Credentials.Credentials(ctx, i.Subject, now)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, c := range have {
+		if len(c.StoredKey) > 0 {
+			n++
+		}
+	}
+	if n >= maxIssued {
+		return &access.Refusal{Code: "too_many", Text: "you have as many live credentials as there can be", Hint: "postern token revoke ID ends one"}
+	}
+	return nil
+}
+
+// draw makes the secret. A personal token opens the portal and, as a password, the gateway.
+func (p *Portal) draw(i *identity.Issued) (*IssueAnswer, error) {
+	iterations, salt := p.saltOf(i.Subject)
+	out := &IssueAnswer{User: i.Subject, Gateway: p.c.Gateway}
+	if i.Kind == identity.Temporary {
+		password, err := i.NewPassword(iterations, salt, p.c.Random)
+		if err != nil {
+			return nil, err
+		}
+		out.Secret = password.Reveal()
+	} else {
+		token, hash, err := identity.NewToken(p.c.Random)
+		if err != nil {
+			return nil, err
+		}
+		if err := i.SetPassword(token, iterations, salt); err != nil {
+			return nil, err
+		}
+		out.Secret, i.Hash = token.Reveal(), hash
+	}
+	out.Shown = Shown{i.ID, string(i.Kind), i.Name, i.Store, i.Created, i.Expires}
+	return out, nil
+}
+
+// saltOf is the salt that all of a subject's secrets share (PRO-24).
+func (p *Portal) saltOf(subject string) (int, []byte) {
+	if u := p.c.Policy().Users[subject]; u != nil && u.SCRAM != "" {
+		if v, err := identity.ParseVerifier(u.SCRAM); err == nil {
+			return v.Iterations, v.Salt
+		}
+	}
+	return p.c.Mock.Salt(subject)
+}
+
+func (p *Portal) revoke(r *http.Request, who caller) (any, error) {
+	id := r.PathValue("id")
+	if err := p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": id}}); err != nil {
+		return nil, err
+	}
+	if err := p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, id, p.c.Desk.Now()); err != nil {
+		return nil, &access.Refusal{Code: "not_found", Text: "you have no live credential " + id}
+	}
+	return struct{}{}, nil
+}

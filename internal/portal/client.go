@@ -1,0 +1,199 @@
+package portal
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// What the command line shows of requests and grants, by the names that it knows.
+type (
+	Outcome = access.Outcome
+	Request = access.Request
+	Grant   = access.Grant
+)
+
+// Login is where somebody is logged in, as it is kept in a file that only they can read.
+type Login struct {
+	Server  string    `json:"server"`
+	CA      string    `json:"ca,omitempty"` // file with the certificates to trust
+	User    string    `json:"user,omitempty"`
+	Token   string    `json:"token,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Save writes a login with mode 0600, whole or not at all.
+func (l Login) Save(path string) error {
+	text, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("keep the login: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".login-*") // made with mode 0600
+	if err != nil {
+		return fmt.Errorf("keep the login: %w", err)
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep the login: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// LoadLogin reads what Save wrote. A file that others can read is refused: the token in it is theirs already.
+func LoadLogin(path string) (Login, error) {
+	var l Login
+	info, err := os.Stat(path)
+	if err != nil {
+		return l, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return l, fmt.Errorf("%s can be read by others: remove it and log in again", path)
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the user's own file
+	if err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, fmt.Errorf("%s is damaged: remove it and log in again", path)
+	}
+	return l, nil
+}
+
+// Client calls a portal.
+type Client struct {
+	login Login
+	http  *http.Client
+}
+
+// ErrRefused is a "no" of the portal to the person, as opposed to something that went wrong.
+type ErrRefused struct {
+	Status  int
+	Problem Problem
+}
+
+// Error implements error.
+func (e *ErrRefused) Error() string { return e.Problem.Error }
+
+// Denied says whether the person may not, as opposed to not being logged in or there being no such thing.
+func (e *ErrRefused) Denied() bool { return e.Status == http.StatusForbidden }
+
+// NewClient makes a client. Passwords and tokens go over TLS, or to this machine.
+func NewClient(l Login) (*Client, error) {
+	u, err := url.Parse(l.Server)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("%q is not the address of a portal: write https://HOST:PORT", l.Server)
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("%s is plain HTTP to another machine: passwords and tokens would be read on the way", l.Server)
+	}
+	t := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment}
+	if l.CA != "" {
+		pem, err := os.ReadFile(l.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificates to trust: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", l.CA)
+		}
+	}
+	refuse := func(*http.Request, []*http.Request) error {
+		return errors.New("the portal sends elsewhere, which is not followed")
+	}
+	return &Client{login: l, http: &http.Client{Transport: t, Timeout: time.Minute, CheckRedirect: refuse}}, nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// Call makes a call and reads its answer into out.
+func (c *Client) Call(ctx context.Context, method, path string, body, out any) error {
+	var send io.Reader
+	if method != http.MethodGet {
+		if body == nil {
+			body = struct{}{}
+		}
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		send = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.login.Server+"/api/v1/"+path, send)
+	if err != nil {
+		return fmt.Errorf("call the portal: %w", err)
+	}
+	if c.login.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.login.Token)
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return fmt.Errorf("call the portal at %s: %w", c.login.Server, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("read the portal's answer: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		no := &ErrRefused{Status: answer.StatusCode}
+		if json.Unmarshal(text, &no.Problem) != nil || no.Problem.Error == "" {
+			return fmt.Errorf("%s answered %s: is it a portal of Postern", c.login.Server, answer.Status)
+		}
+		return no
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("read the portal's answer: %w", err)
+	}
+	return nil
+}
+
+// LogIn proves a user by password and returns the login to keep.
+func (c *Client) LogIn(ctx context.Context, user string, password secret.Text) (Login, error) {
+	var answer LoginAnswer
+	c.login.Token = ""
+	if err := c.Call(ctx, http.MethodPost, "login", LoginCall{User: user, Password: password.Reveal()}, &answer); err != nil {
+		return Login{}, err
+	}
+	out := c.login
+	out.User, out.Token, out.Expires = answer.User, answer.Token, answer.Expires
+	return out, nil
+}
+
+// GatewayOf is the host and port at which clients connect. A gateway that listens on every address is reached where the portal is.
+func (c *Client) GatewayOf(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, "5432"
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		if u, err := url.Parse(c.login.Server); err == nil {
+			host = u.Hostname()
+		}
+	}
+	return host, port
+}

@@ -1,0 +1,318 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/postern-sec/postern/internal/access"
+)
+
+var _ access.Store = (*DB)(nil)
+
+// keepOutcomes is how long a retry finds its first outcome, and keepNotices how long an untold notice waits for a transport.
+const (
+	keepOutcomes = 24 * time.Hour
+	keepNotices  = 30 * 24 * time.Hour
+)
+
+// where turns a filter into a condition. Times are microseconds; 0 is never.
+func where(f access.Filter, grants bool) (string, []any) {
+	conditions, args := []string{"1 = 1"}, []any{}
+	add := func(condition string, more ...any) {
+		conditions, args = append(conditions, condition), append(args, more...)
+	}
+	if f.IDs != nil {
+		marks := make([]string, len(f.IDs))
+		for i, id := range f.IDs {
+			marks[i], args = "?", append(args, id)
+		}
+		conditions = append(conditions, "id IN ("+strings.Join(marks, ", ")+")")
+	}
+	if f.Subject != "" {
+		add("subject = ?", f.Subject)
+	}
+	if f.Rule != "" {
+		add("rule = ?", f.Rule)
+	}
+	if f.Open {
+		add("open = 1")
+	}
+	if !f.Due.IsZero() {
+		add("due > 0 AND due <= ?", f.Due.UnixMicro())
+	}
+	if grants && f.Closing {
+		add("closing = 1")
+	}
+	return strings.Join(conditions, " AND "), args
+}
+
+// read collects the documents that a query finds.
+func read[T any](ctx context.Context, db *DB, query string, args ...any) ([]T, error) {
+	rows, err := db.sql.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []T
+	for rows.Next() {
+		var doc string
+		var v T
+		if err := rows.Scan(&doc); err != nil {
+			return nil, explain(err)
+		}
+		if err := json.Unmarshal([]byte(doc), &v); err != nil {
+			return nil, fmt.Errorf("a record is damaged: %w", err)
+		}
+		out = append(out, v)
+	}
+	return out, explain(rows.Err())
+}
+
+// Requests implements access.Store. The oldest come first.
+func (db *DB) Requests(ctx context.Context, f access.Filter) ([]access.Request, error) {
+	if f.IDs != nil && len(f.IDs) == 0 {
+		return nil, nil
+	}
+	condition, args := where(f, false)
+	out, err := read[access.Request](ctx, db, "SELECT doc FROM access_request WHERE "+condition+" ORDER BY id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read requests: %w", err)
+	}
+	return out, nil
+}
+
+// Grants implements access.Store. The oldest come first.
+func (db *DB) Grants(ctx context.Context, f access.Filter) ([]access.Grant, error) {
+	if f.IDs != nil && len(f.IDs) == 0 {
+		return nil, nil
+	}
+	condition, args := where(f, true)
+	out, err := read[access.Grant](ctx, db, "SELECT doc FROM access_grant WHERE "+condition+" ORDER BY id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read grants: %w", err)
+	}
+	return out, nil
+}
+
+// Delegations implements access.Store.
+func (db *DB) Delegations(ctx context.Context, now time.Time) ([]access.Delegation, error) {
+	out, err := read[access.Delegation](ctx, db, "SELECT doc FROM access_delegation WHERE due > ? ORDER BY id", now.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("read delegations: %w", err)
+	}
+	return out, nil
+}
+
+// Outcome implements access.Store.
+func (db *DB) Outcome(ctx context.Context, key string) (string, error) {
+	var out string
+	err := db.sql.QueryRowContext(ctx, "SELECT outcome FROM access_outcome WHERE key = ?", key).Scan(&out)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("look for an earlier outcome: %w", explain(err))
+	}
+	return out, nil
+}
+
+// Commit implements access.Store.
+func (db *DB) Commit(ctx context.Context, c access.Change) error {
+	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations) == 0 {
+		return nil
+	}
+	err := db.transact(ctx, func(tx *sql.Tx) error {
+		for i := range c.Requests {
+			if err := putRequest(ctx, tx, &c.Requests[i]); err != nil {
+				return err
+			}
+		}
+		for i := range c.Grants {
+			if err := putGrant(ctx, tx, &c.Grants[i]); err != nil {
+				return err
+			}
+		}
+		return putRest(ctx, tx, c)
+	}, c.Quiet)
+	if err != nil {
+		return fmt.Errorf("keep a change of access: %w", err)
+	}
+	return nil
+}
+
+// transact runs a change of what other instances look at. A unique key that is taken means that somebody else was faster.
+func (db *DB) transact(ctx context.Context, change func(*sql.Tx) error, quiet bool) error {
+	tx, err := db.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
+	if err := change(tx); err != nil {
+		if taken(err) {
+			return access.ErrConflict
+		}
+		return explain(err)
+	}
+	if !quiet {
+		if _, err := tx.ExecContext(ctx, "UPDATE change_count SET value = value + 1"); err != nil {
+			return explain(err)
+		}
+	}
+	return explain(tx.Commit())
+}
+
+// taken says whether a unique key was violated.
+func taken(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && (s.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || s.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func putRequest(ctx context.Context, tx *sql.Tx, r *access.Request) error {
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if r.Version == 1 {
+		_, err = tx.ExecContext(ctx, "INSERT INTO access_request (id, version, subject, rule, open, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?)",
+			r.ID, r.Subject, r.Rule, flag(r.State == access.Pending), micro(r.Due()), string(doc))
+		return err
+	}
+	return swap(tx.ExecContext(ctx, "UPDATE access_request SET version = ?, open = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
+		r.Version, flag(r.State == access.Pending), micro(r.Due()), string(doc), r.ID, r.Version-1))
+}
+
+func putGrant(ctx context.Context, tx *sql.Tx, g *access.Grant) error {
+	doc, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	closing := g.Wall == access.WallRemoving
+	if g.Version == 1 {
+		_, err = tx.ExecContext(ctx, "INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
+			g.ID, g.Request, g.Subject, g.Rule, flag(g.Live()), flag(closing), micro(g.Due()), string(doc))
+		return err
+	}
+	return swap(tx.ExecContext(ctx, "UPDATE access_grant SET version = ?, open = ?, closing = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
+		g.Version, flag(g.Live()), flag(closing), micro(g.Due()), string(doc), g.ID, g.Version-1))
+}
+
+// swap is compare-and-swap: the row must have been at the version before.
+func swap(result sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return access.ErrConflict
+}
+
+// putRest keeps what has no version: events, notices, delegations and the outcome of a key.
+func putRest(ctx context.Context, tx *sql.Tx, c access.Change) error {
+	for _, e := range c.Events {
+		doc, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO outbox_event (doc) VALUES (?)", string(doc)); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.Notices {
+		doc, err := json.Marshal(n)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO outbox_notice (at, doc) VALUES (?, ?)", n.At.UnixMicro(), string(doc)); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.Delegations {
+		doc, err := json.Marshal(d)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO access_delegation (id, due, doc) VALUES (?, ?, ?)", d.ID, d.End.UnixMicro(), string(doc)); err != nil {
+			return err
+		}
+	}
+	if c.Key == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO access_outcome (key, outcome, at) VALUES (?, ?, ?)", c.Key, c.Outcome, time.Now().UnixMicro())
+	return err
+}
+
+// ChangeCount is a number that rises with every change of access, so that a process sees cheaply what another did.
+func (db *DB) ChangeCount(ctx context.Context) (int64, error) {
+	var n int64
+	if err := db.sql.QueryRowContext(ctx, "SELECT value FROM change_count").Scan(&n); err != nil {
+		return 0, fmt.Errorf("look for changes in state: %w", explain(err))
+	}
+	return n, nil
+}
+
+// Events returns the oldest events that wait for the trail.
+func (db *DB) Events(ctx context.Context, limit int) ([]access.Event, error) {
+	rows, err := db.sql.QueryContext(ctx, "SELECT id, doc FROM outbox_event ORDER BY id LIMIT ?", limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	var out []access.Event
+	for rows.Next() {
+		var id int64
+		var doc string
+		if err := rows.Scan(&id, &doc); err != nil {
+			return nil, fmt.Errorf("read the outbox: %w", explain(err))
+		}
+		var e access.Event
+		if err := json.Unmarshal([]byte(doc), &e); err != nil {
+			return nil, fmt.Errorf("read the outbox: %w", err)
+		}
+		e.ID = id
+		out = append(out, e)
+	}
+	return out, explain(rows.Err())
+}
+
+// Delivered takes events out of the outbox, up to and with an id, once the trail has them.
+func (db *DB) Delivered(ctx context.Context, id int64) error {
+	if _, err := db.sql.ExecContext(ctx, "DELETE FROM outbox_event WHERE id <= ?", id); err != nil {
+		return fmt.Errorf("clear the outbox: %w", explain(err))
+	}
+	return nil
+}
+
+// Tidy forgets what nobody will ask for again.
+func (db *DB) Tidy(ctx context.Context, now time.Time) error {
+	for query, before := range map[string]time.Time{
+		"DELETE FROM access_outcome WHERE at < ?":     now.Add(-keepOutcomes),
+		"DELETE FROM outbox_notice WHERE at < ?":      now.Add(-keepNotices),
+		"DELETE FROM access_delegation WHERE due < ?": now.Add(-keepNotices),
+	} {
+		if _, err := db.sql.ExecContext(ctx, query, before.UnixMicro()); err != nil {
+			return fmt.Errorf("tidy state: %w", explain(err))
+		}
+	}
+	return nil
+}
