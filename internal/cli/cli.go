@@ -32,6 +32,9 @@ type app struct {
 
 // Main runs one command line and returns the exit code of design.md §8.
 func Main(ctx context.Context, env Env) int {
+	if len(env.Args) == 1 && env.Args[0] == workerVerb {
+		return parserWorker(env)
+	}
 	a := &app{env: env, ui: newUI(env, colourFlag(env.Args))}
 	root := a.root()
 	root.SetArgs(env.Args)

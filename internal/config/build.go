@@ -30,6 +30,9 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	for _, l := range doc.Gateway.Listeners {
 		b.c.Gateway.Listeners = append(b.c.Gateway.Listeners, b.listener(l))
 	}
+	if b.c.Gateway.Parser = ParserEmbedded; doc.Gateway.Parser.Value == string(ParserIsolated) {
+		b.c.Gateway.Parser = ParserIsolated
+	}
 	b.sameListeners()
 	b.clientCertificates(doc.Gateway.Network)
 	b.audit(doc.Audit)

@@ -110,7 +110,17 @@ type StoreTLS struct {
 // Gateway is where clients come in. The network rules are in Policy.Network.
 type Gateway struct {
 	Listeners []*Listener
+	Parser    Parser
 }
+
+// Parser says where the parser runs, which is PostgreSQL's own, in C.
+type Parser string
+
+// The places of the parser.
+const (
+	ParserEmbedded Parser = "embedded" // in the gateway's process
+	ParserIsolated Parser = "isolated" // in processes of its own
+)
 
 // Listener is one address or socket.
 type Listener struct {

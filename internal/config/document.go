@@ -79,6 +79,7 @@ type accountDoc struct {
 type gatewayDoc struct {
 	Listeners []listenerDoc         `key:"listeners" doc:"addresses and sockets to listen on."`
 	Network   []policy.NetworkEntry `key:"network" default:"scram from everywhere, over TLS from other machines" doc:"who may connect from where. The first line that matches address and user decides; where none does, the connection is refused."`
+	Parser    policy.Text           `key:"parser" default:"embedded" enum:"embedded|isolated" doc:"where statements are parsed. embedded: in the gateway's process; isolated: in processes of their own, so that a statement that crashes the parser is refused and nothing else happens. See docs/benchmarks.md for what it costs."`
 	Limits    policy.Later          `key:"limits" doc:"connections and rates."`
 	Pos       policy.Pos
 }

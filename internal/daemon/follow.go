@@ -115,6 +115,7 @@ func needsRestart(old, next *config.Config) error {
 		{"audit", old.Audit, next.Audit},
 		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
+		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},
 		{"stores", storesOf(old), storesOf(next)},
 	} {
 		if !reflect.DeepEqual(part.old, part.next) {

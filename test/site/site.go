@@ -33,6 +33,9 @@ import (
 // asPostern tells a child that it is the command and not a test.
 const asPostern = "POSTERN_TEST_RUN_AS_COMMAND"
 
+// parserWorker is how the command calls itself, without an environment, to parse statements.
+const parserWorker = "parser-worker"
+
 // How long a command and the start of a daemon may take.
 const (
 	commandLimit = 2 * time.Minute
@@ -41,7 +44,7 @@ const (
 
 // Main runs the tests of a package, or, in a child, the command. It does not return.
 func Main(m *testing.M) {
-	if os.Getenv(asPostern) != "" {
+	if os.Getenv(asPostern) != "" || len(os.Args) == 2 && os.Args[1] == parserWorker {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		code := cli.Main(ctx, cli.Env{
 			Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: "test",

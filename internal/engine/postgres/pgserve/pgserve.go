@@ -13,6 +13,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +33,29 @@ import (
 const guardCache = 64 << 20
 
 // Engine opens PostgreSQL stores.
-type Engine struct{ Log *slog.Logger }
+type Engine struct {
+	Log *slog.Logger
+	// Worker starts a process that runs pgsql.ParserWorker: path, what it is called, arguments.
+	Worker []string
+}
 
 var _ daemon.Engine = Engine{}
 
 // Protocol implements daemon.Engine.
 func (e Engine) Protocol(o daemon.ProtocolOptions) (gateway.Engine, error) {
-	c := pgwire.Config{Guard: pgsql.NewGuard(guardCache), Random: rand.Reader, Log: e.Log, Opaque: o.Opaque}
+	guard := pgsql.NewGuard(guardCache)
+	if o.Config.Gateway.Parser == config.ParserIsolated {
+		// The workers live as long as this process: they end with their standard input.
+		p, err := pgsql.NewIsolated(pgsql.IsolatedConfig{
+			Command: e.Worker, Workers: max(2, runtime.GOMAXPROCS(0)),
+			Notify: func(cause error) { e.Log.Error("a parser process ended and is started again", "error", cause) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		guard.Isolate(p)
+	}
+	c := pgwire.Config{Guard: guard, Random: rand.Reader, Log: e.Log, Opaque: o.Opaque}
 	if o.Config.Audit.ClassifyResults > 0 {
 		w, err := newWatcher(o)
 		if err != nil {

@@ -32,6 +32,7 @@ const maxCachedText = 64 << 10
 type Guard struct {
 	functions *functionTable
 	nodes     *nodeTable
+	reader    reader
 
 	mu    sync.RWMutex
 	kept  map[cacheKey]*cacheEntry
@@ -69,13 +70,19 @@ func NewGuard(cacheBytes int) *Guard {
 		cacheBytes = DefaultCacheBytes
 	}
 	g := &Guard{
-		functions: builtinFunctions(), nodes: grammar(), kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0),
+		functions: builtinFunctions(), nodes: grammar(), reader: inProcess{}, kept: map[cacheKey]*cacheEntry{}, limit: max(cacheBytes, 0),
 		judging: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 	}
 	if share := g.limit / shapeShare; share > 0 {
 		g.limit -= share
 		g.shapes = newShapes(share)
 	}
+	return g
+}
+
+// Isolate makes the guard parse in processes of their own. It must be called before the first decision.
+func (g *Guard) Isolate(p *Isolated) *Guard {
+	g.reader = p
 	return g
 }
 
@@ -97,7 +104,9 @@ func (g *Guard) Decide(w *World, text string, mode Mode) *Decision {
 	}
 	d := g.decide(w, text, mode)
 	d.Generation = w.Generation
-	g.keep(key, d)
+	if d.Refusal == nil || d.Refusal.Reason != ReasonParser {
+		g.keep(key, d) // what became of a process says nothing about the next time
+	}
 	return d
 }
 
@@ -175,14 +184,17 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 	if err := CheckLimits(text); err != nil {
 		return &Decision{Refusal: limitRefusal(err)}
 	}
-	tree, err := pg.Parse(text)
+	tree, err := g.reader.parse(text)
+	if r := parserRefusal(err); r != nil {
+		return &Decision{Refusal: r}
+	}
 	if err != nil {
-		return &Decision{Refusal: syntaxRefusal(err)}
+		return &Decision{Refusal: newerGrammar(text, syntaxRefusal(err))}
 	}
 	if len(tree.GetStmts()) == 0 {
 		return &Decision{Verdict: Empty}
 	}
-	redacted := redact(tree)
+	redacted := redact(g.reader, tree)
 	if mode == Extended && len(tree.Stmts) > 1 {
 		return &Decision{Redacted: redacted, Refusal: &Refusal{
 			SQLState: stateSyntax, Reason: ReasonMultiple,
@@ -195,10 +207,10 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 		a.cover(tree)
 	}
 	if a.refusal != nil {
-		a.refusal.Spoken = a.refusal.speaks(text)
+		a.refusal.Spoken = a.refusal.speaks(g.reader, text)
 		return &Decision{Redacted: redacted, Refusal: a.refusal, Statements: statements}
 	}
-	out, refusal := canonical(tree)
+	out, refusal := canonical(g.reader, tree)
 	if refusal != nil {
 		return &Decision{Redacted: redacted, Refusal: refusal, Statements: statements}
 	}
@@ -211,7 +223,7 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 
 // canonical deparses the judged tree, and parses the result again: both must be the same tree (ENF-84), so that the server
 // reads what was judged.
-func canonical(tree *pg.ParseResult) (string, *Refusal) {
+func canonical(r reader, tree *pg.ParseResult) (string, *Refusal) {
 	refuse := func() (string, *Refusal) {
 		return "", &Refusal{
 			SQLState: stateUnsupported, Reason: ReasonRoundTrip,
@@ -219,11 +231,17 @@ func canonical(tree *pg.ParseResult) (string, *Refusal) {
 			Hint:    "Write it in another form; please report it as a defect.",
 		}
 	}
-	out, err := pg.Deparse(tree)
+	out, err := r.deparse(tree)
+	if down := parserRefusal(err); down != nil {
+		return "", down
+	}
 	if err != nil {
 		return refuse()
 	}
-	again, err := pg.Parse(out)
+	again, err := r.parse(out)
+	if down := parserRefusal(err); down != nil {
+		return "", down
+	}
 	if err != nil {
 		return refuse()
 	}

@@ -14,10 +14,10 @@ const placeholder = "?"
 
 // redact writes the client's statements for the trail: deparsed, so that comments are gone, and without one literal. The
 // text is for people; it is never sent. "" means that it could not be written.
-func redact(tree *pg.ParseResult) string {
+func redact(from reader, tree *pg.ParseResult) string {
 	parts := make([]string, 0, len(tree.Stmts))
 	for _, raw := range tree.Stmts {
-		part := redactStatement(raw.Stmt, tree.Version)
+		part := redactStatement(from, raw.Stmt, tree.Version)
 		if part == "" {
 			return ""
 		}
@@ -26,7 +26,7 @@ func redact(tree *pg.ParseResult) string {
 	return strings.Join(parts, "; ")
 }
 
-func redactStatement(n *pg.Node, version int32) string {
+func redactStatement(from reader, n *pg.Node, version int32) string {
 	switch n.GetNode().(type) {
 	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt, *pg.Node_CopyStmt,
 		*pg.Node_DeclareCursorStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_PrepareStmt, *pg.Node_ExecuteStmt,
@@ -41,7 +41,7 @@ func redactStatement(n *pg.Node, version int32) string {
 	}
 	r := redactor{}
 	r.message(n.ProtoReflect())
-	out, err := pg.Deparse(&pg.ParseResult{Version: version, Stmts: []*pg.RawStmt{{Stmt: n}}})
+	out, err := from.deparse(&pg.ParseResult{Version: version, Stmts: []*pg.RawStmt{{Stmt: n}}})
 	if err != nil {
 		return redactOther(n)
 	}

@@ -39,6 +39,7 @@ const (
 	ReasonLock             Reason = "lock_not_allowed"        // row locks without the right to update
 	ReasonMinGroup         Reason = "min_group"               // the relation answers aggregates over enough rows only
 	ReasonRoundTrip        Reason = "statement_not_canonical" // the rewritten text does not mean what was judged
+	ReasonParser           Reason = "parser_failed"           // the parser's process did not survive the statement
 	ReasonInternal         Reason = "internal_error"          // a defect of the guard: refused, never sent
 )
 
@@ -50,7 +51,7 @@ func Reasons() []Reason {
 		ReasonMaskedValue, ReasonColumnUnknown, ReasonSystemColumn, ReasonAmbiguous, ReasonFunction,
 		ReasonFunctionArgument, ReasonOperator, ReasonType, ReasonSetting, ReasonSettingValue,
 		ReasonCopy, ReasonExplain, ReasonTemporary, ReasonLock, ReasonMinGroup, ReasonRoundTrip,
-		ReasonInternal,
+		ReasonParser, ReasonInternal,
 	}
 }
 
@@ -71,8 +72,8 @@ const (
 func RequestCommand(dataset string) string { return "postern request " + dataset }
 
 // speaks says whether a refusal repeats a literal of the client's statement, as that of 'x'::regclass names x.
-func (r *Refusal) speaks(text string) bool {
-	tree, err := pg.Parse(text) // anew: the judgement has changed its own
+func (r *Refusal) speaks(from reader, text string) bool {
+	tree, err := from.parse(text) // anew: the judgement has changed its own
 	if err != nil {
 		return true
 	}

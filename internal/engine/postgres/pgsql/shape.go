@@ -295,7 +295,7 @@ func (g *Guard) template(w *World, text string, mode Mode, constants []constantT
 	if d.Refusal != nil || d.Verdict == Empty || len(d.Statements) != 1 || len(d.Statements[0].Effects) > 0 {
 		return nil
 	}
-	free := freeConstants(text, constants)
+	free := freeConstants(g.reader, text, constants)
 	if !slices.Contains(free, true) {
 		return nil
 	}
@@ -378,9 +378,9 @@ func standsAlone(text string, from, to int) bool {
 }
 
 // freeConstants says which constants of a text stand in a place where no rule looks at their value.
-func freeConstants(text string, constants []constantToken) []bool {
+func freeConstants(r reader, text string, constants []constantToken) []bool {
 	free := make([]bool, len(constants))
-	tree, err := pg.Parse(text)
+	tree, err := r.parse(text)
 	if err != nil || len(tree.Stmts) != 1 {
 		return free
 	}

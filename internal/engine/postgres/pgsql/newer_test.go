@@ -1,0 +1,37 @@
+package pgsql
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestNewerGrammar is ENF-86: what only a later release can read is refused and called so; an ordinary syntax error stays one.
+func TestNewerGrammar(t *testing.T) {
+	t.Parallel()
+	g, w := NewGuard(-1), shopWorld()
+	for _, sql := range []string{
+		"update products set price = 1 where id = 2 returning with (old as o, new as n) o.price, n.price",
+		"insert into products (id) values (1) RETURNING WITH (NEW AS fresh) fresh.id",
+		"create table t (a int, b int generated always as (a * 2) virtual)",
+		"create table t (a int, b int generated always as (a * 2))",
+		"create table t (id int, during daterange, primary key (id, during without overlaps))",
+		"create table t (id int, during daterange, foreign key (id, period during) references u (id, period during))",
+		"alter table t add constraint c check (a > 0) not enforced",
+	} {
+		r := g.Decide(w, sql, Simple).Refusal
+		if r == nil || r.SQLState != "0A000" || r.Reason != ReasonSyntax || !strings.Contains(r.Message, "of PostgreSQL 18, and the gateway reads the grammar of PostgreSQL 17") {
+			t.Errorf("%s: %+v", sql, r)
+		}
+	}
+	for _, sql := range []string{"select from where", "update products set", "select 'returning with (' from", "create table t (a int generated"} {
+		r := g.Decide(w, sql, Simple).Refusal
+		if r == nil || r.Reason != ReasonSyntax {
+			t.Errorf("%s: %+v", sql, r)
+		} else if strings.HasPrefix(sql, "update") && r.SQLState != "42601" {
+			t.Errorf("%s: %+v", sql, r)
+		}
+	}
+	if d := g.Decide(w, "select name as enforced from customers", Simple); d.Verdict != Rewrite {
+		t.Errorf("a name that is a word of a later release: %+v", d.Refusal)
+	}
+}
