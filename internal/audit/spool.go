@@ -20,7 +20,8 @@ import (
 // the trail's last. Where that ends, older bytes follow, or a record that nobody was told of.
 const (
 	spoolName = ".spool"
-	spoolSize = maxPending
+	// spoolSize is some 80 records. A larger one would spare few writes, and push what statements need out of the processor's cache.
+	spoolSize = 64 << 10
 )
 
 // spool is used under the trail's lock.
