@@ -27,14 +27,14 @@ type scanFlags struct {
 	outside, probeUsers, probeDatabases                                       []string
 	ca, expect, advisories, compliance                                        string
 	sampleData, readLogs, tryPasswords                                        bool
-	verbose                                                                   bool
+	verbose, fix                                                              bool
 }
 
 // notScanYet are flags of the contract that this version does not have.
 var notScanYet []string
 
 // notScanYetBool are those without a value.
-var notScanYetBool = []string{"fleet", "intrusive", "fix"}
+var notScanYetBool = []string{"fleet", "intrusive"}
 
 func (a *app) scan() *cobra.Command {
 	var f scanFlags
@@ -81,6 +81,7 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.BoolVar(&f.sampleData, "sample-data", false, "agree that some rows of tables are read; of a value only its shape is kept")
 	fl.BoolVar(&f.readLogs, "read-logs", false, "agree that recent logs and histories on the server's host are read; only positions are kept")
 	fl.BoolVar(&f.tryPasswords, "try-passwords", false, "agree that common passwords are tried against verifiers that the login may read; nobody is logged in")
+	fl.BoolVar(&f.fix, "fix", false, "print the SQL and the edits of files that repair what needs no choice, with reason, risk and reverse; runs nothing")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	for _, name := range notScanYet {
 		fl.String(name, "", "")
@@ -120,6 +121,9 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 		if cmd.Flags().Changed(name) {
 			return failed("docs/reference/checks.md lists the checks that this leaves out", fmt.Errorf("--%s is not in this version of postern", name))
 		}
+	}
+	if f.fix && f.format != "table" && f.format != "json" {
+		return failed("--output writes reports beside it", fmt.Errorf("--fix prints a script, or JSON with --format json, and no %s", f.format))
 	}
 	options, err := f.options()
 	if err != nil {
@@ -349,7 +353,9 @@ func (a *app) printScan(r *scan.Report, f *scanFlags) error {
 		}
 	}
 	var err error
-	if f.format == "table" {
+	if f.fix {
+		err = a.printFixes(r, f)
+	} else if f.format == "table" {
 		err = r.WriteTable(a.ui.out, scan.Table{All: f.verbose, Colour: a.ui.colour})
 	} else {
 		err = r.Write(a.ui.out, f.format)

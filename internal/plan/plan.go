@@ -49,6 +49,7 @@ type Change struct {
 	Title   string     `json:"title"`
 	SQL     []string   `json:"sql"`
 	Reverse []string   `json:"reverse"`
+	Edits   []FileEdit `json:"edits,omitempty"` // of the server's configuration files, before SQL
 	Reason  string     `json:"reason"`
 	Risk    string     `json:"risk,omitempty"`
 	Drift   bool       `json:"drift,omitempty"` // somebody changed by hand what Postern had made
@@ -63,6 +64,14 @@ type Change struct {
 
 	// Secrets are values that SQL names as {{secret:KEY}} and that only apply fills in; they are never printed.
 	Secrets map[string]string `json:"-"`
+}
+
+// FileEdit is the change of one line of a configuration file. Old and New are the line as the server reads it.
+type FileEdit struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 0: a new line at the end
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new"`
 }
 
 // OperatorStep is what only a superuser, or another owner, can do. Postern works without it, minus what StaysOpen says.
@@ -88,12 +97,13 @@ func (p *Plan) Seal() {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
 	type step struct {
-		ID  string
-		SQL []string
+		ID    string
+		SQL   []string
+		Edits []FileEdit `json:",omitempty"`
 	}
 	_ = enc.Encode([]string{p.Store, p.Database, p.Installation}) // writing to a hash does not fail
 	for _, c := range p.Changes {
-		_ = enc.Encode(step{c.ID, c.SQL})
+		_ = enc.Encode(step{c.ID, c.SQL, c.Edits})
 	}
 	p.Digest = hex.EncodeToString(h.Sum(nil))
 }
