@@ -132,6 +132,9 @@ func pickStore(c *config.Config, name string) (*config.Store, error) {
 		if s := c.Stores[name]; s != nil {
 			return s, nil
 		}
+		if s := c.Standbys[name]; s != nil {
+			return nil, failed("name its primary; only postern scan looks at a standby", fmt.Errorf("store %q is a standby of %s", name, s.StandbyOf))
+		}
 		return nil, failed("", fmt.Errorf("there is no store %q in the policy: it has %v", name, names))
 	}
 	if len(names) != 1 {

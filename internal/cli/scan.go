@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
 	"github.com/postern-sec/postern/internal/scan"
@@ -27,14 +28,14 @@ type scanFlags struct {
 	outside, probeUsers, probeDatabases                                       []string
 	ca, expect, advisories, compliance                                        string
 	sampleData, readLogs, tryPasswords                                        bool
-	verbose, fix                                                              bool
+	verbose, fix, fleet                                                       bool
 }
 
 // notScanYet are flags of the contract that this version does not have.
 var notScanYet []string
 
 // notScanYetBool are those without a value.
-var notScanYetBool = []string{"fleet", "intrusive"}
+var notScanYetBool = []string{"intrusive"}
 
 func (a *app) scan() *cobra.Command {
 	var f scanFlags
@@ -51,6 +52,7 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings at or above it, 2 could 
 wrong use, 3 something that should have been looked at was not.`,
 		Example: `  postern scan "host=db1 dbname=shop user=postern_scanner"
   postern scan --store shop -v
+  postern scan --fleet --output html=reports/{store}.html
   postern scan "$DSN" --output sarif=scan.sarif --output html=scan.html
   postern scan "$DSN" --snapshot db1.json; postern scan --from-snapshot db1.json
   postern scan --outside db1.example.com:5432
@@ -81,6 +83,7 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.BoolVar(&f.sampleData, "sample-data", false, "agree that some rows of tables are read; of a value only its shape is kept")
 	fl.BoolVar(&f.readLogs, "read-logs", false, "agree that recent logs and histories on the server's host are read; only positions are kept")
 	fl.BoolVar(&f.tryPasswords, "try-passwords", false, "agree that common passwords are tried against verifiers that the login may read; nobody is logged in")
+	fl.BoolVar(&f.fleet, "fleet", false, "scan every store of the policy, standbys too, many at once; in names of files {store} stands for the store")
 	fl.BoolVar(&f.fix, "fix", false, "print the SQL and the edits of files that repair what needs no choice, with reason, risk and reverse; runs nothing")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	for _, name := range notScanYet {
@@ -132,6 +135,9 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	env, err := a.scanEnv(f)
 	if err != nil {
 		return err
+	}
+	if f.fleet {
+		return a.runFleet(cmd.Context(), args, f, env, options)
 	}
 	evidence, err := a.evidence(cmd.Context(), args, f, env.Now)
 	if err != nil {
@@ -250,6 +256,9 @@ func (a *app) storeLabels(store string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s := c.Standbys[store]; s != nil {
+		store = s.StandbyOf
+	}
 	s, err := pickStore(c, store)
 	if err != nil {
 		return nil, err
@@ -323,11 +332,18 @@ func (a *app) scanTarget(ctx context.Context, args []string, store string) (*pos
 	if err != nil {
 		return nil, err
 	}
-	s, err := pickStore(c, store)
-	if err != nil {
-		return nil, err
+	s := c.Standbys[store]
+	if s == nil {
+		if s, err = pickStore(c, store); err != nil {
+			return nil, err
+		}
 	}
-	login, err := pgserve.Login(ctx, s, s.Provisioner)
+	return storeTarget(ctx, s)
+}
+
+// storeTarget is the server of a store, with the provisioner's login.
+func storeTarget(ctx context.Context, s *config.Store) (*postgres.ScanTarget, error) {
+	login, err := pgserve.Login(ctx, s, scannerOf(s))
 	if err != nil {
 		return nil, failed("", err)
 	}
@@ -343,14 +359,8 @@ func (a *app) printScan(r *scan.Report, f *scanFlags) error {
 	for _, w := range r.Warnings {
 		a.ui.warn("%s", printable(w))
 	}
-	for _, o := range f.outputs {
-		format, path, ok := strings.Cut(o, "=")
-		if !ok || !slices.Contains(scan.Formats, format) {
-			return failed("such as --output sarif=scan.sarif", fmt.Errorf("--output %s: expected FORMAT=FILE, with FORMAT %s", printable(o), join(scan.Formats)))
-		}
-		if err := writeFile(path, func(w *os.File) error { return r.Write(w, format) }); err != nil {
-			return failed("", fmt.Errorf("write the report: %w", err))
-		}
+	if err := f.writeOutputs(r); err != nil {
+		return err
 	}
 	var err error
 	if f.fix {
@@ -365,6 +375,20 @@ func (a *app) printScan(r *scan.Report, f *scanFlags) error {
 	}
 	if code := r.Exit(); code != exitOK {
 		return silently(code)
+	}
+	return nil
+}
+
+// writeOutputs writes the files that --output names.
+func (f *scanFlags) writeOutputs(r *scan.Report) error {
+	for _, o := range f.outputs {
+		format, path, ok := strings.Cut(o, "=")
+		if !ok || !slices.Contains(scan.Formats, format) {
+			return failed("such as --output sarif=scan.sarif", fmt.Errorf("--output %s: expected FORMAT=FILE, with FORMAT %s", printable(o), join(scan.Formats)))
+		}
+		if err := writeFile(path, func(w *os.File) error { return r.Write(w, format) }); err != nil {
+			return failed("", fmt.Errorf("write the report: %w", err))
+		}
 	}
 	return nil
 }

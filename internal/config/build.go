@@ -23,7 +23,7 @@ type builder struct {
 }
 
 func build(doc *document, folder string, syntax policy.Syntax, read func(string) ([]byte, error), problems *Problems) *Config {
-	b := &builder{decoder: decoder{problems: problems}, folder: folder, read: read, c: &Config{Folder: folder, Stores: map[string]*Store{}}}
+	b := &builder{decoder: decoder{problems: problems}, folder: folder, read: read, c: &Config{Folder: folder, Stores: map[string]*Store{}, Standbys: map[string]*Store{}}}
 	b.state(doc.State)
 	b.c.Keys = Keys{Root: b.key(doc.Keys.Root, "secrets/root.key"), Audit: b.key(doc.Keys.Audit, "secrets/audit.key")}
 	b.stores(doc)
@@ -46,6 +46,9 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
+		if s == nil {
+			continue // a standby: what is on it comes from its primary
+		}
 		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Limits: s.Limits, Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
@@ -138,18 +141,27 @@ func (b *builder) stores(doc *document) {
 			b.report(policy.KindValue, e.Key.Pos, "", "store %q: %v", e.Key.Value, err)
 		}
 		s := b.store(e.Key, e.Value)
-		b.c.Stores[s.Name] = s
+		if s.StandbyOf != "" {
+			b.c.Standbys[s.Name] = s
+		} else {
+			b.c.Stores[s.Name] = s
+		}
 		place := fmt.Sprintf("%+v/%s", s.Address, s.Database)
 		if other := places[place]; other != nil && s.Address != (Address{}) {
 			b.report(policy.KindConflict, s.Pos, "one database is one store; list its schemas under it", "store %s is the same database as store %s, at %s", s.Name, other.Name, other.Pos)
 		}
 		places[place] = s
 	}
+	for _, e := range doc.Stores.Entries {
+		if of := e.Value.StandbyOf; of.Value != "" && b.c.Stores[of.Value] == nil {
+			b.report(policy.KindDangling, of.Pos, "name a store that is no standby itself", "store %s: standby_of: there is no primary %q", e.Key.Value, of.Value)
+		}
+	}
 }
 
 func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	s := &Store{
-		Name: key.Value, Engine: d.Engine.Value, Database: d.Database.Value, Pos: key.Pos,
+		Name: key.Value, Engine: d.Engine.Value, Database: d.Database.Value, StandbyOf: d.StandbyOf.Value, Pos: key.Pos,
 		Provision: ProvisionManual, Provisioner: b.account(d.Provisioner), Grantor: b.account(d.Grantor), Scanner: b.account(d.Scanner),
 	}
 	b.engine(d.Engine)

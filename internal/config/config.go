@@ -23,13 +23,15 @@ type (
 // Config is a whole, validated policy file. It is immutable once loaded. Every path in it is absolute or, where the
 // file was named by a relative path, relative to the working directory: it can be opened as it stands.
 type Config struct {
-	Path     string   // as given to Load
-	Files    []string // every file that was read, sorted; a watcher looks at these and at Folder
-	Folder   string   // what paths in the file are relative to
-	Policy   *policy.Policy
-	State    State
-	Keys     Keys
-	Stores   map[string]*Store
+	Path   string   // as given to Load
+	Files  []string // every file that was read, sorted; a watcher looks at these and at Folder
+	Folder string   // what paths in the file are relative to
+	Policy *policy.Policy
+	State  State
+	Keys   Keys
+	Stores map[string]*Store
+	// Standbys are the stores with standby_of: scan looks at them, and no policy is compiled for them.
+	Standbys map[string]*Store
 	Gateway  Gateway
 	Audit    Audit
 	Discover Discover
@@ -62,6 +64,7 @@ type Store struct {
 	Scanner     Account // may be empty
 	Provision   Provision
 	Limits      policy.Limits // of everybody who reads from it
+	StandbyOf   string        // a store's name, or ""
 	Pos         policy.Pos
 }
 

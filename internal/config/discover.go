@@ -99,7 +99,7 @@ func (b *builder) discover(doc *document) {
 		}
 		d.Every, d.NewTables = every, true
 		for _, e := range doc.Stores.Entries {
-			if s := b.c.Stores[e.Key.Value]; s.Scanner.User == "" && s.Provision != ProvisionAuto {
+			if s := b.c.Stores[e.Key.Value]; s != nil && s.Scanner.User == "" && s.Provision != ProvisionAuto {
 				b.report(policy.KindMissing, s.Pos, "add scanner: {user: …}, a login with pg_read_all_data", "store %s: discover.every needs a login that may read its tables, and serve does not see the provisioner", s.Name)
 			}
 		}

@@ -54,6 +54,7 @@ type storeDoc struct {
 	Grantor     accountDoc         `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
 	Scanner     accountDoc         `key:"scanner" default:"the provisioner" doc:"the login of discover: reads tables (pg_read_all_data) and changes nothing. With provision: manual, serve looks for sensitive data only where there is one."`
 	Provision   policy.Text        `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
+	StandbyOf   policy.Text        `key:"standby_of" doc:"the store whose standby this server is. 'postern scan --fleet' looks at it and compares it with its primary; nothing else of postern does."`
 	Mode        policy.Text        `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
 	SSH         policy.Later       `key:"ssh" doc:"reach the store through an SSH host."`
 	Observe     policy.Later       `key:"observe" doc:"subjects whose statements are recorded and not enforced."`

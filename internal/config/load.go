@@ -142,8 +142,10 @@ func parse(folder string, files []File, syntax policy.Syntax, read func(string) 
 // Secrets lists every secret source of the file, for checks of where secrets are kept.
 func (c *Config) Secrets() []Source {
 	all := []Source{c.Keys.Root, c.Keys.Audit}
-	for _, s := range c.Stores {
-		all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)
+	for _, stores := range []map[string]*Store{c.Stores, c.Standbys} {
+		for _, s := range stores {
+			all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)
+		}
 	}
 	all = slices.DeleteFunc(all, Source.IsZero)
 	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Pos.String(), b.Pos.String()) })

@@ -68,6 +68,7 @@ func choose(checks []Check, o Options) ([]Check, error) {
 func judge(c *Check, e *catalog.Evidence, env *Env) Result {
 	r := precondition(c, e, env)
 	if r.State != "" {
+		onProvider(&r, e)
 		return r
 	}
 	v := c.Eval(e, env)
@@ -94,6 +95,19 @@ func judge(c *Check, e *catalog.Evidence, env *Env) Result {
 	return r
 }
 
+// onProvider puts a managed service's own setting in the place of a grant that nobody there can give.
+func onProvider(r *Result, e *catalog.Evidence) {
+	p := ProviderOf(e)
+	if p == nil || r.State != NotEvaluated || r.Broken || !r.Check.Need.involves("MGS") || r.Check.Consent != "" {
+		return
+	}
+	lacking := r.Check.Need.lacking(e)
+	if slices.Contains(lacking, 'G') || slices.Contains(lacking, 'S') {
+		r.Unlock = ""
+		r.Reason += "; on " + p.Name + " nobody can be given it: " + p.Instead(r.Check)
+	}
+}
+
 // precondition returns a result with a state when the check cannot or need not look.
 func precondition(c *Check, e *catalog.Evidence, env *Env) Result {
 	r := Result{Check: c}
@@ -108,7 +122,7 @@ func precondition(c *Check, e *catalog.Evidence, env *Env) Result {
 		}
 	}
 	if p := ProviderOf(e); p != nil && c.Need.only('F', 'O') {
-		r.State, r.Reason = NotApplicable, "the host belongs to "+p.Name+"; its own settings decide"
+		r.State, r.Reason = NotApplicable, "the host belongs to "+p.Name+": "+p.Instead(c)
 		return r
 	}
 	if lacking := c.Need.lacking(e); lacking != nil {

@@ -42,6 +42,9 @@ func seen(e *catalog.Evidence, name string) bool { return e.Server.Setting(name)
 
 // alter is the line that changes a server's setting.
 func alter(e *catalog.Evidence, name, to string) string {
+	if p := ProviderOf(e); p != nil { // which refuses ALTER SYSTEM
+		return "set " + name + " = " + quoteLiteral(to) + " in " + p.Settings
+	}
 	line := "ALTER SYSTEM SET " + name + " = " + quoteLiteral(to) + ";"
 	if v := e.Server.Setting(name); v != nil && v.Context == "postmaster" {
 		return line + " -- then restart the server"
