@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,9 @@ import (
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/demo"
+	"github.com/postern-sec/postern/internal/discover"
 	"github.com/postern-sec/postern/internal/engine/postgres"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/secret"
 )
@@ -170,6 +173,40 @@ func (demoTools) Install(ctx context.Context, path string) ([]string, error) {
 		operator = append(operator, strings.Join(step.SQL, ";\n"))
 	}
 	return operator, nil
+}
+
+// Discover implements demo.Tools.
+func (t demoTools) Discover(ctx context.Context, path, pattern string) ([]string, error) {
+	c, err := config.Load(path, pgsql.Syntax{})
+	if err != nil {
+		return nil, err
+	}
+	s, err := pickStore(c, "")
+	if err != nil {
+		return nil, err
+	}
+	login, err := pgserve.Login(ctx, s, scannerOf(s))
+	if err != nil {
+		return nil, err
+	}
+	feed := postgres.NewFeed(login, 1)
+	defer feed.Close(context.WithoutCancel(ctx))
+	report, err := discover.Run(ctx, feed, discover.Options{Store: s.Name, Include: []string{pattern}})
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the demo's own policy
+	if err != nil {
+		return nil, err
+	}
+	if text, err = report.Patch(text, c.Policy); err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, r := range report.Sensitive() {
+		lines = append(lines, fmt.Sprintf("%s %s %.2f", r.Place(), r.Class, r.Confidence))
+	}
+	return lines, os.WriteFile(path, text, 0o600)
 }
 
 // Serve implements demo.Tools.

@@ -57,6 +57,9 @@ type Tools interface {
 	InitSQL(ctx context.Context, l Login, provisioner, grantor Login) (string, error)
 	// Install applies the policy for the first time, as the provisioner, and returns the steps left to a superuser.
 	Install(ctx context.Context, policy string) (operator []string, err error)
+	// Discover looks for sensitive data in what matches a pattern, writes the policy with labels for it, and returns what it found, a
+	// line a column.
+	Discover(ctx context.Context, policy, pattern string) ([]string, error)
 	// Serve runs the gateway until ctx ends.
 	Serve(ctx context.Context, policy string, log io.Writer, ready func(gateway []net.Addr, portal net.Addr)) error
 	// Postern runs a command line of Postern with a login file, and returns what it printed.

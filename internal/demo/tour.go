@@ -45,6 +45,7 @@ func (s *site) tour(ctx context.Context) error {
 		{"A change of the policy reaches a session that is open", (*stage).live},
 		{"Access for as long as it is needed: asked for, approved, and over at its time", (*stage).request},
 		{"Access that is revoked ends in the middle of a statement", (*stage).revoke},
+		{"A new table is looked through, labelled, and masked", (*stage).found},
 		{"The trail is whole, and a forged copy is found out", (*stage).trail},
 	}
 	wrong := 0
@@ -301,6 +302,59 @@ func (t *stage) live(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// found lets discover label a table that nobody has described, and shows it to the analysts: what is labelled is masked.
+func (t *stage) found(ctx context.Context) error {
+	_, err := t.query(ctx, "owner", "SET ROLE shop_owner; CREATE TABLE public.subscribers AS SELECT i AS id, 'reader' || i || '@post.example' AS reach FROM generate_series(1, 300) i")
+	if err != nil {
+		return err
+	}
+	t.print("   (a new table: subscribers)\n   postern discover --include public.subscribers --write postern.yaml\n")
+	lines, err := t.Tools.Discover(ctx, t.policy, "public.subscribers")
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		t.print("   %s\n", l)
+	}
+	if err := contains(strings.Join(lines, "\n"), "public.subscribers.reach contact.email"); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(t.policy)
+	if err != nil {
+		return fmt.Errorf("read the policy: %w", err)
+	}
+	admitted := strings.Replace(string(text), "\nrules:\n", "\nrules:\n  readers: {to: [\"group:analysts\"], on: discovered, level: read, masks: discovered}\n", 1)
+	if admitted == string(text) {
+		return errors.New("the policy has no line to change")
+	}
+	if err := os.WriteFile(t.policy, []byte(admitted), 0o600); err != nil {
+		return fmt.Errorf("change the policy: %w", err)
+	}
+	t.print("   (postern.yaml: analysts may read what was discovered; postern plan, postern apply)\n")
+	if _, err := t.Tools.Install(ctx, t.policy); err != nil {
+		return err
+	}
+	sql := "SELECT reach FROM subscribers WHERE id = 7"
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		answer, err := t.one(ctx, "ana", sql)
+		if err == nil {
+			t.show("ana", sql, answer)
+			if strings.Contains(answer, "reader7") {
+				return fmt.Errorf("ana sees %s", answer)
+			}
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(300 * time.Millisecond):
 		}
 	}
 }

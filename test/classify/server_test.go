@@ -1,8 +1,13 @@
 package classify
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,6 +48,7 @@ func TestScoresOverServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			spent, cpu := time.Since(start), processor(t)-cpu
+			noValueIn(t, tables, rep)
 			s := evaluate(tables, found(t, tables, rep))
 			var mem runtime.MemStats
 			runtime.ReadMemStats(&mem)
@@ -87,4 +93,75 @@ func found(t *testing.T, tables []Table, rep *discover.Report) [][]model.Finding
 		}
 	}
 	return out
+}
+
+// window is the length of the shortest value that is looked for.
+const window = 8
+
+// noValueIn searches everything that a report can be written as for every value of the set that has eight bytes or more and is no word of
+// the classifier's own lists or of the catalog: as it is, in hex and in base64.
+func noValueIn(t *testing.T, tables []Table, rep *discover.Report) {
+	t.Helper()
+	var out bytes.Buffer
+	for _, err := range []error{rep.WriteJSON(&out), rep.WriteTSV(&out, true), rep.WriteTable(&out), rep.WriteMarkdown(&out), rep.WriteHTML(&out)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range rep.Columns {
+		if err := rep.WriteExplain(&out, rep.Columns[i].Place(), 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := vocabulary(t, tables)
+	starts := map[string][]string{}
+	values := 0
+	for _, tab := range tables {
+		for _, c := range tab.Columns {
+			for _, v := range c.Values {
+				if v == nil || len(*v) < window || strings.Contains(own, strings.ToLower(*v)) {
+					continue
+				}
+				values++
+				for _, form := range []string{*v, hex.EncodeToString([]byte(*v)), strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(*v)), "=")} {
+					starts[form[:window]] = append(starts[form[:window]], form)
+				}
+			}
+		}
+	}
+	text := out.String()
+	for i := 0; i+window <= len(text); i++ {
+		for _, v := range starts[text[i:i+window]] {
+			if strings.HasPrefix(text[i:], v) {
+				t.Fatalf("a value of the set got out: …%s…", text[max(0, i-60):min(len(text), i+60)])
+			}
+		}
+	}
+	if values < 10_000 {
+		t.Errorf("only %d values were looked for", values)
+	}
+}
+
+// vocabulary is what may stand in a report without being data: names of the catalog, classes, reasons, and the classifier's lists.
+func vocabulary(t *testing.T, tables []Table) string {
+	t.Helper()
+	var b strings.Builder
+	files, err := filepath.Glob(filepath.Join("..", "..", "internal", "classify", "*", "*.t*"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("lists: %d, %v", len(files), err)
+	}
+	for _, f := range append(files, filepath.Join("..", "..", "internal", "classify", "taxonomy.tsv"), filepath.Join("..", "..", "internal", "classify", "result.go")) {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(text)
+	}
+	for _, tab := range tables {
+		b.WriteString(" " + tab.Schema + "." + tab.Name)
+		for _, c := range tab.Columns {
+			b.WriteString(" " + c.Name + " " + c.Type)
+		}
+	}
+	return strings.ToLower(b.String())
 }
