@@ -96,7 +96,7 @@ func TestCommands(t *testing.T) {
 	seen := 0
 	for name, text := range documents(t) {
 		for _, line := range commands(text) {
-			words := strings.Fields(line)
+			words := strings.Fields(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(line, "…")) // a quoted value is one word
 			for len(words) > 1 && regexp.MustCompile(`^[A-Z_]+=`).MatchString(words[0]) {
 				words = words[1:]
 			}
