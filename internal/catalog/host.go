@@ -151,8 +151,6 @@ type SSHServer struct {
 	Forwarding string // AllowTcpForwarding
 	PermitOpen []string
 	Gateway    string // GatewayPorts
-	Passwords  string // PasswordAuthentication
-	Root       string // PermitRootLogin
 }
 
 // FilesOf lists the files of a role.

@@ -101,7 +101,7 @@ func writableBy(e *catalog.Evidence, d *catalog.DatabaseEvidence, rights *catalo
 		return "PUBLIC"
 	}
 	for _, r := range ordinary(e) {
-		if r.Name != except && !rights.CanBecome(r.Name, except) && rights.Schema(r.Name, s, "CREATE") {
+		if r.Name != except && !rights.CanBecome(r.Name, except) && rights.Schema(r.Name, s, "CREATE") && !profileOwner(rights, s, r.Name) {
 			return "role " + r.Name
 		}
 	}

@@ -19,6 +19,7 @@ func hostSystemChecks() []Check {
 		{ID: "NET-012", Why: "One of the two is wrong, and nobody knows which.", Reads: hba, Eval: firewallAgainstRules},
 		{ID: "NET-018", Why: "Whoever opens connections faster than they end keeps everybody else out, without a password.", Eval: noLimitInFront},
 		{ID: "NET-020", Why: "The container's proxy opens the port on every address, past the host's own rules.", Eval: publishedEverywhere},
+		{ID: "NET-021", Why: "Whoever may open a tunnel to the server may open one to everything that the host can reach.", Eval: wideTunnel},
 		{ID: "HBA-008", Why: "The rule grows with every network that the machine joins.", Reads: hba, Eval: samenetOnMany},
 		{ID: "TLS-041", Why: "The site is bound to validated cryptography.", Given: func(env *Env) bool { return env.Expect != nil }, Eval: noFIPS},
 		{ID: "TLS-042", Why: "Holes of the library are holes of every connection.", Eval: oldOpenSSL},
@@ -177,6 +178,26 @@ func publishedEverywhere(e *catalog.Evidence, _ *Env) Verdict {
 		return notEvaluated("from inside a container nobody sees what is published")
 	}
 	return found(nil)
+}
+
+func wideTunnel(e *catalog.Evidence, _ *Env) Verdict {
+	t := e.Host.Tunnel
+	if t == nil {
+		if e.Host.Missing["/etc/ssh/sshd_config"] != "" || e.Host.Process == nil {
+			return notSeen(e, "the SSH server's configuration", "/etc/ssh/sshd_config")
+		}
+		return notApplicable("the host has no SSH server")
+	}
+	var fs []Finding
+	object := "sshd_config"
+	forwards := t.Forwarding == "yes" || t.Forwarding == "all" || t.Forwarding == "local"
+	if narrow := len(t.PermitOpen) > 0 && !slices.Contains(t.PermitOpen, "any"); forwards && !narrow {
+		fs = append(fs, Finding{Object: object, Evidence: "AllowTcpForwarding " + t.Forwarding + " without PermitOpen", Place: "/etc/ssh/sshd_config", Fix: "PermitOpen 127.0.0.1:" + e.Server.Value("port")})
+	}
+	if t.Gateway != "no" {
+		fs = append(fs, Finding{Object: object, Evidence: "GatewayPorts " + t.Gateway + ": tunnels may be opened to other machines too", Place: "/etc/ssh/sshd_config", Fix: "GatewayPorts no"})
+	}
+	return found(fs)
 }
 
 func samenetOnMany(e *catalog.Evidence, _ *Env) Verdict {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,10 +122,38 @@ func (c *CVE) score() string {
 	return fmt.Sprintf("%.1f", c.Score)
 }
 
+// needs says what a vulnerability needs here before it can be used, as far as the tables and the server tell; "" when they do not.
+func (c *CVE) needs(e *catalog.Evidence) string {
+	guarded, views := false, false
+	for _, d := range e.Databases {
+		for i := range d.Relations {
+			guarded = guarded || len(d.Relations[i].Policies) > 0
+			views = views || d.Relations[i].Kind == 'v' && d.Relations[i].Extension == ""
+		}
+	}
+	here := func(what string, there bool) string {
+		if there || len(e.Databases) == 0 {
+			return "needs a login and " + what
+		}
+		return "needs a login and " + what + ", of which no database that was seen has one"
+	}
+	switch {
+	case slices.Contains(c.Tags, "row_security"):
+		return here("a table with row policies", guarded)
+	case slices.Contains(c.Tags, "view_rows"):
+		return here("a view that hides rows", views)
+	case slices.Contains(c.Tags, "column_privilege"):
+		return "needs a login and a table that it may see in part"
+	case slices.Contains(c.Tags, "auth"), slices.Contains(c.Tags, "transport"):
+		return "needs a way to the port, and no login"
+	}
+	return ""
+}
+
 func cveFinding(e *catalog.Evidence, env *Env, c CVE) Finding {
 	return Finding{
-		Object: c.ID, Evidence: fmt.Sprintf("%s (%s); fixed in %d.%d, this server runs %s, by upstream version number", c.Title, c.score(), e.Server.Major(),
-			c.Fixed[e.Server.Major()], running(e)),
+		Object: c.ID, Evidence: fmt.Sprintf("%s (%s); fixed in %d.%d, this server runs %s, by upstream version number%s", c.Title, c.score(), e.Server.Major(),
+			c.Fixed[e.Server.Major()], running(e), prefixed("; ", c.needs(e))),
 		Severity: severityOf([]CVE{c}), Moved: "by its score", Fix: updateTo(e, env),
 	}
 }

@@ -105,7 +105,7 @@ func publicOnTables(e *catalog.Evidence, _ *Env) Verdict {
 	for _, d := range e.Databases {
 		for i := range d.Relations {
 			r := &d.Relations[i]
-			if rights := public(r.ACL); isTable(r) && r.Extension == "" && len(rights) > 0 {
+			if rights := public(r.ACL); isTable(r) && r.Extension == "" && len(rights) > 0 && !catalogView(d, r, rights) {
 				fs = append(fs, Finding{
 					Object: inDB(d, "table", r.Name.String()), Evidence: "PUBLIC has " + strings.Join(rights, ", "),
 					Fix: onDB(d, "REVOKE ALL ON "+qualified(r.Name)+" FROM PUBLIC;"),
@@ -221,6 +221,7 @@ type granted struct {
 	owner        string
 	grant        catalog.Grant
 	relationKind byte
+	schema       string
 }
 
 // grants lists all rights on user objects of all databases, extensions' left out.
@@ -229,7 +230,7 @@ func grants(e *catalog.Evidence) []granted {
 	for _, d := range e.Databases {
 		for _, s := range d.Schemas {
 			for _, g := range s.ACL {
-				out = append(out, granted{d, inDB(d, "schema", s.Name), "SCHEMA " + quoteIdent(s.Name), s.Owner, g, 0})
+				out = append(out, granted{d, inDB(d, "schema", s.Name), "SCHEMA " + quoteIdent(s.Name), s.Owner, g, 0, s.Name})
 			}
 		}
 		for i := range d.Relations {
@@ -242,13 +243,13 @@ func grants(e *catalog.Evidence) []granted {
 				on = "SEQUENCE " + on
 			}
 			for _, g := range r.ACL {
-				out = append(out, granted{d, inDB(d, "table", r.Name.String()), on, r.Owner, g, r.Kind})
+				out = append(out, granted{d, inDB(d, "table", r.Name.String()), on, r.Owner, g, r.Kind, r.Name.Schema})
 			}
 			for j := range r.Columns {
 				c := &r.Columns[j]
 				for _, g := range c.ACL {
 					g.Privilege += " (" + quoteIdent(c.Name) + ")"
-					out = append(out, granted{d, inDB(d, "column", r.Name.String()+"."+c.Name), on, r.Owner, g, r.Kind})
+					out = append(out, granted{d, inDB(d, "column", r.Name.String()+"."+c.Name), on, r.Owner, g, r.Kind, r.Name.Schema})
 				}
 			}
 		}
@@ -258,7 +259,7 @@ func grants(e *catalog.Evidence) []granted {
 				continue
 			}
 			for _, g := range f.ACL {
-				out = append(out, granted{d, inDB(d, "function", f.Signature()), "FUNCTION " + qualified(f.Name) + "(" + f.Arguments + ")", f.Owner, g, 0})
+				out = append(out, granted{d, inDB(d, "function", f.Signature()), "FUNCTION " + qualified(f.Name) + "(" + f.Arguments + ")", f.Owner, g, 0, f.Name.Schema})
 			}
 		}
 	}
@@ -371,7 +372,7 @@ func directGrants(e *catalog.Evidence, _ *Env) Verdict {
 	people := ordinaryNames(e)
 	count, example := map[string]int{}, map[string]string{}
 	for _, g := range grants(e) {
-		if g.grant.Grantee != g.owner && people[g.grant.Grantee] {
+		if g.grant.Grantee != g.owner && people[g.grant.Grantee] && ownSchema(g.db, g.schema) == nil {
 			count[g.grant.Grantee]++
 			example[g.grant.Grantee] = g.grant.Privilege + " on " + g.object
 		}

@@ -172,8 +172,8 @@ func terms(expr, operator string) []string {
 	return append(out, bare(expr[start:]))
 }
 
-func policyTrue(_ *tableCase, p *catalog.RowPolicy) (what, fix string) {
-	if !p.Permissive || p.Command == "SELECT" {
+func policyTrue(c *tableCase, p *catalog.RowPolicy) (what, fix string) {
+	if !p.Permissive || p.Command == "SELECT" || passPolicy(c.d, p) {
 		return "", "" // a restrictive policy that is always true takes nothing away and gives nothing
 	}
 	switch {

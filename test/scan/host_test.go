@@ -77,6 +77,7 @@ func poorSystem(e *catalog.Evidence) {
 	h.Published = []string{"0.0.0.0 port 5432"}
 	h.Interfaces = append(h.Interfaces, netip.MustParsePrefix("10.1.0.5/24"), netip.MustParsePrefix("10.2.0.5/24"))
 	e.Server.HBA = append(e.Server.HBA, catalog.HBARule{Type: "host", Databases: words("all"), Users: words("all"), Address: "samenet", Method: "scram-sha-256", File: "/data/pg_hba.conf", Line: 99})
+	h.Tunnel = &catalog.SSHServer{Forwarding: "yes", Gateway: "clientspecified"}
 	h.Process.Replaced, h.Process.UID, h.Process.Umask = true, 0, "0022"
 	h.Account = &catalog.HostAccount{Shell: "/bin/bash", Password: "set", Sudo: []string{"/etc/sudoers.d/x:1 lets joe run anything as postgres"}, SudoSeen: true}
 	h.Unit = &catalog.Unit{Name: "postgresql@15-main.service", Properties: map[string]string{"PrivateTmp": "no"}}
@@ -99,6 +100,7 @@ func goodSystem(e *catalog.Evidence) {
 	h.Published = nil
 	h.Interfaces = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("10.1.0.5/24"), netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("fd00::1/64")}
 	e.Server.HBA = []catalog.HBARule{{Type: "host", Databases: words("all"), Users: words("all"), Address: "10.1.0.0", Netmask: "255.255.0.0", Method: "scram-sha-256", Line: 1}}
+	h.Tunnel = &catalog.SSHServer{Forwarding: "local", PermitOpen: []string{"127.0.0.1:5432"}, Gateway: "no"}
 	h.Process.Replaced, h.Process.UID, h.Process.Umask = false, h.ServerUID, "0027"
 	h.Programs = []catalog.Program{{Name: "psql", Path: "/usr/bin/psql", Version: "15.20", Client: true}, {Name: "postgres", Path: h.Process.Exe, Version: "15.18"}}
 	h.Account = &catalog.HostAccount{Shell: "/usr/sbin/nologin", Password: "locked", SudoSeen: true}
@@ -211,6 +213,7 @@ func hostWorlds() []world {
 				na NET-012
 				fail NET-018 port
 				fail NET-020 container proxy
+				fail NET-021 sshd_config
 				fail HBA-008 /data/pg_hba.conf:99
 				fail TLS-041 host
 				is TLS-042 medium OpenSSL 1.1.1n
@@ -240,7 +243,7 @@ func hostWorlds() []world {
 		{
 			name: "careful operating system", recorded: "bad", derived: "facts of the recorded host are edited", edit: goodSystem,
 			env: func(env *scan.Env) { env.Expect = &scan.Expect{FIPS: true, LogDays: 365} },
-			expect: `pass NET-011 NET-012 NET-018 NET-020 HBA-008 TLS-041 TLS-042 LOG-001 LOG-002 LOG-033 LOG-034 LOG-035 LOG-038 PAT-005 PAT-008 PAT-009 PAT-010
+			expect: `pass NET-011 NET-012 NET-018 NET-020 NET-021 HBA-008 TLS-041 TLS-042 LOG-001 LOG-002 LOG-033 LOG-034 LOG-035 LOG-038 PAT-005 PAT-008 PAT-009 PAT-010
 				pass SEC-013 SEC-014 SEC-015 SEC-017 SEC-018 SEC-019 SEC-020 SEC-021 REP-003 REP-005 PAT-006`,
 		},
 		{
@@ -250,7 +253,7 @@ func hostWorlds() []world {
 				e.Host = &catalog.Host{Missing: map[string]string{"firewall": "its rules cannot be listed: operation not permitted"}}
 			},
 			env: func(env *scan.Env) { env.Expect = &scan.Expect{FIPS: true, LogDays: 365} },
-			expect: `blind NET-011 NET-012 NET-018 NET-020 HBA-008 TLS-041 TLS-042 LOG-001 LOG-002 LOG-033 LOG-034 LOG-035 LOG-038 PAT-005 PAT-008 PAT-009 PAT-010
+			expect: `blind NET-011 NET-012 NET-018 NET-020 NET-021 HBA-008 TLS-041 TLS-042 LOG-001 LOG-002 LOG-033 LOG-034 LOG-035 LOG-038 PAT-005 PAT-008 PAT-009 PAT-010
 				blind SEC-013 SEC-014 SEC-015 SEC-017 SEC-018 SEC-019 SEC-020 SEC-021 REP-003 REP-005`,
 		},
 		{

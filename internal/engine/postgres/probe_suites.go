@@ -77,8 +77,10 @@ var suites = []suite{
 	{0x00A7, "DH_anon_WITH_AES_256_GCM_SHA384"},
 	{0x00BA, "RSA_WITH_CAMELLIA_128_CBC_SHA256"},
 	{0x00BE, "DHE_RSA_WITH_CAMELLIA_128_CBC_SHA256"},
+	{0x00BF, "DH_anon_WITH_CAMELLIA_128_CBC_SHA256"},
 	{0x00C0, "RSA_WITH_CAMELLIA_256_CBC_SHA256"},
 	{0x00C4, "DHE_RSA_WITH_CAMELLIA_256_CBC_SHA256"},
+	{0x00C5, "DH_anon_WITH_CAMELLIA_256_CBC_SHA256"},
 	{0xC006, "ECDHE_ECDSA_WITH_NULL_SHA"},
 	{0xC007, "ECDHE_ECDSA_WITH_RC4_128_SHA"},
 	{0xC008, "ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA"},
@@ -185,7 +187,7 @@ func numbers(list []suite, keep func(*suite) bool) []uint16 {
 }
 
 // mostAsked bounds the connections that one list costs.
-const mostAsked = 80
+const mostAsked = 128
 
 // pickAll offers a list, takes out what the server chose and offers the rest, until it refuses: one connection for each that it accepts.
 func (p *prober) pickAll(ctx context.Context, list []uint16, offer func([]uint16) *hello, chosen func(*answerHello) uint16) ([]uint16, error) {

@@ -98,7 +98,7 @@ func (l *looker) newest(b *catalog.BackupFacts, repo string) {
 	}
 }
 
-var sshWord = regexp.MustCompile(`(?i)^\s*(AllowTcpForwarding|PermitOpen|GatewayPorts|PasswordAuthentication|PermitRootLogin|Include|Match)[\s=]+(.*?)\s*$`)
+var sshWord = regexp.MustCompile(`(?i)^\s*(AllowTcpForwarding|PermitOpen|GatewayPorts|Include|Match)[\s=]+(.*?)\s*$`)
 
 // sshd reads what the SSH server lets people forward. The first value of a keyword counts; Match blocks are for some people and are left out.
 func (l *looker) sshd() {
@@ -109,7 +109,7 @@ func (l *looker) sshd() {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&s.Forwarding, "yes"}, {&s.Gateway, "no"}, {&s.Passwords, "yes"}, {&s.Root, "prohibit-password"}} {
+	}{{&s.Forwarding, "yes"}, {&s.Gateway, "no"}} {
 		if *d.field == "" {
 			*d.field = d.value // the server's own default
 		}
@@ -143,10 +143,6 @@ func (l *looker) sshFile(file string, s *catalog.SSHServer, depth int) bool {
 			set(&s.Forwarding)
 		case "gatewayports":
 			set(&s.Gateway)
-		case "passwordauthentication":
-			set(&s.Passwords)
-		case "permitrootlogin":
-			set(&s.Root)
 		case "permitopen":
 			if s.PermitOpen == nil {
 				s.PermitOpen = strings.Fields(value)

@@ -255,13 +255,13 @@ func TestLookAtBackupsAndTunnel(t *testing.T) {
 	m.file("/etc/pgbackrest.conf", "[global]\nrepo1-path=/backup\nrepo1-cipher-type=none\n[main]\npg1-path=/data\n", 0o640)
 	m.file("/backup/backup/main/backup.info", "x", 0o640)
 	m.file("/etc/cron.d/dump", "# pg_basebackup\n0 3 * * * postgres pg_dump shop > /dump\n", 0o644)
-	m.file("/etc/ssh/sshd_config", "Include sshd_config.d/*.conf\nAllowTcpForwarding yes\nMatch User x\n  PermitRootLogin yes\n", 0o644)
+	m.file("/etc/ssh/sshd_config", "Include sshd_config.d/*.conf\nAllowTcpForwarding yes\nMatch User x\n  GatewayPorts yes\n", 0o644)
 	m.file("/etc/ssh/sshd_config.d/a.conf", "AllowTcpForwarding local\nPermitOpen 127.0.0.1:5432\n", 0o644)
 	h = m.mustLook(nil, nil)
 	if b := h.Backups; !slices.Equal(b.Tools, []string{"pg_dump", "pgbackrest"}) || b.Last.IsZero() || len(b.Repository) != 1 || b.Repository[0].Cipher != "none" || !b.Repository[0].Readable {
 		t.Errorf("backups %+v", b)
 	}
-	if s := h.Tunnel; s == nil || s.Forwarding != "local" || !slices.Equal(s.PermitOpen, []string{"127.0.0.1:5432"}) || s.Root != "prohibit-password" {
+	if s := h.Tunnel; s == nil || s.Forwarding != "local" || !slices.Equal(s.PermitOpen, []string{"127.0.0.1:5432"}) || s.Gateway != "no" {
 		t.Errorf("tunnel %+v: the first value counts, and a Match block is for some", s)
 	}
 }
