@@ -3,7 +3,9 @@ package access_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,17 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/policy"
 )
+
+// histories is how many are played unless -rapid.checks says otherwise.
+const histories = "20"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", histories); err != nil {
+		panic(err)
+	}
+	flag.Parse() // what the command line says stands above
+	os.Exit(m.Run())
+}
 
 // TestHistories plays random histories: people ask, several approvers answer at once, clicks are repeated, the process restarts, the
 // clock jumps both ways. After each step the whole store is looked at.

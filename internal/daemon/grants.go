@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,13 +191,34 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	next := g.d.config.Policy.WithGrants(want)
 	pending, down := s.hand(ctx, next)
 	if len(down) == 0 {
-		g.held = want
+		g.held = without(want, live, pending, g.desk.Now())
 	} else {
 		g.dirty = true // who was granted something on a server that is away waits for it
 	}
 	s.inForce(g.policy())
 	g.d.decideAgain()
 	return g.desk.Built(ctx, func(x *access.Grant) (bool, string) { return g.ready(next, x, pending, down) }, func(*access.Grant) bool { return len(down) == 0 })
+}
+
+// without leaves out what waits for a profile: whoever is granted one rule more goes on with what they hold until it is built.
+func without(want map[string][]policy.Held, live []access.Grant, pending map[string]map[string]string, now time.Time) map[string][]policy.Held {
+	waits := map[string]bool{}
+	for _, users := range pending {
+		for user := range users {
+			waits[user] = true
+		}
+	}
+	if len(waits) == 0 {
+		return want
+	}
+	ready := access.Held(slices.DeleteFunc(slices.Clone(live), func(x access.Grant) bool { return x.Wall != access.WallReady }), now)
+	out := maps.Clone(want)
+	for user := range waits {
+		if out[user] = ready[user]; len(out[user]) == 0 {
+			delete(out, user)
+		}
+	}
+	return out
 }
 
 // idle says whether grants are no business of this site: no rule is held by one, and none is on its way out.
@@ -228,6 +250,9 @@ func (g *grants) ready(p *policy.Policy, x *access.Grant, pending map[string]map
 			return false, "store " + store + " cannot be reached"
 		}
 		if why := pending[store][x.Subject]; why != "" {
+			if x.Wall == access.WallReady {
+				return true, "" // something else of theirs waits
+			}
 			return false, "store " + store + ": " + why
 		}
 		var names []string

@@ -70,11 +70,16 @@ func (c *compiler) identities() {
 	slices.SortFunc(c.w.Profiles, func(a, b *Profile) int { return strings.Compare(a.Schema, b.Schema) })
 }
 
-// maxLikely bounds the profiles that are built before anybody holds them, for one set of direct rules.
-const maxLikely = 16
+// maxLikely bounds the profiles that are built before anybody holds them, for one set of direct rules; up to everyAsk rules that can
+// be asked for, they are all the sets there are.
+const (
+	maxLikely = 16
+	everyAsk  = 4
+)
 
-// likely lists the sets of rules that a subject will hold when requests are granted: the direct rules with each one that they may
-// ask for, and with all of them. What is built ahead needs no apply when it is granted; a set that is not waits for the next.
+// likely lists the sets of rules that a subject will hold when requests are granted: the direct rules with every choice of a few that
+// they may ask for, or, of many, with each one and with all of them. What is built ahead needs no apply when it is granted; a set
+// that is not waits for the next.
 func (c *compiler) likely(s policy.Subject) [][]*policy.Rule {
 	asks := c.p.Askable(s, c.in.Store)
 	if len(asks) == 0 {
@@ -94,6 +99,18 @@ func (c *compiler) likely(s policy.Subject) [][]*policy.Rule {
 	out := [][]*policy.Rule{with(asks...)}
 	if len(base) > 0 {
 		out = append(out, base)
+	}
+	if len(asks) <= everyAsk {
+		for chosen := 1; chosen < 1<<len(asks)-1; chosen++ {
+			var some []*policy.Rule
+			for i, r := range asks {
+				if chosen&(1<<i) != 0 {
+					some = append(some, r)
+				}
+			}
+			out = append(out, with(some...))
+		}
+		return out
 	}
 	for _, r := range asks {
 		if len(out) == maxLikely {

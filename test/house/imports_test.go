@@ -74,6 +74,7 @@ var rule = map[string]row{
 	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
+	"test/access":   {tests: words("test/site")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }

@@ -94,7 +94,7 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 			continue
 		}
 		if digests[i.Profile.Schema] != i.Profile.Digest {
-			h.Waiting[i.User] = "nothing is built yet for the rules " + rulesOf(i.Profile) + " together"
+			h.Waiting[i.User] = "nothing is built yet for the " + rulesOf(i.Profile) + " together"
 			// What ended ends all the same: its rows go, and the larger profile shows nothing of it.
 			out = append(out, h.ends(i.Role, i.Holds, requested)...)
 			continue
