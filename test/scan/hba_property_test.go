@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,6 +60,7 @@ type hbaServer struct {
 	roles   []catalog.Role
 	members []catalog.Membership
 	nets    []netip.Prefix
+	account string // that the test runs as
 }
 
 var (
@@ -78,6 +80,11 @@ func newHBAServer(t *testing.T, major int) *hbaServer {
 	for _, n := range append([]string{"postgres", "g1", "g2"}, hbaRoles...) {
 		h.roles = append(h.roles, catalog.Role{Name: n, Login: n[0] != 'g', Superuser: n == "su" || n == "postgres"})
 	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.account = me.Username
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +130,11 @@ func randomLine(rnd *rand.Rand, major int) string {
 		line += pick(rnd, "127.0.0.0/8", "127.0.0.5/32", "127.0.0.4 255.255.255.252", "127.0.0.1 255.0.0.255", "::1/128", "0.0.0.0/0", "::/0", "all", "samehost", "samenet",
 			"::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0", "10.0.0.0/8", `"127.0.0.5/32"`) + " "
 	}
-	line += pick(rnd, methods...)
+	method := pick(rnd, methods...)
+	line += method
+	if method == "peer" && rnd.IntN(2) == 0 {
+		line += pick(rnd, " map=m1", " map=m2", " map=none")
+	}
 	if rnd.IntN(4) == 0 {
 		line += pick(rnd, " # a comment", "#x", " \t")
 	}
@@ -131,6 +142,47 @@ func randomLine(rnd *rand.Rand, major int) string {
 		line = strings.Replace(line, " ", " \\\n", 1)
 	}
 	return line
+}
+
+// randomIdent is one line of pg_ident.conf about the account that the test runs as, or about another.
+func randomIdent(rnd *rand.Rand, major int, account string) string {
+	roles := []string{"r1", "r2", "r3", `"Odd Name"`, "nobody", `"+g1"`}
+	if major >= 16 {
+		roles = append(roles, "all", "+g1", "+g2", "/^r[12]$", `"all"`)
+	}
+	system := pick(rnd, account, account, "another", "/^(.*)$", "/^"+account+"$", "/^x", `"`+account+`"`)
+	role := pick(rnd, roles...)
+	if system == "/^(.*)$" && rnd.IntN(2) == 0 {
+		role = pick(rnd, `\1`, `r\1`)
+	}
+	return pick(rnd, "m1", "m1", "m2") + " " + system + " " + role
+}
+
+// writeIdent writes a random pg_ident.conf and reads it back the way the scan does. The server reads it with the next reload.
+func (h *hbaServer) writeIdent(t *testing.T, rnd *rand.Rand) []catalog.IdentRule {
+	t.Helper()
+	var lines []string
+	for range 1 + rnd.IntN(4) {
+		lines = append(lines, randomIdent(rnd, h.c.Major, h.account))
+	}
+	name := filepath.Join(h.c.DataDir, "pg_ident.conf")
+	if err := os.WriteFile(name, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil { //nolint:gosec // the server's account reads it
+		t.Fatal(err)
+	}
+	rules, err := catalog.ParseIdent(files{}, name, h.c.Major)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+// peerAnswer is what the server says to a login that a peer rule decides: the account's own name, or one that the map gives it.
+func (h *hbaServer) peerAnswer(r *catalog.HBARule, maps []catalog.IdentRule, user string, ctx *catalog.HBAContext) string {
+	name, mapped := r.Option("map")
+	if !mapped && user == h.account || mapped && catalog.MapIdent(maps, name, h.account, user, ctx) != nil {
+		return "trust" // AuthenticationOk, as to everybody
+	}
+	return "peer"
 }
 
 // compare writes one file, checks the parser against the server's own view, and tries connections.
@@ -148,6 +200,7 @@ func (h *hbaServer) compare(t *testing.T, rnd *rand.Rand) {
 		}
 		lines = append(lines, pick(rnd, "include more.conf", "include_if_exists more.conf", "include_if_exists none.conf"), randomLine(rnd, major))
 	}
+	maps := h.writeIdent(t, rnd)
 	before := h.c.Query(t, "SELECT pg_conf_load_time()")
 	h.c.SetHBA(t, lines...)
 	awaitReload(t, h.c, before)
@@ -170,8 +223,11 @@ func (h *hbaServer) compare(t *testing.T, rnd *rand.Rand) {
 		if v.Rule != nil {
 			want = v.Rule.Method
 		}
+		if want == "peer" {
+			want = h.peerAnswer(v.Rule, maps, a.User, ctx)
+		}
 		if got := h.try(t, a); got != want {
-			t.Errorf("%+v: the server says %s, the evaluator %s\n%s", a, got, want, text)
+			t.Errorf("%+v: the server says %s, the evaluator %s\n%s\n%+v", a, got, want, text, maps)
 		}
 	}
 }
