@@ -176,6 +176,10 @@ func (f *Feed) Catalog(ctx context.Context) (*discover.Catalog, error) {
 		if err := tx.QueryRow(ctx, "SELECT current_database(), current_user").Scan(&out.Database, &out.User); err != nil {
 			return sampleRefusal(err)
 		}
+		// The catalog of a large database takes longer than a sample may, and holds up nobody.
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '120s'"); err != nil {
+			return sampleRefusal(err)
+		}
 		rows, err := tx.Query(ctx, sampleQuestion("relations"))
 		if err != nil {
 			return sampleRefusal(err)
