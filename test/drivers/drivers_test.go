@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestMain(m *testing.M) { site.Main(m) }
 
 // clientLimit is how long one client program may take; a JVM on a busy machine needs seconds.
-const clientLimit = 2 * time.Minute
+const clientLimit = 5 * time.Minute
 
 // tour is what every client has to see. A client shows the lines that its driver has words for.
 var tour = map[string]string{

@@ -177,7 +177,10 @@ $body$;
 
 CREATE FUNCTION postern_catalog.has_table_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_table_privilege(r.view, $2) ELSE pg_catalog.has_table_privilege(c.oid, $2) END
+SELECT CASE WHEN r.oid IS NULL THEN pg_catalog.has_table_privilege(c.oid, $2)
+  -- An open table is granted column by column, which is all of it to whoever reads; BI servers leave out what they may not SELECT.
+  WHEN r.view = r.oid AND pg_catalog.lower($2) = 'select' THEN pg_catalog.has_any_column_privilege(r.view, $2)
+  ELSE pg_catalog.has_table_privilege(r.view, $2) END
 FROM postern_catalog.pg_class c LEFT JOIN postern_catalog._relation r ON r.oid = c.oid WHERE c.oid = $1
 $body$;
 

@@ -286,6 +286,11 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 	case *pg.Node_JoinExpr:
 		return a.join(x.JoinExpr, sc)
 	case *pg.Node_RangeFunction:
+		if view := settingsView(x.RangeFunction); view != nil {
+			n.Node = &pg.Node_RangeVar{RangeVar: view}
+			a.rewrote = true
+			return []*item{a.relationItem(view, sc)}
+		}
 		return []*item{a.made(a.functionItem(x.RangeFunction, sc), before)}
 	case *pg.Node_RangeTableFunc:
 		return []*item{a.made(a.xmlTable(x.RangeTableFunc, sc), before)}
@@ -298,6 +303,28 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 		a.misplaced(n)
 	}
 	return nil
+}
+
+// settingsView returns pg_settings for a plain pg_show_all_settings() in FROM, which is the same rows: pgAdmin asks the
+// function when it connects, and only the view has a stand-in.
+func settingsView(r *pg.RangeFunction) *pg.RangeVar {
+	if len(r.Functions) != 1 || len(r.Coldeflist) > 0 || r.Ordinality || r.Lateral {
+		return nil
+	}
+	pair := r.Functions[0].GetList().GetItems()
+	if len(pair) != 2 || len(pair[1].GetList().GetItems()) > 0 {
+		return nil
+	}
+	f := pair[0].GetFuncCall()
+	parts, ok := names(f.GetFuncname())
+	if !ok || len(parts) == 0 || parts[len(parts)-1] != "pg_show_all_settings" || len(parts) > 1 && parts[0] != "pg_catalog" || len(f.Args) > 0 {
+		return nil
+	}
+	alias := r.Alias
+	if alias == nil {
+		alias = &pg.Alias{Aliasname: "pg_show_all_settings"}
+	}
+	return &pg.RangeVar{Schemaname: "pg_catalog", Relname: "pg_settings", Inh: true, Relpersistence: "p", Alias: alias}
 }
 
 // made marks what a function in FROM makes of masked columns as masked.

@@ -42,8 +42,9 @@ var readable = []string{
 func anyValue(*analysis, string, []string) bool { return true }
 
 // quietMessages admits levels that do not open the server's chatter.
+// notice is the default and what pgAdmin sets; under masks the session passes none on (ENF-61).
 func quietMessages(_ *analysis, _ string, values []string) bool {
-	return len(values) == 1 && slices.Contains([]string{"warning", "error", "fatal", "panic"}, strings.ToLower(values[0]))
+	return len(values) == 1 && slices.Contains([]string{"notice", "warning", "error", "fatal", "panic"}, strings.ToLower(values[0]))
 }
 
 // onlyOn admits a restriction, not its end.

@@ -194,7 +194,23 @@ func (a *analysis) regCast(n *pg.Node, cast *pg.TypeCast, typ string, sc *scope)
 		a.node(cast.Arg, sc)
 		return
 	}
+	if standIn, ok := CatalogFunction("to_regclass", a.w.Major); ok && typ == "regclass" && isSerialSequence(cast.Arg) {
+		// SQLAlchemy looks for the sequence of each column so. The stand-in knows admitted relations only and fails on no name.
+		a.node(cast.Arg, sc)
+		call := &pg.FuncCall{
+			Funcname: nameNodes(standIn.Schema, standIn.Name), Args: []*pg.Node{{Node: cast.Arg.Node}},
+			Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL,
+		}
+		a.replace(n, &pg.Node{Node: &pg.Node_FuncCall{FuncCall: call}})
+		return
+	}
 	a.notConstant(cast.Location, "a cast to "+typ)
+}
+
+// isSerialSequence tells whether an expression is a call of pg_get_serial_sequence.
+func isSerialSequence(n *pg.Node) bool {
+	parts, ok := names(n.GetFuncCall().GetFuncname())
+	return ok && len(parts) > 0 && parts[len(parts)-1] == "pg_get_serial_sequence" && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog")
 }
 
 func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
@@ -274,6 +290,11 @@ func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
 	if text == "-" || isNumber(text) {
 		return text, true
 	}
+	if typ == "regprocedure" {
+		if target, ok := a.regprocedureConstant(text); ok {
+			return target, true
+		}
+	}
 	parts, ok := splitIdentifier(text)
 	if !ok && typ != "regtype" {
 		a.notConstant(at, "a cast to "+typ)
@@ -311,6 +332,23 @@ func (a *analysis) regConstant(typ, text string, at int32) (string, bool) {
 		Detail:  "It names nothing that your rules admit.",
 	})
 	return "", false
+}
+
+// regprocedureConstant finds the function of pg_catalog that a text such as array_in(cstring,oid,integer) names, over types of plain
+// names: ActiveRecord asks so which types are arrays.
+func (a *analysis) regprocedureConstant(text string) (string, bool) {
+	name, arguments, ok := strings.Cut(strings.TrimSuffix(text, ")"), "(")
+	name = strings.TrimPrefix(name, "pg_catalog.")
+	if !ok || !strings.HasSuffix(text, ")") || !a.functions.known(name) {
+		return "", false
+	}
+	for _, word := range strings.Split(arguments, ",") {
+		word = strings.TrimSpace(word)
+		if word != "cstring" && word != "internal" && !a.functions.typeAlias(word) && !a.functions.hasType(word, a.w.Major) {
+			return "", false
+		}
+	}
+	return "pg_catalog." + name + "(" + arguments + ")", true
 }
 
 // regclassConstant finds the relation that a constant names: the base's own name is what the catalog views speak of.
