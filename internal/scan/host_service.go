@@ -136,7 +136,7 @@ func wideUmask(e *catalog.Evidence, _ *Env) Verdict {
 	return failWhen(mask&0o077 != 0o077 && mask&0o077 != 0o027, Finding{Object: object, Evidence: "umask " + v, Fix: "UMask=0077 in the unit"})
 }
 
-// shells are those that let nobody in.
+// noShells let nobody in.
 var noShells = []string{"/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/true", ""}
 
 func accountLogsIn(e *catalog.Evidence, _ *Env) Verdict {

@@ -396,11 +396,9 @@ func volumePlain(e *catalog.Evidence, _ *Env) Verdict {
 func coreDumps(e *catalog.Evidence, _ *Env) Verdict {
 	return byFact(catalog.FactCoreLimit, "limits", func(v string) Finding {
 		pattern := e.Host.Facts[catalog.FactCorePattern]
-		if v == "0" && !strings.HasPrefix(pattern, "|") || strings.HasPrefix(pattern, "|/bin/false") {
+		// A program that takes dumps is started for a limit of 0 too; it is told the limit and keeps nothing.
+		if v == "0" || strings.HasPrefix(pattern, "|/bin/false") {
 			return Finding{}
-		}
-		if v == "0" {
-			return Finding{} // a program that takes dumps is not started for a limit of 0 but with %c, which says so to it
 		}
 		return Finding{Object: "server process", Evidence: "may write core dumps (limit " + v + "), which go to " + pattern, Fix: "LimitCORE=0 in the unit, then restart the server"}
 	})(e, nil)

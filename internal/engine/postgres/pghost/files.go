@@ -231,6 +231,9 @@ func (l *looker) walk() {
 		if n++; n > mostEntries {
 			return errors.New("too many files to look at each")
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the server removes files and folders while we look
+		}
 		if err != nil {
 			return err
 		}
@@ -238,7 +241,7 @@ func (l *looker) walk() {
 		info, err2 := d.Info()
 		if err = errors.Join(err, err2); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil // the server removes files while we look
+				return nil
 			}
 			return err
 		}
