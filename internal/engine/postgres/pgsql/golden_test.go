@@ -92,6 +92,10 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			mode = Extended
 		case "own":
 			w.Own = true
+		case "group":
+			major, own := w.Major, w.Own
+			w = groupWorld()
+			w.Major, w.Own = major, own
 		case "temp":
 			w.Temp = true
 		case "ops":

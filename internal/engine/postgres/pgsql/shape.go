@@ -195,7 +195,8 @@ func (c *shapeScan) run(text string) bool {
 			i = end + 1
 		case b >= '0' && b <= '9':
 			end := i
-			for end < len(text) && (isIdentPart(text[end]) || text[end] == '.') {
+			for end < len(text) && (isIdentPart(text[end]) || text[end] == '.' ||
+				(text[end] == '-' || text[end] == '+') && (text[end-1] == 'e' || text[end-1] == 'E')) { // 1e-3 is one number
 				end++
 			}
 			plain := end-i <= digitsMost && (b != '0' || end-i == 1) && (i == 0 || text[i-1] != '.' && text[i-1] != '$')
