@@ -49,7 +49,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		if s == nil {
 			continue // a standby: what is on it comes from its primary
 		}
-		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Limits: s.Limits, Pos: s.Pos})
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)
@@ -170,6 +170,10 @@ func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	}
 	b.identifier(d.Database)
 	b.schemas(s, d.Schemas)
+	for _, t := range d.Extensions {
+		b.identifier(t)
+		s.Extensions = append(s.Extensions, t.Value)
+	}
 	s.Address = b.address(d.Address)
 	b.storeTLS(s, d.TLS)
 	if d.Mode.Value == "observe" {

@@ -58,6 +58,7 @@ type Store struct {
 	Address     Address
 	Database    string
 	Schemas     []string
+	Extensions  []string // whose reviewed functions subjects may use
 	TLS         StoreTLS
 	Provisioner Account
 	Grantor     Account

@@ -49,6 +49,7 @@ type storeDoc struct {
 	Address     policy.Text        `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
 	Database    policy.Text        `key:"database" default:"the store's name" doc:"the database's name on the server."`
 	Schemas     []policy.Text      `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
+	Extensions  []policy.Text      `key:"extensions" doc:"extensions whose functions and operators subjects may use: citext, hstore, ltree, pg_trgm, pgcrypto, postgis, unaccent, uuid-ossp, vector. Of each, those that were reviewed."`
 	TLS         storeTLSDoc        `key:"tls" doc:"the transport to the server."`
 	Provisioner accountDoc         `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
 	Grantor     accountDoc         `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`

@@ -146,7 +146,7 @@ func listenersOf(c *config.Config) []gateway.Listener {
 func storesOf(c *config.Config) map[string]string {
 	out := map[string]string{}
 	for name, s := range c.Stores {
-		out[name] = fmt.Sprint(s.Engine, s.Address, s.Database, s.Schemas, s.TLS, s.Provision,
+		out[name] = fmt.Sprint(s.Engine, s.Address, s.Database, s.Schemas, s.Extensions, s.TLS, s.Provision,
 			s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password, s.Scanner.User, s.Scanner.Password)
 	}
 	return out

@@ -22,6 +22,7 @@ func Compile(in Input) (*Wanted, error) {
 	}
 	c.defaults()
 	c.limits()
+	c.extensions()
 	c.universe()
 	c.names()
 	c.rules()

@@ -182,6 +182,7 @@ func (c *compiler) profiles() {
 		}
 		slices.SortFunc(p.Tables, func(a, b *Table) int { return a.Base.Compare(b.Base) })
 		c.cycles(p)
+		p.Allow = c.allowed(p)
 		p.SearchPath = c.searchPath(p)
 		p.Digest = digest(p)
 	}
@@ -386,6 +387,11 @@ func (c *compiler) searchPath(p *Profile) []string {
 			extensions = append(extensions, c.extensionSchema(col))
 		}
 	}
+	for _, f := range p.Allow.Functions {
+		if f.Extension != "" {
+			extensions = append(extensions, f.Name.Schema)
+		}
+	}
 	slices.Sort(extensions)
 	for _, s := range extensions {
 		add(s)
@@ -434,6 +440,10 @@ func digest(p *Profile) string {
 		Owners     []string
 		SearchPath []string
 		Tables     []table
+		Allow      *Allow `json:",omitempty"` // nothing allowed is nothing written: a profile of before stays what it was
+	}
+	if a := p.Allow; a.Explain || a.Temporary || len(a.Channels)+len(a.Functions) > 0 {
+		doc.Allow = &a
 	}
 	doc.Version, doc.Schema, doc.Owners, doc.SearchPath = 1, p.Schema, p.Owners, p.SearchPath
 	for _, r := range p.Rules {

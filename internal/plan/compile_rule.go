@@ -35,6 +35,7 @@ func (c *compiler) rule(r *policy.Rule) *Rule {
 	}
 	slices.Sort(out.Owners)
 	out.Owners = slices.Compact(out.Owners)
+	out.Allow = c.allow(r)
 	return out
 }
 

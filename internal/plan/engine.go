@@ -39,6 +39,7 @@ type Input struct {
 	Store       string
 	Snapshot    *catalog.Snapshot
 	Engine      Engine
+	Extensions  map[string][]string // the reviewed functions of extensions, by extension
 	RootKey     secret.Text
 	Generation  int    // 0: what the server has, else 1
 	Provisioner string // "" : the snapshot's current user

@@ -42,8 +42,25 @@ type Rule struct {
 	Until     time.Time
 	Baseline  bool // not a rule of the file: baseline.outside_datasets
 	Tables    []*RuleTable
+	Allow     Allow
 	Owners    []string // level own: the roles that own its tables
 	Pos       policy.Pos
+}
+
+// Allow is what a rule or profile allows beside reading and writing.
+type Allow struct {
+	Explain   bool
+	Temporary bool
+	Channels  []string
+	Functions []Routine
+}
+
+// Routine is one function or procedure that may be called.
+type Routine struct {
+	Name      catalog.Name
+	Arguments string
+	Kind      byte // pg_proc.prokind
+	Extension string
 }
 
 // RuleTable is what a rule says of one table.
@@ -96,6 +113,7 @@ type Profile struct {
 	SearchPath []string
 	Owners     []string // roles whose tables the profile owns (level own)
 	Ends       bool     // one of its rules can end
+	Allow      Allow    // of all its rules, and the functions of the store's extensions
 	Digest     string   // of everything the profile was compiled from (ENF-95)
 }
 

@@ -49,7 +49,33 @@ func (b *builder) rule(key Text, e *RuleEntry, order int) *Rule {
 	r.Require = b.require(e.Require)
 	r.Limits = b.limits(r, e.Limits)
 	r.Request = b.request(r, e)
+	r.Allow = b.allow(r, e.Allow)
 	return r
+}
+
+// allow reads what a rule allows beside reading and writing.
+func (b *builder) allow(r *Rule, e AllowEntry) Allow {
+	out := Allow{Temporary: e.Temporary.Value}
+	switch e.Explain.Value {
+	case "", "none":
+	case "plain":
+		out.Explain = true
+	default:
+		b.report(KindValue, e.Explain.Pos, "", "explain is none or plain, not %q", e.Explain.Value)
+	}
+	for _, t := range e.Channels {
+		if t.Value == "" || len(t.Value) > 63 || strings.ContainsRune(t.Value, 0) {
+			b.report(KindValue, t.Pos, "", "rule %s: %q cannot be the name of a channel", r.Name, t.Value)
+			continue
+		}
+		out.Channels = append(out.Channels, t.Value)
+	}
+	for _, t := range e.Functions {
+		if at, ok := b.table(t); ok {
+			out.Functions = append(out.Functions, Routine{Table: at, Pos: t.Pos})
+		}
+	}
+	return out
 }
 
 // own refuses what level own cannot carry: its holders are members of the owner role, on the base tables.

@@ -13,7 +13,7 @@ import (
 func (p *Policy) digest() string {
 	stores, groups, users := map[string]any{}, map[string]any{}, map[string]any{}
 	for name, s := range p.Stores {
-		meaning := []any{s.Engine, s.Database, s.Schemas}
+		meaning := []any{s.Engine, s.Database, s.Schemas, sortedSet(s.Extensions)}
 		if !s.Limits.IsZero() {
 			meaning = append(meaning, s.Limits.String())
 		}
@@ -82,7 +82,7 @@ func (r *Rule) meaning() any {
 	}
 	meaning := []any{
 		r.Name, sortedSet(r.To), r.On, r.Level, rows, r.Masks, writes, until,
-		prefixSet(r.Require.Network), r.Require.Local, r.Require.TLS, r.Enabled,
+		prefixSet(r.Require.Network), r.Require.Local, r.Require.TLS, r.Enabled, r.Allow.meaning(),
 	}
 	if !r.Limits.IsZero() {
 		meaning = append(meaning, r.Limits.String())
@@ -98,6 +98,14 @@ func (g *BreakGlass) meaning() any {
 		return nil
 	}
 	return []any{sortedSet(g.Groups), g.Max.String()}
+}
+
+func (a Allow) meaning() any {
+	functions := make([]string, 0, len(a.Functions))
+	for _, f := range a.Functions {
+		functions = append(functions, f.Table.String())
+	}
+	return []any{a.Explain, a.Temporary, sortedSet(a.Channels), sortedSet(functions)}
 }
 
 func sortedSet(list []string) []string {

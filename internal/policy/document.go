@@ -155,10 +155,20 @@ type RuleEntry struct {
 	Write   Map[WriteEntry] `key:"write" name:"store.schema.table" doc:"what may be written, table by table. Only with level write. Masked columns are never writable."`
 	Until   Text            `key:"until" default:"no end" scalar:"any" doc:"when the rule ends: a date, which ends at 24:00 UTC of that day, or an RFC 3339 time with its zone."`
 	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, no other rule widens them, and they bind after the rule has ended too, until it is suspended or taken out of the file."`
+	Allow   AllowEntry      `key:"allow" doc:"what its holders may do beside reading and writing. What several rules allow adds up."`
 	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
 	Request RequestEntry    `key:"request" doc:"the rule is held by a grant, until a time, and not by membership."`
 	Limits  LimitsEntry     `key:"limits" doc:"how much a holder may read. Limits restrict: no other rule widens them. The gateway enforces them, the wall does not."`
 	Pos     Pos
+}
+
+// AllowEntry is what a rule allows beside reading and writing.
+type AllowEntry struct {
+	Explain   Text   `key:"explain" default:"none" enum:"none|plain" doc:"plain: EXPLAIN without options shows the shape of a plan: no costs, rows, conditions or hidden tables. Which shape the server chooses still depends on all rows."`
+	Temporary Flag   `key:"temporary" default:"false" doc:"temporary tables of the session's own: what can be put into them is masked already. It lets the login create functions in its temporary schema where it comes around the gateway."`
+	Channels  []Text `key:"channels" doc:"channels for LISTEN and NOTIFY. What others send there is not masked."`
+	Functions []Text `key:"functions" name:"store.schema.function" doc:"the application's functions and procedures that may be called, as store.schema.name; all of that name. One that runs with its owner's rights reads what its owner may, unmasked: plan warns."`
+	Pos       Pos
 }
 
 // WriteEntry is what a rule lets be written in one table.

@@ -87,7 +87,9 @@ type Store struct {
 	Database string   // the database's name on the server; clients use Name
 	Schemas  []string // the first keeps plain names in a profile's schema
 	Limits   Limits   // of everybody who reads from it
-	Pos      Pos
+	// Extensions are those whose reviewed functions subjects may call.
+	Extensions []string
+	Pos        Pos
 }
 
 // Group is a named set of users.
@@ -169,9 +171,24 @@ type Rule struct {
 	Require Require
 	Limits  Limits
 	Request *Request // nil: held by membership
+	Allow   Allow
 	Enabled bool
 	Order   int // place in Policy.Rules, from 0
 	Pos     Pos
+}
+
+// Allow is what a rule allows beside reading and writing.
+type Allow struct {
+	Explain   bool // EXPLAIN in its plain form (ENF-65)
+	Temporary bool // temporary tables (ENF-74)
+	Channels  []string
+	Functions []Routine
+}
+
+// Routine is a function or procedure of an application, with all its overloads.
+type Routine struct {
+	Table // store, schema and name
+	Pos   Pos
 }
 
 // Filter is a row filter: a boolean SQL expression that may use subject.NAME for the subject's attributes.

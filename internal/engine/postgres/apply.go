@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
 )
@@ -128,7 +129,7 @@ func schemasOf(req Request) []string {
 
 // work compiles and compares, without touching the server.
 func (s *Server) work(req Request, snap *catalog.Snapshot) (*Result, error) {
-	req.Snapshot, req.Engine = snap, Engine{}
+	req.Snapshot, req.Engine, req.Extensions = snap, Engine{}, pgsql.ExtensionFunctions()
 	w, err := plan.Compile(req)
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func (s *Server) Compile(ctx context.Context, req Request) (*plan.Wanted, *catal
 	if err != nil {
 		return nil, nil, err
 	}
-	req.Snapshot, req.Engine = snap, Engine{}
+	req.Snapshot, req.Engine, req.Extensions = snap, Engine{}, pgsql.ExtensionFunctions()
 	w, err := plan.Compile(req)
 	return w, snap, err
 }

@@ -178,15 +178,28 @@ func (d *differ) everybodys(r right) bool {
 		return slices.ContainsFunc(acl, func(g catalog.Grant) bool { return g.Grantee == "" && g.Privilege == privilege })
 	}
 	if r.kind == "database" {
-		return !d.mayConnect() && everybody(d.snap.Database.ACL, "CONNECT")
+		return r.privilege == "CONNECT" && !d.mayConnect() && everybody(d.snap.Database.ACL, "CONNECT")
 	}
 	s := d.schemaOf(r)
 	return s != nil && r.privilege == "USAGE" && !d.can(s.Owner) && everybody(s.ACL, "USAGE")
 }
 
 // mayConnect says whether the provisioner can give CONNECT on the database.
-func (d *differ) mayConnect() bool {
-	return d.can(d.snap.Database.Owner) || grantable(d.snap, d.w.Provisioner, "CONNECT")
+func (d *differ) mayConnect() bool { return d.mayGive("CONNECT") }
+
+// mayGive says whether the provisioner can give a privilege on the database.
+func (d *differ) mayGive(privilege string) bool {
+	return d.can(d.snap.Database.Owner) || grantable(d.snap, d.w.Provisioner, privilege)
+}
+
+// stranger finds the owner of a routine whom the provisioner cannot act as: an extension's belong to a superuser.
+func (d *differ) stranger(k bundle) (owner string, is bool) {
+	for _, f := range d.snap.Functions {
+		if (k.kind == "function" || k.kind == "procedure") && quoteName(f.Name)+"("+f.Arguments+")" == k.object {
+			return f.Owner, !d.can(f.Owner)
+		}
+	}
+	return "", false
 }
 
 func (d *differ) giveRights(k bundle, rights []right) {
@@ -204,6 +217,16 @@ func (d *differ) giveRights(k bundle, rights []right) {
 	what := privileges(rights)
 	if k.kind == "database" && !d.mayConnect() {
 		d.step("connect:"+d.w.Database, "let subjects connect to the database", "subjects cannot log in", false,
+			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+		return
+	}
+	if k.kind == "database" && slices.ContainsFunc(rights, func(r right) bool { return !d.mayGive(r.privilege) }) {
+		d.step("temporary:"+d.w.Database, "let subjects make temporary tables", "CREATE TEMPORARY TABLE fails for them", false,
+			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+		return
+	}
+	if owner, is := d.stranger(k); is {
+		d.step("functions:"+owner, "let profiles call functions of "+owner, "calls of these functions fail", false,
 			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
 		return
 	}

@@ -238,6 +238,7 @@ func (b *wall) addProfile(w *plan.Wanted, snap *catalog.Snapshot, p *plan.Profil
 		b.edges[edge{owner, p.Role}] = id
 	}
 	b.grant(id, p.Role, "database", quoteIdent(snap.Database.Name), "CONNECT")
+	b.addAllowed(id, snap, p)
 	b.grant(id, p.Role, "schema", quoteIdent(p.Schema), "USAGE")
 	for _, s := range p.SearchPath[1:] {
 		b.grant(id, p.Role, "schema", quoteIdent(s), "USAGE")
@@ -267,6 +268,21 @@ func (b *wall) addProfile(w *plan.Wanted, snap *catalog.Snapshot, p *plan.Profil
 		if t.Delete {
 			b.grant(id, p.Role, "table", view, "DELETE")
 		}
+	}
+}
+
+// addAllowed wants what a profile's rules allow beside reading and writing.
+func (b *wall) addAllowed(id string, snap *catalog.Snapshot, p *plan.Profile) {
+	if p.Allow.Temporary {
+		b.grant(id, p.Role, "database", quoteIdent(snap.Database.Name), "TEMPORARY")
+	}
+	for _, f := range p.Allow.Functions {
+		kind := "function"
+		if f.Kind == 'p' {
+			kind = "procedure"
+		}
+		b.grant(id, p.Role, kind, quoteName(f.Name)+"("+f.Arguments+")", "EXECUTE")
+		b.grant(id, p.Role, "schema", quoteIdent(f.Name.Schema), "USAGE")
 	}
 }
 

@@ -15,6 +15,7 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 		Store: w.Store, Database: w.Database, Profile: p.Schema, Major: snap.Major(), Schemas: slices.Clone(w.Schemas),
 		Relations: map[pgsql.Name]*pgsql.Relation{}, Known: map[pgsql.Name]pgsql.Hidden{}, Types: map[pgsql.Name]pgsql.Name{},
 		Own: len(p.Owners) > 0, Extension: map[string]string{}, Routines: map[string]bool{}, Operators: map[string]bool{},
+		Channels: map[string]bool{}, Callable: map[pgsql.Name]byte{},
 	}
 	for _, t := range p.Tables {
 		rel := worldRelation(t)
@@ -46,6 +47,7 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 	for _, f := range snap.Functions {
 		out.Routines[f.Name.Name] = true
 	}
+	worldAllow(out, p, snap)
 	for _, op := range snap.Operators {
 		if slices.Contains(p.SearchPath, op.Name.Schema) && (op.Extension == "" || out.Extension[op.Extension] == "") {
 			out.Operators[op.Name.Name] = true
@@ -54,10 +56,30 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 	return out
 }
 
+// worldAllow is what the rules allow beside reading and writing. An extension whose functions may be called brings its operators and types.
+func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
+	out.Temp, out.Explain = p.Allow.Temporary, p.Allow.Explain
+	for _, c := range p.Allow.Channels {
+		out.Channels[c] = true
+	}
+	for _, f := range p.Allow.Functions {
+		out.Callable[pgsql.Name(f.Name)] = f.Kind
+		if f.Extension == "" {
+			continue
+		}
+		out.Extension[f.Extension] = f.Name.Schema
+		for _, typ := range snap.Types {
+			if typ.Extension == f.Extension {
+				out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+			}
+		}
+	}
+}
+
 // worldRelation is a table as the guard sees it.
 func worldRelation(t *plan.Table) *pgsql.Relation {
 	rel := &pgsql.Relation{
-		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
+		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Own: t.Own, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
 		Unique: map[string][]string{}, Select: true, Delete: t.Delete, MinGroup: t.MinGroup,
 	}
 	for i, c := range t.Columns {

@@ -18,6 +18,7 @@ type analysis struct {
 	nodes     *nodeTable
 	refusal   *Refusal
 	rewrote   bool
+	top       *pg.SelectStmt // of the current statement, when it is a query
 
 	// judged holds every node of a kind that can reach an object by name. The coverage check refuses one that is not
 	// here: whatever place of the tree it stands in, the walk has not seen it.
@@ -30,6 +31,7 @@ type analysis struct {
 
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
+	own      bool        // what is being written is a temporary table, which may keep masks
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
 	masks    int         // how many masked columns were read so far, to see whether an expression shows one
 	location int32       // the last byte offset passed, for refusals that have none of their own

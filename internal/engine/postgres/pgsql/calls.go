@@ -29,6 +29,10 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		a.callParts(f, name, sc)
 		return
 	}
+	if target, ok := a.callable(parts); ok && a.w.Callable[target] != 'p' {
+		a.callRoutine(f, target, sc)
+		return
+	}
 	if len(parts) > 2 || len(parts) == 2 && parts[0] != "pg_catalog" {
 		a.noFunction(f.Location, strings.Join(parts, "."))
 		return
@@ -52,6 +56,42 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	a.callParts(f, name, sc)
 	if name == "pg_typeof" {
 		a.plainReg(n, name)
+	}
+}
+
+// callable finds the routine outside pg_catalog that a name means: one that a rule or an extension's set lets be called. A name that
+// pg_catalog has means pg_catalog's.
+func (a *analysis) callable(parts []string) (Name, bool) {
+	switch len(parts) {
+	case 1:
+		if a.functions.known(parts[0]) {
+			return Name{}, false
+		}
+		for _, schema := range a.typePath() {
+			if _, ok := a.w.Callable[Name{schema, parts[0]}]; ok {
+				return Name{schema, parts[0]}, true
+			}
+		}
+	case 2:
+		_, ok := a.w.Callable[Name{parts[0], parts[1]}]
+		return Name{parts[0], parts[1]}, ok
+	}
+	return Name{}, false
+}
+
+// callRoutine judges a call of an admitted routine: its arguments. What it does with them is the judgement of whoever admitted it.
+func (a *analysis) callRoutine(f *pg.FuncCall, target Name, sc *scope) {
+	f.Funcname = nameNodes(target.Schema, target.Name)
+	f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
+	a.rewrote = true
+	for _, arg := range f.Args {
+		a.wantReg(arg, regText) // a routine may take names of objects, and they are names then
+	}
+	a.nodeList(f.Args, sc)
+	a.nodeList(f.AggOrder, sc)
+	a.node(f.AggFilter, sc)
+	if f.Over != nil {
+		a.parts(f.Over, sc)
 	}
 }
 

@@ -121,6 +121,9 @@ func (a *analysis) attribute(at int32, it *item, level *scope, name string) {
 	if it.catalog && !it.shape.known {
 		return
 	}
+	if it.rel != nil && it.rel.Temp && (!a.functions.known(name) || a.functions.allowed(name, a.w.Major)) {
+		return // a column, or a function that may be called anyhow
+	}
 	if it.shape.known {
 		a.refuse(at, Refusal{
 			SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: name,
@@ -255,7 +258,7 @@ func (a *analysis) keepMasksOut(rel *Relation, columns []Column) {
 // value. Nothing leaks that way, but the data is lost.
 func (a *analysis) maskRead(table, column, dataset string) {
 	a.masks++
-	if a.setting {
+	if a.setting && !a.own {
 		a.refuse(-1, Refusal{
 			Reason: ReasonMaskedValue, Object: table + "." + quoteIdent(column), Dataset: dataset,
 			Message: fmt.Sprintf("column %s of %s is shown masked and cannot be stored in another", quoteIdent(column), table),

@@ -110,7 +110,8 @@ func mustBeJudged(name protoreflect.Name) bool {
 	case "RangeVar", "FuncCall", "ColumnRef", "TypeName", "TypeCast", "SelectStmt", "A_Expr", "SubLink", "SortBy", "A_Indirection",
 		"CollateClause", "SQLValueFunction", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CommonTableExpr", "WithClause",
 		"LockingClause", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "JoinExpr", "InferClause", "IndexElem",
-		"ResTarget":
+		"ResTarget", "IntoClause", "CreateTableAsStmt", "CreateStmt", "Constraint", "TableLikeClause", "DropStmt", "TruncateStmt", "RangeTableSample",
+		"CallStmt":
 		return true
 	}
 	return false
@@ -145,7 +146,7 @@ func isLocation(fd protoreflect.FieldDescriptor) bool {
 		return false
 	}
 	switch fd.Name() {
-	case "location", "name_location", "arg_location", "stmt_location", "stmt_len":
+	case "location", "name_location", "arg_location", "payload_location", "stmt_location", "stmt_len":
 		return true
 	}
 	return false

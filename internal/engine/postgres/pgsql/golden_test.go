@@ -10,7 +10,8 @@ import (
 )
 
 // goldenCase is one case of a file under testdata/guard: a line "== rule: title [options]", the statement, "----", and what
-// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp, ops=NAME of an
+// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp,
+// channel=NAME, call, ops=NAME of an
 // operator of the application's.
 type goldenCase struct {
 	title, options, input, output string
@@ -98,6 +99,10 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			w.Major, w.Own = major, own
 		case "temp":
 			w.Temp = true
+		case "channel":
+			w.Channels = map[string]bool{value: true}
+		case "call":
+			w.Callable = map[Name]byte{{"public", "order_total"}: 'f', {"public", "close_order"}: 'p', {"ext", "similarity"}: 'f'}
 		case "ops":
 			w.Operators[value] = true
 		default:

@@ -25,6 +25,9 @@ func (a *analysis) resolve(rv *pg.RangeVar) (resolved, bool) {
 		})
 		return resolved{}, false
 	}
+	if rv.Schemaname == temporarySchema && a.w.Temp {
+		return a.temporary(rv), true
+	}
 	if rv.Relpersistence != "" && rv.Relpersistence != "p" {
 		a.construct(rv.Location, "a temporary or unlogged target is not available here", "")
 		return resolved{}, false
@@ -63,6 +66,9 @@ func (a *analysis) resolvePath(rv *pg.RangeVar) (resolved, bool) {
 	}
 	if strings.HasPrefix(rv.Relname, "pg_") {
 		return a.resolveCatalog(rv, "pg_catalog")
+	}
+	if a.w.Temp && rv.Catalogname == "" {
+		return a.temporary(rv), true
 	}
 	a.unknownRelation(rv)
 	return resolved{}, false
@@ -190,6 +196,9 @@ func (a *analysis) touch(r resolved, action string) *touching {
 }
 
 func relationShape(rel *Relation) shape {
+	if rel.Temp {
+		return shape{}
+	}
 	out := shape{columns: make([]string, len(rel.Columns)), known: true}
 	for i, c := range rel.Columns {
 		out.columns[i] = c.Name

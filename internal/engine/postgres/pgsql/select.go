@@ -29,7 +29,7 @@ func (a *analysis) selectStmt(s *pg.SelectStmt, outer *scope) shape {
 // selectIn judges a query whose level is open already.
 func (a *analysis) selectIn(s *pg.SelectStmt, sc *scope) shape {
 	a.with(s.WithClause, sc)
-	if s.IntoClause != nil {
+	if s.IntoClause != nil && (s != a.top || !a.into(s.IntoClause)) {
 		a.refuse(-1, Refusal{
 			Reason: ReasonStatement, Object: "SELECT INTO", Message: "SELECT INTO is not available",
 			Hint: "Run the query without INTO and keep the result on your side.",
@@ -297,8 +297,7 @@ func (a *analysis) fromItem(n *pg.Node, sc *scope) []*item {
 	case *pg.Node_JsonTable:
 		return []*item{a.made(a.jsonTable(x.JsonTable, sc), before)}
 	case *pg.Node_RangeTableSample:
-		a.construct(x.RangeTableSample.Location, "TABLESAMPLE is not available on protected tables",
-			"Use ORDER BY random() LIMIT n, or a condition on the key.")
+		return []*item{a.sample(n, x.RangeTableSample, sc)}
 	default:
 		a.misplaced(n)
 	}

@@ -236,9 +236,17 @@ func (a *analysis) mayReset(s *pg.VariableSetStmt, name string) {
 }
 
 // samePath tells whether a search_path is the logical one; "$user" and pg_catalog, which find nothing else, are passed over.
-func (a *analysis) samePath(path []string) bool {
+func (a *analysis) samePath(path []string) bool { return a.w.samePath(path) }
+
+func (w *World) samePath(path []string) bool {
 	path = slices.DeleteFunc(slices.Clone(path), func(s string) bool { return s == "$user" || s == "pg_catalog" })
-	return slices.Equal(path, a.w.Schemas)
+	return slices.Equal(path, w.Schemas)
+}
+
+// HasPath tells whether a text, as the server would read it, is the logical search path.
+func (w *World) HasPath(text string) bool {
+	path, ok := splitPath(text)
+	return ok && w.samePath(path)
 }
 
 func (a *analysis) logicalPath() string {

@@ -30,6 +30,7 @@ func (a *analysis) statements(tree *pg.ParseResult) []Statement {
 func (a *analysis) statement(n *pg.Node) Statement {
 	switch x := n.GetNode().(type) {
 	case *pg.Node_SelectStmt:
+		a.top = x.SelectStmt
 		a.selectStmt(x.SelectStmt, nil)
 		return Statement{Tag: "SELECT"}
 	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
@@ -64,9 +65,62 @@ func (a *analysis) statement(n *pg.Node) Statement {
 		return a.discard(x.DiscardStmt)
 	case *pg.Node_ConstraintsSetStmt:
 		return a.constraints(x.ConstraintsSetStmt)
+	case *pg.Node_CreateTableAsStmt:
+		return a.createTableAs(n, x.CreateTableAsStmt)
+	case *pg.Node_CreateStmt:
+		return a.createTable(n, x.CreateStmt)
+	case *pg.Node_DropStmt:
+		if a.dropTemporary(x.DropStmt) {
+			return Statement{Tag: "DROP TABLE"}
+		}
+	case *pg.Node_TruncateStmt:
+		if a.onlyTemporary(x.TruncateStmt.Relations) {
+			a.mark(x.TruncateStmt)
+			return Statement{Tag: "TRUNCATE TABLE"}
+		}
+	case *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt:
+		return a.channel(n)
+	case *pg.Node_CallStmt:
+		if st, ok := a.call(x.CallStmt); ok {
+			return st
+		}
 	}
 	a.refusedStatement(n)
 	return Statement{Tag: statementTag(n)}
+}
+
+// channel judges LISTEN, UNLISTEN and NOTIFY: of channels that a rule opens. UNLISTEN takes back only what the session has.
+func (a *analysis) channel(n *pg.Node) Statement {
+	var name string
+	switch x := n.GetNode().(type) {
+	case *pg.Node_ListenStmt:
+		name = x.ListenStmt.Conditionname
+	case *pg.Node_NotifyStmt:
+		name = x.NotifyStmt.Conditionname
+	case *pg.Node_UnlistenStmt:
+		if name = x.UnlistenStmt.Conditionname; name == "" && len(a.w.Channels) > 0 {
+			return Statement{Tag: "UNLISTEN"}
+		}
+	}
+	if !a.w.Channels[name] {
+		a.refusedStatement(n)
+	}
+	return Statement{Tag: statementTag(n)}
+}
+
+// call judges CALL of a procedure that a rule lets be called. false: it is none of them.
+func (a *analysis) call(c *pg.CallStmt) (Statement, bool) {
+	f := c.Funccall
+	parts, ok := names(f.GetFuncname())
+	target, found := a.callable(parts)
+	if !ok || !found || a.w.Callable[target] != 'p' {
+		return Statement{}, false
+	}
+	a.mark(c)
+	a.mark(f)
+	a.location = f.Location
+	a.callRoutine(f, target, nil)
+	return Statement{Tag: "CALL"}, true
 }
 
 // transaction lets control of the own transaction through; what outlives the connection does not pass.
@@ -176,17 +230,24 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 		r.Detail = "A plan tells row counts and conditions of rows that you do not see."
 		r.Hint = "Ask the owner of the data for the plan."
 	case *pg.Node_CreateTableAsStmt, *pg.Node_CreateStmt:
-		r.Detail = "Tables and temporary tables cannot be made through the gateway."
+		r.Detail = "Tables cannot be made through the gateway."
 		r.Hint = "Use a WITH query, or keep the result on your side."
 		if isTemporary(n) {
-			r.Reason = ReasonTemporary
+			r.Reason, r.Detail = ReasonTemporary, "No rule that you hold allows temporary tables."
+			r.Hint = "A rule can allow them: allow: {temporary: true}."
+		} else if a.w.Temp {
+			r.Hint = "Make it a temporary table."
 		}
 	case *pg.Node_LockStmt:
 		r.Reason, r.Hint = ReasonLock, "Lock the rows you change with SELECT … FOR UPDATE."
 	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt:
-		r.Detail = "Notifications carry data around every mask, and no rule opens a channel."
-	case *pg.Node_CallStmt, *pg.Node_DoStmt:
-		r.Detail = "The guard cannot see what a procedure or a block reads."
+		r.Detail = "Notifications carry data around every mask, and no rule opens this channel."
+		r.Hint = "A rule can allow the channel: allow: {channels: […]}."
+	case *pg.Node_CallStmt:
+		r.Detail = "The guard cannot see what a procedure reads."
+		r.Hint = "A rule can allow the procedure: allow: {functions: […]}."
+	case *pg.Node_DoStmt:
+		r.Detail = "The guard cannot see what a block reads."
 	case *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt, *pg.Node_AlterRoleSetStmt:
 		r.Detail = "Roles, their passwords and their settings are managed by the policy."
 	case *pg.Node_VacuumStmt:
@@ -291,6 +352,9 @@ func (a *analysis) copyStatement(c *pg.CopyStmt) Statement {
 			Detail: "It would run on the server's machine.", Hint: "Use COPY … TO STDOUT, or \\copy in psql.",
 		})
 		return st
+	case c.IsFrom && a.copyFrom(c):
+		st.ReturnsCopy = 'i'
+		return st
 	case c.IsFrom:
 		a.refuse(-1, Refusal{
 			SQLState: stateUnsupported, Reason: ReasonCopy, Object: "COPY FROM", Message: "COPY FROM is not available",
@@ -325,6 +389,40 @@ func (a *analysis) copyStatement(c *pg.CopyStmt) Statement {
 	return st
 }
 
+// copyFrom judges COPY FROM STDIN into a table that is shown whole: the data goes where INSERT could put it, column by column. false: it
+// is another table.
+func (a *analysis) copyFrom(c *pg.CopyStmt) bool {
+	if c.Relation == nil || a.refusal != nil {
+		return false
+	}
+	r, ok := a.resolve(c.Relation)
+	if !ok {
+		return true // refused, with the reason
+	}
+	if r.rel == nil || !r.rel.Open || c.WhereClause != nil {
+		return false
+	}
+	_, _, _ = a.target(c.Relation)
+	if c.Relation.Alias != nil {
+		c.Relation.Alias = nil
+	}
+	a.may(r.rel.Insert, c.Relation, r, "insert into", "INSERT")
+	t := a.touch(r, "insert")
+	columns, _ := names(c.Attlist)
+	if len(columns) == 0 {
+		for _, col := range r.rel.Columns {
+			columns = append(columns, col.Name)
+		}
+	}
+	for _, column := range columns {
+		a.insertColumn(r.rel, column, t)
+	}
+	for _, n := range c.Options {
+		a.copyOption(n.GetDefElem())
+	}
+	return true
+}
+
 // copyTable turns COPY t (a, b) into COPY (SELECT a, b FROM t), with every column in order when none is named.
 func (a *analysis) copyTable(c *pg.CopyStmt) {
 	rv := c.Relation
@@ -333,6 +431,10 @@ func (a *analysis) copyTable(c *pg.CopyStmt) {
 		return
 	}
 	columns, _ := names(c.Attlist)
+	if it.rel != nil && it.rel.Temp {
+		rv.Alias = nil
+		return // the server knows its columns
+	}
 	if it.rel == nil {
 		a.refuse(rv.Location, Refusal{
 			Reason: ReasonCopy, Object: "COPY", Message: "COPY of a system catalog is not available",
@@ -367,7 +469,7 @@ func (a *analysis) copyTable(c *pg.CopyStmt) {
 
 func (a *analysis) copyOption(d *pg.DefElem) {
 	switch d.GetDefname() {
-	case "format", "delimiter", "null", "header", "quote", "escape", "force_quote":
+	case "format", "delimiter", "null", "header", "quote", "escape", "force_quote", "force_not_null", "force_null", "default", "on_error":
 	case "encoding":
 		if s := d.Arg.GetString_(); s == nil || !isUTF8(s.Sval) {
 			a.refuse(d.Location, Refusal{Reason: ReasonSettingValue, Object: "encoding", Message: "COPY is available in UTF8 only"})

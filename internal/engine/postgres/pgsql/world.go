@@ -22,6 +22,9 @@ type World struct {
 	Masked    bool               // the profile masks or filters something: errors and notices are rebuilt
 	Own       bool               // the profile is of level own: DDL passes through the wall only
 	Temp      bool               // temporary tables are granted
+	Explain   bool               // EXPLAIN in its plain form is allowed
+	Channels  map[string]bool    // for LISTEN and NOTIFY
+	Callable  map[Name]byte      // routines outside pg_catalog that may be called, with their pg_proc.prokind
 	Extension map[string]string  // extension -> schema, for those whose types protected columns use
 
 	// Routines names the routines outside pg_catalog, so that x.f of an unknown row type can be told from a call of f.
@@ -41,6 +44,8 @@ type Relation struct {
 	Target  Name   // what is sent instead: the profile's view, or the base itself when open
 	Kind    byte   // pg_class.relkind of the base: r p v m f S
 	Open    bool   // shown whole (ENF-93)
+	Own     bool   // through membership in its owner (ENF-94)
+	Temp    bool   // a temporary table of the session's own, whose columns are not known (ENF-74)
 	Rule    string // rules that admit it, comma separated, for reasons
 	Dataset string
 	Columns []Column            // attnum order

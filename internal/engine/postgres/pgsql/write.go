@@ -137,11 +137,11 @@ func (a *analysis) assigned(n *pg.Node, sc *scope, column func(string)) {
 
 // set judges a list of assignments to existing rows.
 func (a *analysis) set(list []*pg.Node, sc *scope, rel *Relation, t *touching) {
-	a.setting = true
+	a.setting, a.own = true, rel.Temp
 	for _, n := range list {
 		a.assigned(n, sc, func(column string) { a.updateColumn(rel, column, t) })
 	}
-	a.setting = false
+	a.setting, a.own = false, false
 }
 
 func (a *analysis) insertColumn(rel *Relation, column string, t *touching) {
@@ -154,6 +154,9 @@ func (a *analysis) updateColumn(rel *Relation, column string, t *touching) {
 
 func (a *analysis) writeColumn(rel *Relation, column string, t *touching, verb string, may func(Column) bool) {
 	t.column(column)
+	if rel.Temp {
+		return
+	}
 	i := slices.IndexFunc(rel.Columns, func(c Column) bool { return c.Name == column })
 	if i < 0 {
 		a.refuse(-1, Refusal{
@@ -207,7 +210,7 @@ func (a *analysis) onConflict(c *pg.OnConflictClause, rv *pg.RangeVar, it *item,
 				return
 			}
 			a.mark(e)
-			if e.Name != "" && !it.shape.has(e.Name) {
+			if e.Name != "" && it.shape.known && !it.shape.has(e.Name) {
 				a.refuse(c.Infer.Location, Refusal{
 					SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: e.Name,
 					Message: fmt.Sprintf("column %q does not exist", e.Name),

@@ -370,6 +370,12 @@ func (n *negotiation) enter(ctx context.Context, start *startup, entered *gatewa
 	if !ok || profile.World == nil || profile.Upstream == nil {
 		return nil, entered.Refuse(ctx, &gateway.Refusal{Code: gateway.CodeInternal, Message: "the profile is not one of PostgreSQL"})
 	}
+	// A client may say the path that it has anyway, as it may with SET; what is sent is the profile's in any case (ENF-47).
+	if path, set := start.settings["search_path"]; set && !profile.World.HasPath(path) {
+		cause := &errSetting{name: "search_path"}
+		_ = entered.Refuse(ctx, &gateway.Refusal{Code: gateway.CodeSetting, Message: cause.Error()}) // the client hears the cause itself
+		return nil, cause
+	}
 	up, err := n.server.connect(ctx, n.admitted.Limits(), profile, entered.Profile(), start)
 	if err != nil {
 		return nil, n.refuseUpstream(ctx, entered, err)

@@ -103,6 +103,7 @@ var passed = map[string]func(value string) bool{
 	"default_transaction_isolation":       anyValue,
 	"default_transaction_read_only":       isOn,
 	"default_transaction_deferrable":      anyValue,
+	"search_path":                         anyValue, // held against the store's own path as soon as that is known
 }
 
 // allowSetting checks one setting against the list and returns the name in the list's spelling.

@@ -104,7 +104,6 @@ func TestStartupSettings(t *testing.T) {
 		{"role", "postgres"},
 		{"session_authorization", "x"},
 		{"row_security", "off"},
-		{"search_path", "public"},
 		{"standard_conforming_strings", "off"},
 		{"session_preload_libraries", "x"},
 		{"local_preload_libraries", "x"},

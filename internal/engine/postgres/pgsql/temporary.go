@@ -1,0 +1,272 @@
+package pgsql
+
+import (
+	"fmt"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// Temporary tables (ENF-74). The server looks for a name in pg_temp first, so a temporary table could stand in the way of an admitted
+// one, and a function with a low cost could be made there by whoever comes around the gateway. What keeps them harmless: names of
+// relations that exist are reserved; every name that is sent is qualified, a temporary one with pg_temp; and what can be put into one
+// is what the session may read anyway, masked.
+//
+// The guard does not know which temporary tables a session has: a name that means nothing else is sent as pg_temp.name, and the
+// server knows.
+
+const temporarySchema = "pg_temp"
+
+// temporary is a temporary table of the session's own.
+func (a *analysis) temporary(rv *pg.RangeVar) resolved {
+	name := Name{temporarySchema, rv.Relname}
+	return resolved{name: name, target: name, rel: &Relation{
+		Name: name, Target: name, Kind: 'r', Open: true, Temp: true, Rule: "temporary", Select: true, Insert: true, Update: true, Delete: true, Lock: true,
+	}}
+}
+
+// newTemporary judges the name of a temporary table that is to be made, and qualifies it.
+func (a *analysis) newTemporary(rv *pg.RangeVar) bool {
+	if rv == nil {
+		a.misplaced(&pg.RangeVar{})
+		return false
+	}
+	a.mark(rv)
+	a.location = rv.Location
+	if rv.Relpersistence != "t" && rv.Schemaname != temporarySchema || !a.w.Temp {
+		return false
+	}
+	if rv.Catalogname != "" || rv.Schemaname != "" && rv.Schemaname != temporarySchema {
+		a.construct(rv.Location, "a temporary table has no schema", "Write its name alone.")
+		return true
+	}
+	if _, verdict := CatalogRelation("pg_catalog", rv.Relname, a.w.Major); verdict != CatalogRefuse || a.reserved(rv.Relname) {
+		a.refuse(rv.Location, Refusal{
+			Reason: ReasonTemporary, Object: rv.Relname, Message: fmt.Sprintf("a temporary table cannot be called %s", quoteIdent(rv.Relname)),
+			Detail: "There is a relation of that name, which it would hide.", Hint: "Give it another name.",
+		})
+		return true
+	}
+	rv.Schemaname, rv.Relpersistence = temporarySchema, "t"
+	a.rewrote = true
+	a.touch(resolved{name: Name{temporarySchema, rv.Relname}}, "insert")
+	return true
+}
+
+// reserved tells whether an unqualified name means a relation already.
+func (a *analysis) reserved(name string) bool {
+	for _, schema := range a.w.Schemas {
+		if _, hidden := a.w.Known[Name{schema, name}]; hidden || a.w.Relations[Name{schema, name}] != nil {
+			return true
+		}
+	}
+	return len(name) > 3 && name[:3] == "pg_"
+}
+
+// into judges the target of SELECT INTO and CREATE TABLE AS. false: it is no temporary table, or none is allowed.
+func (a *analysis) into(c *pg.IntoClause) bool {
+	if !a.newTemporary(c.Rel) {
+		return false
+	}
+	a.mark(c)
+	if c.AccessMethod != "" || c.TableSpaceName != "" || len(c.Options) > 0 || c.ViewQuery != nil {
+		a.construct(-1, "storage options of a temporary table are not available", "Leave them out.")
+	}
+	if _, ok := names(c.ColNames); !ok {
+		a.misplaced(c)
+	}
+	return true
+}
+
+// createTableAs judges CREATE TEMP TABLE … AS a query or EXECUTE.
+func (a *analysis) createTableAs(n *pg.Node, c *pg.CreateTableAsStmt) Statement {
+	a.mark(c)
+	st := Statement{Tag: "CREATE TABLE AS"}
+	if c.Objtype != pg.ObjectType_OBJECT_TABLE || c.Into == nil || !a.into(c.Into) {
+		a.refusedStatement(n)
+		return st
+	}
+	switch q := c.Query.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		a.selectStmt(q.SelectStmt, nil)
+	case *pg.Node_ExecuteStmt:
+		a.nodeList(q.ExecuteStmt.Params, nil)
+		st.Effects = append(st.Effects, Effect{Kind: Execute, Name: q.ExecuteStmt.Name})
+	default:
+		a.misplaced(c)
+	}
+	return st
+}
+
+// createTable judges CREATE TEMP TABLE with columns: types, defaults, checks and keys of its own, and LIKE an admitted relation.
+func (a *analysis) createTable(n *pg.Node, c *pg.CreateStmt) Statement {
+	a.mark(c)
+	st := Statement{Tag: "CREATE TABLE"}
+	if !a.newTemporary(c.Relation) {
+		a.refusedStatement(n)
+		return st
+	}
+	if len(c.InhRelations) > 0 || c.Partbound != nil || c.Partspec != nil || c.OfTypename != nil || c.Tablespacename != "" || c.AccessMethod != "" || len(c.Options) > 0 {
+		a.construct(-1, "a temporary table has columns and constraints only", "Leave inheritance, partitions and storage out.")
+		return st
+	}
+	for _, e := range c.TableElts {
+		switch x := e.GetNode().(type) {
+		case *pg.Node_ColumnDef:
+			a.columnDef(x.ColumnDef)
+		case *pg.Node_Constraint:
+			a.constraint(x.Constraint)
+		case *pg.Node_TableLikeClause:
+			like := x.TableLikeClause
+			a.mark(like)
+			if it := a.relationItem(like.Relation, &scope{}); it.rel == nil && a.refusal == nil {
+				a.construct(-1, "LIKE takes an admitted relation", "")
+			}
+			if like.Relation != nil {
+				like.Relation.Alias = nil // a name in FROM gets one, this must have none
+			}
+		default:
+			a.misplaced(e)
+		}
+	}
+	return st
+}
+
+func (a *analysis) columnDef(d *pg.ColumnDef) {
+	a.mark(d)
+	a.typeName(d.TypeName, false)
+	if d.CollClause != nil {
+		a.message(d.CollClause, nil)
+	}
+	if d.Identity != "" || d.Generated != "" || d.RawDefault != nil || len(d.Fdwoptions) > 0 || d.StorageName != "" || d.Compression != "" {
+		a.misplaced(d)
+	}
+	for _, n := range d.Constraints {
+		if c := n.GetConstraint(); c != nil {
+			a.constraint(c)
+		} else {
+			a.misplaced(n)
+		}
+	}
+}
+
+// constraint judges a constraint of a temporary table. Its expressions see the table's own columns only.
+func (a *analysis) constraint(c *pg.Constraint) {
+	a.mark(c)
+	a.location = c.Location
+	switch c.Contype {
+	case pg.ConstrType_CONSTR_NULL, pg.ConstrType_CONSTR_NOTNULL, pg.ConstrType_CONSTR_PRIMARY, pg.ConstrType_CONSTR_UNIQUE:
+	case pg.ConstrType_CONSTR_DEFAULT, pg.ConstrType_CONSTR_CHECK, pg.ConstrType_CONSTR_GENERATED:
+		a.node(c.RawExpr, nil)
+	default:
+		a.construct(c.Location, "this kind of constraint is not available on a temporary table", "Keys, CHECK, NOT NULL and defaults are.")
+	}
+	if c.Indexname != "" || c.Indexspace != "" || len(c.Options) > 0 || len(c.Including) > 0 {
+		a.misplaced(c)
+	}
+}
+
+// dropTemporary judges DROP TABLE and TRUNCATE of temporary tables. false: one of the names is something else.
+func (a *analysis) dropTemporary(d *pg.DropStmt) bool {
+	if !a.w.Temp || d.RemoveType != pg.ObjectType_OBJECT_TABLE || d.Concurrent {
+		return false
+	}
+	for _, n := range d.Objects {
+		parts, ok := names(n.GetList().GetItems())
+		if !ok || len(parts) == 0 || len(parts) > 2 || len(parts) == 2 && parts[0] != temporarySchema || len(parts) == 1 && a.reserved(parts[0]) {
+			return false
+		}
+		n.GetList().Items = nameNodes(temporarySchema, parts[len(parts)-1])
+	}
+	a.mark(d)
+	d.Behavior = pg.DropBehavior_DROP_RESTRICT
+	a.rewrote = true
+	return true
+}
+
+// sample judges TABLESAMPLE. Of an open table the server takes the sample itself; of a view it is taken row by row from what the
+// view shows, which is what BERNOULLI means and SYSTEM promises no more than. A repeatable one goes by the content of the row.
+func (a *analysis) sample(n *pg.Node, s *pg.RangeTableSample, sc *scope) *item {
+	a.mark(s)
+	rv := s.Relation.GetRangeVar()
+	method, ok := names(s.Method)
+	if rv == nil || !ok || len(s.Args) != 1 {
+		a.misplaced(s)
+		return &item{}
+	}
+	name := method[len(method)-1]
+	if len(method) > 1 && method[0] != "pg_catalog" || name != "bernoulli" && name != "system" {
+		a.construct(s.Location, "this sampling method is not available", "Use BERNOULLI or SYSTEM.")
+		return &item{}
+	}
+	if rv.Schemaname == "" && rv.Catalogname == "" && sc.cte(rv.Relname) != nil {
+		a.construct(s.Location, "TABLESAMPLE takes a table, not a query", "")
+		return &item{}
+	}
+	it := a.relationItem(rv, sc)
+	if a.refusal == nil && it.rel == nil {
+		a.construct(s.Location, "TABLESAMPLE is not available on the system catalog", "")
+	}
+	if a.refusal != nil {
+		return it
+	}
+	around := sc.aside()
+	a.node(s.Args[0], around)
+	a.node(s.Repeatable, around)
+	if it.rel.Open {
+		s.Method = nameNodes("pg_catalog", name)
+		return it
+	}
+	alias := rv.Alias
+	rv.Alias = &pg.Alias{Aliasname: alias.Aliasname}
+	query := &pg.SelectStmt{
+		TargetList:  []*pg.Node{pg.MakeResTargetNodeWithVal(&pg.Node{Node: &pg.Node_ColumnRef{ColumnRef: &pg.ColumnRef{Fields: []*pg.Node{{Node: &pg.Node_AStar{AStar: &pg.A_Star{}}}}}}}, 0)},
+		FromClause:  []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}},
+		WhereClause: sampled(s, rv.Alias.Aliasname),
+		LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
+	}
+	sub := &pg.RangeSubselect{Subquery: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: query}}, Alias: alias}
+	n.Node = &pg.Node_RangeSubselect{RangeSubselect: sub}
+	a.markAll(n)
+	it.touch.all()
+	a.rewrote = true
+	return it
+}
+
+// sampled is the condition that picks rows: random, or the place of the row's hash among all hashes.
+func sampled(s *pg.RangeTableSample, alias string) *pg.Node {
+	call := func(name string, args ...*pg.Node) *pg.Node {
+		return &pg.Node{Node: &pg.Node_FuncCall{FuncCall: &pg.FuncCall{
+			Funcname: nameNodes("pg_catalog", name), Args: args, Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL,
+		}}}
+	}
+	op := func(l *pg.Node, name string, r *pg.Node) *pg.Node {
+		return &pg.Node{Node: &pg.Node_AExpr{AExpr: &pg.A_Expr{Kind: pg.A_Expr_Kind_AEXPR_OP, Name: nameNodes(name), Lexpr: l, Rexpr: r}}}
+	}
+	hundred := func() *pg.Node { return castTo(stringConst("100"), "float8") }
+	picked := op(call("random"), "*", hundred())
+	if s.Repeatable != nil {
+		row := castTo(pg.MakeColumnRefNode(nameNodes(alias), 0), "text")
+		hash := call("hashtextextended", row, castTo(call("hashfloat8", castTo(s.Repeatable, "float8")), "int8"))
+		share := op(op(castTo(hash, "float8"), "/", castTo(stringConst("18446744073709551616"), "float8")), "+", castTo(stringConst("0.5"), "float8"))
+		picked = op(share, "*", hundred())
+	}
+	return op(picked, "<", castTo(s.Args[0], "float8"))
+}
+
+// onlyTemporary tells whether all relations of a list are temporary tables, and qualifies them.
+func (a *analysis) onlyTemporary(list []*pg.Node) bool {
+	if !a.w.Temp || slices.ContainsFunc(list, func(n *pg.Node) bool {
+		rv := n.GetRangeVar()
+		return rv == nil || rv.Schemaname != temporarySchema && (rv.Schemaname != "" || a.reserved(rv.Relname))
+	}) {
+		return false
+	}
+	for _, n := range list {
+		rv := n.GetRangeVar()
+		a.mark(rv)
+		rv.Catalogname, rv.Schemaname = "", temporarySchema
+	}
+	a.rewrote = true
+	return true
+}
