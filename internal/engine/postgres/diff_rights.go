@@ -214,14 +214,16 @@ func (d *differ) giveRights(k bundle, rights []right) {
 		e.because("serve keeps who holds what, and until when")
 		e.made = true
 	}
+	if temporary := func(r right) bool { return r.kind == "database" && r.privilege == "TEMPORARY" }; slices.ContainsFunc(rights, temporary) && !d.mayGive("TEMPORARY") {
+		d.step("temporary:"+d.w.Database, "let subjects make temporary tables", "CREATE TEMPORARY TABLE fails for them", false,
+			fmt.Sprintf("GRANT TEMPORARY ON %s TO %s", onWhat(k.kind, k.object), quoteIdent(k.grantee)))
+		if rights = slices.DeleteFunc(rights, temporary); len(rights) == 0 {
+			return
+		}
+	}
 	what := privileges(rights)
 	if k.kind == "database" && !d.mayConnect() {
 		d.step("connect:"+d.w.Database, "let subjects connect to the database", "subjects cannot log in", false,
-			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
-		return
-	}
-	if k.kind == "database" && slices.ContainsFunc(rights, func(r right) bool { return !d.mayGive(r.privilege) }) {
-		d.step("temporary:"+d.w.Database, "let subjects make temporary tables", "CREATE TEMPORARY TABLE fails for them", false,
 			fmt.Sprintf("GRANT %s ON %s TO %s", what, onWhat(k.kind, k.object), quoteIdent(k.grantee)))
 		return
 	}

@@ -20,6 +20,8 @@ type analysis struct {
 	rewrote   bool
 	top       *pg.SelectStmt // of the current statement, when it is a query
 
+	statementCount int
+
 	// judged holds every node of a kind that can reach an object by name. The coverage check refuses one that is not
 	// here: whatever place of the tree it stands in, the walk has not seen it.
 	judged map[proto.Message]struct{}

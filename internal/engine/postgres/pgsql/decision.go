@@ -26,6 +26,10 @@ type Statement struct {
 	Tag     string // command tag family: SELECT, UPDATE, SET, BEGIN, …
 	Touches []Touch
 	Effects []Effect
+	// Explain: the answer is a plan, of which a PlanFilter says what may be shown.
+	Explain bool
+	// Subplans: the statement that is explained has subqueries or CTEs, so that not every subplan is a row filter's.
+	Subplans bool
 	// ReturnsCopy is 'o' for COPY TO STDOUT, 'i' for COPY FROM STDIN, else 0.
 	ReturnsCopy byte
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // goldenCase is one case of a file under testdata/guard: a line "== rule: title [options]", the statement, "----", and what
-// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp,
+// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp, explain,
 // channel=NAME, call, ops=NAME of an
 // operator of the application's.
 type goldenCase struct {
@@ -99,6 +99,8 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			w.Major, w.Own = major, own
 		case "temp":
 			w.Temp = true
+		case "explain":
+			w.Explain = true
 		case "channel":
 			w.Channels = map[string]bool{value: true}
 		case "call":

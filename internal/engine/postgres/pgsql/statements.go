@@ -10,6 +10,7 @@ import (
 // statements judges every statement of a text: all or nothing (ENF-68).
 func (a *analysis) statements(tree *pg.ParseResult) []Statement {
 	out := make([]Statement, 0, len(tree.Stmts))
+	a.statementCount = len(tree.Stmts)
 	for _, raw := range tree.Stmts {
 		if a.refusal != nil {
 			break
@@ -65,6 +66,8 @@ func (a *analysis) statement(n *pg.Node) Statement {
 		return a.discard(x.DiscardStmt)
 	case *pg.Node_ConstraintsSetStmt:
 		return a.constraints(x.ConstraintsSetStmt)
+	case *pg.Node_ExplainStmt:
+		return a.explain(n, x.ExplainStmt)
 	case *pg.Node_CreateTableAsStmt:
 		return a.createTableAs(n, x.CreateTableAsStmt)
 	case *pg.Node_CreateStmt:
@@ -228,7 +231,7 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 	case *pg.Node_ExplainStmt:
 		r.Reason, r.Message = ReasonExplain, "EXPLAIN is not available"
 		r.Detail = "A plan tells row counts and conditions of rows that you do not see."
-		r.Hint = "Ask the owner of the data for the plan."
+		r.Hint = "A rule can allow its plain form: allow: {explain: plain}."
 	case *pg.Node_CreateTableAsStmt, *pg.Node_CreateStmt:
 		r.Detail = "Tables cannot be made through the gateway."
 		r.Hint = "Use a WITH query, or keep the result on your side."

@@ -45,6 +45,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	ev := s.allowedDecision(d, e.command)
 	for i := range d.Statements {
 		e.copyIn = e.copyIn || d.Statements[i].ReturnsCopy == 'i'
+		if d.Statements[i].Explain {
+			e.plan = pgsql.NewPlanFilter(w, d.Statements[i].Subplans)
+		}
 		touches, a, err := s.effects(w, d, i, e)
 		if err != nil {
 			return err
@@ -105,6 +108,9 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	}
 	if len(d.Statements) > 0 {
 		st.effects, st.copyIn = d.Statements[0].Effects, d.Statements[0].ReturnsCopy == 'i'
+		if d.Statements[0].Explain {
+			st.explain, st.subplans = w, d.Statements[0].Subplans
+		}
 	}
 	st.touches = touchesOf(w.Store, d.Statements)
 	e := &entry{
@@ -266,6 +272,9 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 	e := &entry{
 		kind: kExecute, event: po.bound, redacted: po.redacted, command: po.command, copyIn: po.copyIn, started: s.clock.Now(),
 		shaped: po.statement,
+	}
+	if po.explain != nil {
+		e.plan = pgsql.NewPlanFilter(po.explain, po.subplans)
 	}
 	all := po.touches
 	if len(po.effects) > 0 {

@@ -155,6 +155,19 @@ scan:
 					})
 				}
 			}
+			if e.plan != nil {
+				whole := int(declared) + 1
+				if declared > int64(s.server.limits.ServerText) {
+					return s.broken("sent a message that is too long")
+				}
+				if len(b) < whole {
+					break scan
+				}
+				s.replace(func(dst []byte) []byte { return appendPlan(dst, e, e.plan.Line(planLine(b[headerSize:whole]))) })
+				o.kept += whole
+				o.pos += whole
+				continue
+			}
 			o.stream = declared + 1
 			if o.spill = !s.counted(e); o.spill {
 				s.replace(func(dst []byte) []byte { return dst })
@@ -316,6 +329,9 @@ func (s *session) resultOf(kind byte, e *entry) (fate, error) {
 	p := &s.pipe
 	switch kind {
 	case 'C', 's', 'I':
+		if e.plan != nil {
+			s.replace(func(dst []byte) []byte { return appendPlan(dst, e, e.plan.Flush()) })
+		}
 		p.confirm(e, e.done)
 		if e.over != nil {
 			return s.overrun(e)

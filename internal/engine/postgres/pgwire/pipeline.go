@@ -33,6 +33,8 @@ type statement struct {
 	effects    []pgsql.Effect
 	empty      bool
 	copyIn     bool
+	subplans   bool         // the statement behind explain has some of its own
+	explain    *pgsql.World // it yields a plan, of which only the shape may be shown
 	// fields is the number of result columns that the server last described, plus one; 0: not described. It is guarded by
 	// the pipeline.
 	fields int
@@ -101,10 +103,11 @@ func (d *delta) aboutPortal(name string) bool {
 // entry is a message that went upstream and whose answers are awaited (PRO-54).
 type entry struct {
 	kind     kind
-	injected bool    // its answers are not for the client
-	copyIn   bool    // the server may ask for COPY data
-	answer   *answer // it was refused: this takes the place of the server's error
-	event    string  // the decision, which a completion refers to
+	injected bool              // its answers are not for the client
+	copyIn   bool              // the server may ask for COPY data
+	plan     *pgsql.PlanFilter // set: the rows are a plan, of which this says what may be shown
+	answer   *answer           // it was refused: this takes the place of the server's error
+	event    string            // the decision, which a completion refers to
 	command  string
 	redacted string // names that may stand in error texts
 	started  time.Time
