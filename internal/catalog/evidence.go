@@ -21,6 +21,7 @@ type Evidence struct {
 	Databases []*DatabaseEvidence // one for each database that was entered, sorted by name
 	Outside   []*Outside          // one for each endpoint that was probed
 	Host      *Host               // nil unless the scan ran on the server's host
+	Own       []OwnAnswer         `json:",omitempty"` // to the questions of the site's own checks
 	Unseen    []Unseen            // what could not be read, and why
 	Sampled   bool                // values were sampled, with consent
 	Labels    map[string]string   `json:",omitempty"` // database.schema.table.column -> label, when discovery has run
@@ -83,6 +84,22 @@ const (
 	FactKeys           Fact = "keys"
 	FactForeignKeys    Fact = "foreignkeys"
 )
+
+// OwnQuestion is a question that a site's own check asks of a server.
+type OwnQuestion struct {
+	ID   string
+	Fact Fact // under which a missing answer is noted
+	SQL  string
+	Each bool // in every database, else in the first one only
+	Rows int  // at most so many are kept
+}
+
+// OwnAnswer holds the rows that answer one, each column as text. Credentials in them are hidden like everywhere.
+type OwnAnswer struct {
+	ID, Database string
+	Rows         []map[string]string
+	More         bool // there were more rows
+}
 
 // Unseen is a fact that was wanted and could not be read.
 type Unseen struct {

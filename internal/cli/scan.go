@@ -26,9 +26,11 @@ type scanFlags struct {
 	store, format, failOn, baseline, waivers, snapshot, fromSnapshot, require string
 	outputs, checks, skip, databases                                          []string
 	outside, probeUsers, probeDatabases                                       []string
+	checksDir                                                                 string
+	own                                                                       []scan.Own
 	ca, expect, advisories, compliance                                        string
 	sampleData, readLogs, tryPasswords                                        bool
-	verbose, fix, fleet                                                       bool
+	verbose, fix, fleet, trustChecks                                          bool
 }
 
 // notScanYet are flags of the contract that this version does not have.
@@ -83,6 +85,8 @@ wrong use, 3 something that should have been looked at was not.`,
 	fl.BoolVar(&f.sampleData, "sample-data", false, "agree that some rows of tables are read; of a value only its shape is kept")
 	fl.BoolVar(&f.readLogs, "read-logs", false, "agree that recent logs and histories on the server's host are read; only positions are kept")
 	fl.BoolVar(&f.tryPasswords, "try-passwords", false, "agree that common passwords are tried against verifiers that the login may read; nobody is logged in")
+	fl.StringVar(&f.checksDir, "checks-dir", "", "`folder` of your own checks in YAML; see docs/guide/scan.md")
+	fl.BoolVar(&f.trustChecks, "trust-checks", false, "let a superuser ask the questions of --checks-dir too")
 	fl.BoolVar(&f.fleet, "fleet", false, "scan every store of the policy, standbys too, many at once; in names of files {store} stands for the store")
 	fl.BoolVar(&f.fix, "fix", false, "print the SQL and the edits of files that repair what needs no choice, with reason, risk and reverse; runs nothing")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
@@ -132,6 +136,10 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	if err != nil {
 		return failed("see postern scan --help", err)
 	}
+	if f.own, err = ownChecks(f.checksDir); err != nil {
+		return err
+	}
+	options.Own = f.own
 	env, err := a.scanEnv(f)
 	if err != nil {
 		return err
@@ -230,7 +238,7 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 	if err != nil {
 		return nil, err
 	}
-	gather := postgres.Gather{Databases: f.databases, Now: now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords}
+	gather := postgres.Gather{Databases: f.databases, Now: now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords, Own: f.questions(), TrustOwn: f.trustChecks}
 	if a.ui.terminal {
 		gather.Progress = func(database string) { _, _ = fmt.Fprintf(a.ui.err, "\r\x1b[Klooking at %s", printable(database)) }
 	}
@@ -405,7 +413,7 @@ func writeFile(path string, write func(*os.File) error) error {
 func (a *app) scanChecks() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "checks", Short: "list the checks of this version", Args: cobra.NoArgs,
+		Use: "checks", Short: "list the checks of this version, or test your own", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			checks, err := scan.Checks()
 			if err != nil {
@@ -423,6 +431,7 @@ func (a *app) scanChecks() *cobra.Command {
 		},
 	}
 	formatFlag(cmd, &format, "text", "json")
+	cmd.AddCommand(a.scanChecksTest())
 	return cmd
 }
 

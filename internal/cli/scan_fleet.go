@@ -125,6 +125,7 @@ func (a *app) lookAtFleet(ctx context.Context, servers []*fleetServer, f *scanFl
 			if err == nil {
 				s.evidence, err = target.Gather(ctx, postgres.Gather{
 					Databases: f.databases, Now: env.Now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords,
+					Own: f.questions(), TrustOwn: f.trustChecks,
 				})
 			}
 			if err == nil {

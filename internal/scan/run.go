@@ -12,6 +12,7 @@ import (
 // Options choose what a run looks at.
 type Options struct {
 	Only, Skip []string // check IDs or areas such as HBA; empty for all and none
+	Own        []Own    // checks of the site, besides
 	FailOn     Severity // unset: high
 	Never      bool     // --fail-on none
 	Compliance string   // one of Benchmarks, "" for none
@@ -29,6 +30,13 @@ func Run(e *catalog.Evidence, env *Env, o Options) (*Report, error) {
 		return nil, err
 	}
 	missing := len(order) - len(checks)
+	for i := range o.Own {
+		c, err := o.Own[i].check()
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, c)
+	}
 	if checks, err = choose(checks, o); err != nil {
 		return nil, err
 	}
@@ -77,6 +85,9 @@ func judge(c *Check, e *catalog.Evidence, env *Env) Result {
 		r.State, r.Broken = NotEvaluated, u.Broken
 		r.Reason = fmt.Sprintf("nothing found elsewhere, but database %s was not seen: %s", u.Database, u.Why)
 	}
+	if u := missing(e, c.Reads); u != nil && v.state == NotEvaluated && strings.HasPrefix(string(u.Fact), "own:") {
+		r.Broken = u.Broken // a question of the site's own that failed
+	}
 	if v.state == "" {
 		r.State, r.Reason, r.Broken = NotEvaluated, "the check came to no verdict, which is a fault of postern", true
 	}
@@ -98,7 +109,7 @@ func judge(c *Check, e *catalog.Evidence, env *Env) Result {
 // onProvider puts a managed service's own setting in the place of a grant that nobody there can give.
 func onProvider(r *Result, e *catalog.Evidence) {
 	p := ProviderOf(e)
-	if p == nil || r.State != NotEvaluated || r.Broken || !r.Check.Need.involves("MGS") || r.Check.Consent != "" {
+	if p == nil || r.State != NotEvaluated || r.Broken || !r.Check.Need.involves("MGS") {
 		return
 	}
 	lacking := r.Check.Need.lacking(e)

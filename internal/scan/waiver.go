@@ -76,6 +76,9 @@ func applyWaivers(r *Report, env *Env) {
 			known[id] = true
 		}
 	}
+	for i := range r.Results {
+		known[r.Results[i].Check.ID] = true // the site's own among them
+	}
 	for i := range env.Waivers {
 		w := &env.Waivers[i]
 		if !known[w.ID] {

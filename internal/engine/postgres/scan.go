@@ -22,6 +22,9 @@ type Gather struct {
 	// QuestionTimeout bounds each question; 0 is 5 s. LockTimeout bounds waiting for a lock; 0 is 200 ms.
 	QuestionTimeout, LockTimeout time.Duration
 	Now                          time.Time
+	// Own are the questions of the site's own checks. A superuser asks them only with TrustOwn.
+	Own      []catalog.OwnQuestion
+	TrustOwn bool
 	// HostRoot is "/" to look at this machine too, when the server runs on it; "" does not look. Tests give the folder of a made-up machine.
 	HostRoot string
 	// SampleData and TryPasswords are the consents to look at stored values, and to try passwords against verifiers, here and not by logging in.
@@ -107,6 +110,7 @@ func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, e
 		}
 		s.tryPasswords(ctx, e.Server, time.Now)
 		s.database(ctx)
+		s.own(ctx, true)
 		return nil
 	})
 	closeScan(ctx, conn)
@@ -159,7 +163,7 @@ func (t *ScanTarget) enter(ctx context.Context, e *catalog.Evidence, name string
 	}
 	defer closeScan(ctx, conn)
 	s := &scanSession{conn: conn, evidence: e, gather: g}
-	if err := s.inTransaction(ctx, func() error { s.database(ctx); return nil }); err != nil {
+	if err := s.inTransaction(ctx, func() error { s.database(ctx); s.own(ctx, false); return nil }); err != nil {
 		e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: err.Error(), Broken: true})
 	}
 }

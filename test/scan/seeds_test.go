@@ -1,0 +1,260 @@
+package scan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/internal/scan"
+)
+
+// seed is a fault written from a check's title and remedy, without its code, and beside it a near miss that looks like the fault and is none.
+// Every seed works in a schema or on roles of its own, so that seeds do not meet but where closure says so.
+type seed struct {
+	name        string
+	from        int    // the first major that has it
+	fault, near string // SQL, as superuser
+	system      string // instead of SQL: name = 'value' of the fault, for the server's settings
+	nearSystem  string
+	hba         string // a line of pg_hba.conf, in front of the others
+	nearHBA     string
+	fires       []string // "ID part of the object": must be found with the fault, and must not with the near miss
+	// also lists checks that the fault's own objects may fire as well, reviewed by hand; they are not asked for.
+	also string
+	// oracle is a real statement as a role that has the fault's effect; it works with the fault and is refused with the near miss.
+	as, oracle string
+}
+
+// seeds use the roles s_any (a login with nothing) and s_owner (NOLOGIN, owns tables), and the database's name as {db}.
+func seeds() []seed {
+	return []seed{
+		{
+			name: "create in public", fault: "GRANT CREATE ON SCHEMA public TO PUBLIC", near: "GRANT USAGE ON SCHEMA public TO PUBLIC", fires: []string{"PRV-001 schema"},
+			as: "s_any", oracle: "CREATE TABLE public.s_probe()",
+		},
+		{
+			name: "create in a schema", fault: "CREATE SCHEMA s_b AUTHORIZATION s_owner; GRANT CREATE, USAGE ON SCHEMA s_b TO PUBLIC",
+			near: "CREATE SCHEMA s_b AUTHORIZATION s_owner; GRANT CREATE ON SCHEMA s_b TO s_owner; GRANT USAGE ON SCHEMA s_b TO PUBLIC", fires: []string{"PRV-002 s_b"},
+			as: "s_any", oracle: "CREATE TABLE s_b.s_probe()",
+		},
+		{
+			name: "a table for everybody", fault: "CREATE TABLE s_t1(a int); ALTER TABLE s_t1 OWNER TO s_owner; GRANT SELECT ON s_t1 TO PUBLIC",
+			near: "CREATE TABLE s_t1(a int); ALTER TABLE s_t1 OWNER TO s_owner; GRANT SELECT ON s_t1 TO s_group", fires: []string{"PRV-005 s_t1"},
+			as: "s_any", oracle: "SELECT count(*) FROM s_t1",
+		},
+		{
+			name: "a column for everybody", fault: "CREATE TABLE s_t2(a int, b int); ALTER TABLE s_t2 OWNER TO s_owner; GRANT SELECT (b) ON s_t2 TO PUBLIC",
+			near: "CREATE TABLE s_t2(a int, b int); ALTER TABLE s_t2 OWNER TO s_owner; GRANT SELECT (b) ON s_t2 TO s_group", fires: []string{"PRV-006 s_t2.b"},
+			as: "s_any", oracle: "SELECT count(b) FROM s_t2",
+		},
+		{
+			name: "a sequence for everybody", fault: "CREATE SEQUENCE s_s1; GRANT USAGE ON SEQUENCE s_s1 TO PUBLIC", near: "CREATE SEQUENCE s_s1; GRANT USAGE ON SEQUENCE s_s1 TO s_group",
+			fires: []string{"PRV-007 s_s1"}, as: "s_any", oracle: "SELECT nextval('s_s1')",
+		},
+		{
+			name: "tables to come for everybody", fault: "ALTER DEFAULT PRIVILEGES FOR ROLE s_owner IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
+			near: "ALTER DEFAULT PRIVILEGES FOR ROLE s_owner IN SCHEMA public GRANT SELECT ON TABLES TO s_group", fires: []string{"PRV-009 s_owner"},
+		},
+		{
+			name: "a second superuser", fault: "CREATE ROLE s_boss LOGIN SUPERUSER", near: "CREATE ROLE s_boss LOGIN", fires: []string{"ROL-001 s_boss"},
+			as: "s_boss", oracle: "SELECT count(*) FROM pg_authid",
+		},
+		{
+			name: "a way to superuser", fault: "CREATE ROLE s_way LOGIN; GRANT postgres TO s_way", near: "CREATE ROLE s_way LOGIN; GRANT s_group TO s_way", fires: []string{"ROL-004 s_way"},
+			as: "s_way", oracle: "SET ROLE postgres",
+		},
+		{
+			name: "a way to superuser that is barred", from: 16, fault: "CREATE ROLE s_bar LOGIN; GRANT postgres TO s_bar WITH SET TRUE, INHERIT FALSE",
+			near: "CREATE ROLE s_bar LOGIN; GRANT postgres TO s_bar WITH SET FALSE, INHERIT FALSE", fires: []string{"ROL-004 s_bar"}, as: "s_bar", oracle: "SET ROLE postgres",
+		},
+		{
+			name: "makes roles", fault: "CREATE ROLE s_maker LOGIN CREATEROLE", near: "CREATE ROLE s_maker NOLOGIN CREATEROLE", fires: []string{"ROL-005 s_maker"},
+		},
+		{
+			name: "makes databases", fault: "CREATE ROLE s_dbs LOGIN CREATEDB", near: "CREATE ROLE s_dbs NOLOGIN CREATEDB", fires: []string{"ROL-006 s_dbs"},
+		},
+		{
+			name: "passes row policies", fault: "CREATE ROLE s_pass LOGIN BYPASSRLS", near: "CREATE ROLE s_pass NOLOGIN BYPASSRLS", fires: []string{"ROL-008 s_pass"},
+		},
+		{
+			name: "the server's files", fault: "CREATE ROLE s_files LOGIN; GRANT pg_read_server_files TO s_files",
+			near: "CREATE ROLE s_files LOGIN; GRANT pg_read_all_settings TO s_files", fires: []string{"ROL-009 s_files"},
+		},
+		{
+			name: "reads all data", from: 14, fault: "CREATE ROLE s_all LOGIN; CREATE ROLE s_mid; GRANT pg_read_all_data TO s_mid; GRANT s_mid TO s_all",
+			near: "CREATE ROLE s_all LOGIN; CREATE ROLE s_mid; GRANT pg_read_all_data TO s_mid", fires: []string{"ROL-010 s_all"},
+		},
+		{
+			name: "passes a role on", fault: "CREATE ROLE s_adm LOGIN; GRANT s_group TO s_adm WITH ADMIN OPTION", near: "CREATE ROLE s_adm LOGIN; GRANT s_group TO s_adm",
+			fires: []string{"ROL-012 s_adm"}, as: "s_adm", oracle: "GRANT s_group TO s_target",
+		},
+		{
+			name: "turns off its log", fault: "CREATE ROLE s_quiet LOGIN; ALTER ROLE s_quiet SET log_statement = 'none'",
+			near: "CREATE ROLE s_quiet LOGIN; ALTER ROLE s_quiet SET log_statement = 'all'", fires: []string{"ROL-026 s_quiet"},
+		},
+		{
+			name: "passes a right on", fault: "CREATE TABLE s_t3(a int); ALTER TABLE s_t3 OWNER TO s_owner; GRANT SELECT ON s_t3 TO s_any WITH GRANT OPTION",
+			near: "CREATE TABLE s_t3(a int); ALTER TABLE s_t3 OWNER TO s_owner; GRANT SELECT ON s_t3 TO s_any", fires: []string{"PRV-011 s_t3"},
+		},
+		{
+			name: "reads verifiers", fault: "GRANT SELECT ON pg_authid TO s_any", near: "GRANT SELECT ON pg_roles TO s_any", fires: []string{"PRV-019 pg_authid"},
+			as: "s_any", oracle: "SELECT rolpassword FROM pg_authid",
+		},
+		{
+			name: "reads files by a function", fault: "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO s_any", near: "GRANT EXECUTE ON FUNCTION pg_size_pretty(bigint) TO s_any",
+			fires: []string{"PRV-020 pg_read_file"}, as: "s_any", oracle: "SELECT length(pg_read_file('PG_VERSION'))",
+		},
+		{
+			name: "a materialized copy", fault: guardedTable("s_t4") + "CREATE MATERIALIZED VIEW s_m AS SELECT * FROM s_t4; GRANT SELECT ON s_m TO s_any",
+			near: guardedTable("s_t4") + "CREATE MATERIALIZED VIEW s_m AS SELECT 1 AS one; GRANT SELECT ON s_m TO s_any", fires: []string{"PRV-026 s_m"},
+		},
+		{
+			name: "policies that sleep", fault: guardedTable("s_t5") + "ALTER TABLE s_t5 DISABLE ROW LEVEL SECURITY", near: guardedTable("s_t5"), fires: []string{"RLS-001 s_t5"},
+			as: "s_any", oracle: "SELECT 1/count(*) FROM s_t5",
+		},
+		{
+			name: "security without a policy", fault: "CREATE TABLE s_t6(a int); ALTER TABLE s_t6 OWNER TO s_owner; ALTER TABLE s_t6 ENABLE ROW LEVEL SECURITY",
+			near: guardedTable("s_t6"), fires: []string{"RLS-002 s_t6"},
+		},
+		{
+			name: "a policy that lets write", fault: guardedTable("s_t7") + "CREATE POLICY w ON s_t7 FOR UPDATE USING (true)",
+			near: guardedTable("s_t7") + "CREATE POLICY w ON s_t7 FOR SELECT USING (true)", fires: []string{"RLS-004 s_t7"},
+		},
+		{
+			name: "a view past the policies", fault: guardedTable("s_t8") + "CREATE VIEW s_v8 AS SELECT * FROM s_t8; GRANT SELECT ON s_v8 TO s_any",
+			near: guardedTable("s_t8") + "CREATE VIEW s_v8 AS SELECT 1 AS a; GRANT SELECT ON s_v8 TO s_any", fires: []string{"RLS-010 s_v8"},
+		},
+		{
+			name: "no search_path", fault: definerFunction("s_f1", ""), near: definerFunction("s_f1", "SET search_path = pg_catalog, pg_temp"), fires: []string{"FUN-001 s_f1"},
+		},
+		{
+			name: "a definer for everybody", fault: definerFunction("s_f2", "SET search_path = pg_catalog, pg_temp") + "GRANT EXECUTE ON FUNCTION s_f2() TO PUBLIC",
+			near: definerFunction("s_f2", "SET search_path = pg_catalog, pg_temp") + "GRANT EXECUTE ON FUNCTION s_f2() TO s_group", fires: []string{"FUN-002 s_f2"},
+			as: "s_any", oracle: "SELECT s_f2()",
+		},
+		{
+			name: "a secret in a comment", fault: "CREATE TABLE s_t9(a int); COMMENT ON TABLE s_t9 IS 'postgres://app:hunter2hunter2@db1/shop'",
+			near: "CREATE TABLE s_t9(a int); COMMENT ON TABLE s_t9 IS 'see postgres://db1/shop'", fires: []string{"FUN-011 s_t9"},
+		},
+		{name: "weak verifiers to come", system: "password_encryption = 'md5'", nearSystem: "password_encryption = 'scram-sha-256'", fires: []string{"ROL-017 password_encryption"}},
+		{name: "large objects for all", system: "lo_compat_privileges = 'on'", nearSystem: "lo_compat_privileges = 'false'", fires: []string{"PRV-008 lo_compat_privileges"}},
+		{name: "no connections in the log", system: "log_connections = 'off'", nearSystem: "log_connections = 'yes'", fires: []string{"LOG-013 log_connections"}},
+		{
+			name: "trust from a network", hba: "host {db} s_any 10.1.0.0/16 trust", nearHBA: "host {db} s_any 10.1.0.0/16 reject", fires: []string{"HBA-001 10.1.0.0/16"},
+		},
+		{
+			name: "clear passwords", hba: "hostssl {db} s_any 10.2.0.0/24 password", nearHBA: "hostssl {db} s_any 10.2.0.0/24 scram-sha-256", fires: []string{"HBA-003 10.2.0.0/24"},
+		},
+		{
+			name: "md5 from a network", hba: "hostssl {db} s_any 10.3.0.0/24 md5", nearHBA: "hostssl {db} s_any 10.3.0.0/24 scram-sha-256", fires: []string{"HBA-004 10.3.0.0/24"},
+		},
+	}
+}
+
+func guardedTable(name string) string {
+	return fmt.Sprintf("CREATE TABLE %[1]s(a int); ALTER TABLE %[1]s ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON %[1]s FOR SELECT USING (a = 7); GRANT SELECT ON %[1]s TO s_any; INSERT INTO %[1]s VALUES (1);", name)
+}
+
+func definerFunction(name, option string) string {
+	return fmt.Sprintf("CREATE FUNCTION %[1]s() RETURNS int LANGUAGE sql SECURITY DEFINER %[2]s AS 'SELECT 1'; ALTER FUNCTION %[1]s() OWNER TO s_owner; REVOKE EXECUTE ON FUNCTION %[1]s() FROM PUBLIC;", name, option)
+}
+
+// seededServers is how many random servers each run makes over all majors; POSTERN_SEEDED_SERVERS asks for more.
+const seededServers = 20
+
+// TestSeededFaults makes random servers with one to twelve faults, and near misses for the rest, and wants each fault found and no near
+// miss. What a login or a query can prove, it proves: the oracle's statement works with the fault and is refused with the near miss.
+func TestSeededFaults(t *testing.T) {
+	total := seededServers
+	if n, err := strconv.Atoi(os.Getenv("POSTERN_SEEDED_SERVERS")); err == nil {
+		total = n
+	}
+	seedOf := uint64(time.Now().UnixNano())
+	if s, err := strconv.ParseUint(os.Getenv("POSTERN_SEED"), 10, 64); err == nil {
+		seedOf = s
+	}
+	t.Logf("POSTERN_SEED=%d", seedOf)
+	majors := pgtest.Majors(t)
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		rnd := rand.New(rand.NewPCG(seedOf, uint64(c.Major))) //nolint:gosec // a test's choices
+		for i := range total {
+			if majors[i%len(majors)] == c.Major {
+				seedServer(t, c, rnd)
+			}
+		}
+	})
+}
+
+// seedServer makes one server and judges it.
+func seedServer(t *testing.T, c *pgtest.Cluster, rnd *rand.Rand) {
+	t.Helper()
+	defer putBack(t, c)
+	db := c.NewDatabase(t)
+	db.Exec(t, "CREATE ROLE s_owner NOLOGIN; CREATE ROLE s_group NOLOGIN; CREATE ROLE s_any LOGIN; CREATE ROLE s_target NOLOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO PUBLIC")
+	all := slices.DeleteFunc(seeds(), func(s seed) bool { return s.from > c.Major })
+	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	faults := 1 + rnd.IntN(12)
+	var w world
+	for i := range all {
+		s := &all[i]
+		sql, system, hba := s.near, s.nearSystem, s.nearHBA
+		if i < faults {
+			sql, system, hba = s.fault, s.system, s.hba
+		}
+		if sql != "" {
+			db.Exec(t, sql)
+		}
+		if system != "" {
+			w.system = append(w.system, system)
+		}
+		if hba != "" {
+			w.hba = append(w.hba, strings.ReplaceAll(hba, "{db}", db.Name))
+		}
+	}
+	w.configure(t, c)
+	r, err := scan.Run(gather(t, db, superuser, false), newEnv(t), scan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].judge(t, db, r, i < faults)
+	}
+	if t.Failed() {
+		var names []string
+		for i := range faults {
+			names = append(names, all[i].name)
+		}
+		t.Fatalf("the faults were: %s", strings.Join(names, ", "))
+	}
+}
+
+// judge compares the report, and what really happens, with what was seeded.
+func (s *seed) judge(t *testing.T, db *pgtest.DB, r *scan.Report, fault bool) {
+	t.Helper()
+	for _, f := range s.fires {
+		id, object, _ := strings.Cut(f, " ")
+		res := r.Result(id)
+		hit := res != nil && slices.ContainsFunc(res.Findings, func(f scan.Judged) bool { return strings.Contains(f.Object, object) })
+		switch {
+		case res == nil:
+			t.Errorf("%s: there is no check %s", s.name, id)
+		case fault && !hit:
+			t.Errorf("%s: missed by %s: %s", s.name, id, describe(res))
+		case !fault && hit:
+			t.Errorf("%s: the near miss is found by %s: %s", s.name, id, describe(res))
+		}
+	}
+	if s.oracle == "" {
+		return
+	}
+	db.Exec(t, "SET password_encryption = 'scram-sha-256'; ALTER ROLE "+s.as+" PASSWORD '"+pgtest.PasswordOf(s.as)+"'")
+	if err := db.Try(s.as, s.oracle); (err == nil) != fault {
+		t.Errorf("%s: fault %v, and %q as %s: %v", s.name, fault, s.oracle, s.as, err)
+	}
+}
