@@ -195,6 +195,10 @@ func (d *differ) edgeMissing(want edge) {
 		return // cannot be: every edge belongs to a profile or an identity, which has made its change
 	}
 	sql := grantMembership(d.snap.Major(), want.role, want.member, d.setsRole(want))
+	if kind := d.wall.roles[want.member].kind; d.snap.Major() >= 16 && (kind == kindIdentity || kind == kindAdopted) && d.forGrantor() {
+		// Only who gave a membership can take it: what serve has to end is given in its name.
+		sql += " GRANTED BY " + quoteIdent(d.w.Grantor)
+	}
 	if _, ours := d.wall.roles[want.role]; !ours && d.snap.Major() >= 16 && !d.hasAdmin(want.role) {
 		d.step("own:"+want.role, "let a profile of level own be a member of "+want.role, "the profile has no rights on these tables", false, sql)
 		return
@@ -203,6 +207,11 @@ func (d *differ) edgeMissing(want edge) {
 		c.drift("%s is no longer a member of %s", want.member, want.role)
 	}
 	c.add(sql, "REVOKE "+quoteIdent(want.role)+" FROM "+quoteIdent(want.member))
+}
+
+// forGrantor says whether the provisioner may give in the grantor's name.
+func (d *differ) forGrantor() bool {
+	return d.w.Grantor != "" && d.w.Grantor != d.w.Provisioner && d.snap.CurrentUser == d.w.Provisioner && d.snap.Role(d.w.Grantor) != nil && d.can(d.w.Grantor)
 }
 
 // setsRole says whether a member needs SET ROLE: only to create objects as an owner does (ENF-94).

@@ -59,6 +59,10 @@ func InitSQL(o InitOptions) string {
 	line("-- The grantor, for postern serve: moves subjects between profiles, and has no right on any table of the application.")
 	line("CREATE ROLE %s LOGIN CREATEROLE PASSWORD %s;", grantor, verifierOr(o.GrantorVerifier))
 	line("GRANT CONNECT ON DATABASE %s TO %s;", db, grantor)
+	if o.Major >= 16 {
+		line("-- The provisioner gives memberships in the grantor's name, so that serve can end them.")
+		line("GRANT %s TO %s WITH INHERIT TRUE, SET FALSE;", grantor, admin)
+	}
 	return b.String()
 }
 
