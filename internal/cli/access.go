@@ -128,6 +128,10 @@ themselves. --delegate lets somebody decide in your place while you are away.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case delegate != "" && len(args) > 0:
+				return &usageError{command: cmd.CommandPath(), err: errors.New("approve a request or name who stands in for you, one at a time")}
+			case delegate == "" && until != "": // who types this may believe that it bounds the grant
+				return &usageError{command: cmd.CommandPath(), err: errors.New("--until is the end of a delegation: add --delegate; a grant lasts as long as was asked")}
 			case delegate != "":
 				end, err := moment("--until", until)
 				if err != nil {

@@ -123,9 +123,7 @@ func (p *Portal) settled(r *http.Request, out *access.Outcome) (any, error) {
 	if out.Grant == nil || out.Grant.State != access.Active || p.c.Settled == nil {
 		return out, nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), settleWait)
-	defer cancel()
-	p.c.Settled(ctx)
+	p.settle(r.Context())
 	now, err := p.c.Access.Grants(r.Context(), access.Filter{IDs: []string{out.Grant.ID}})
 	if err != nil {
 		return nil, err
@@ -233,9 +231,7 @@ func (p *Portal) grant(r *http.Request, who caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), settleWait)
-	defer cancel()
-	p.c.Settled(ctx)
+	p.settle(r.Context())
 	return g, nil
 }
 
@@ -320,11 +316,7 @@ func (p *Portal) issue(r *http.Request, who caller) (any, error) {
 	if err := p.c.Credentials.Issue(r.Context(), i); err != nil {
 		return nil, err
 	}
-	if p.c.Settled != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), settleWait)
-		defer cancel()
-		p.c.Settled(ctx)
-	}
+	p.settle(r.Context())
 	return answer, nil
 }
 
@@ -440,13 +432,33 @@ func (p *Portal) saltOf(subject string) (int, []byte) {
 	return p.c.Mock.Salt(subject)
 }
 
+// revoke ends a credential of the caller's. The trail gets no event about one that is not theirs, and the answer waits until the
+// gateway refuses it.
 func (p *Portal) revoke(r *http.Request, who caller) (any, error) {
-	id := r.PathValue("id")
+	id, now := r.PathValue("id"), p.c.Desk.Now()
+	live, err := p.c.Credentials.Credentials(r.Context(), who.Subject.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(live, func(i identity.Issued) bool { return i.ID == id }) {
+		return nil, &access.Refusal{Code: "not_found", Text: "you have no live credential " + id}
+	}
 	if err := p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": id}}); err != nil {
 		return nil, err
 	}
-	if err := p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, id, p.c.Desk.Now()); err != nil {
-		return nil, &access.Refusal{Code: "not_found", Text: "you have no live credential " + id}
+	if err := p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, id, now); err != nil {
+		return nil, err
 	}
+	p.settle(r.Context())
 	return struct{}{}, nil
+}
+
+// settle waits until what was changed is in force at the gateway and on the servers.
+func (p *Portal) settle(ctx context.Context) {
+	if p.c.Settled == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	p.c.Settled(ctx)
 }

@@ -3,6 +3,7 @@
 //
 //	site [MAJOR]            a server with the shop of the attack corpus and an installation for it, whose folder becomes the
 //	                        working folder
+//	site FILE               the same with the policy of a file, {{portal}} in it being a free address
 //	cluster [MAJOR]         a server with an empty database "shop", and nothing of Postern
 //	exits CODE COMMAND…     runs a command that has to exit with this code, and that shows no secret if it is postern
 //	apply                   does all that plan says, an operator's steps and consents included, until nothing is left
@@ -15,6 +16,7 @@
 //	edit FILE OLD NEW       replaces text in a file, which has to be there
 //	tamper                  changes one byte of the oldest file of the trail in folder copy
 //	until COMMAND…          repeats a command until it succeeds
+//	keep NAME REGEXP        makes a variable of the first group of a match in the last output
 package scripts_test
 
 import (
@@ -95,6 +97,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"site": makeSite, "cluster": makeCluster, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
 		"psql": throughGateway, "direct": direct, "edit": edit, "tamper": tamper, "until": until,
+		"keep": keep,
 	}
 }
 
@@ -114,8 +117,20 @@ func start(ts *testscript.TestScript, args []string) *pgtest.Cluster {
 
 func makeSite(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
+	policy := ""
+	if len(args) > 0 && strings.HasSuffix(args[0], ".yaml") {
+		port, err := pgtest.FreePort()
+		ts.Check(err)
+		portal := fmt.Sprintf("127.0.0.1:%d", port)
+		ts.Setenv("PORTAL", portal)
+		policy, args = strings.ReplaceAll(ts.ReadFile(args[0]), "{{portal}}", portal), args[1:]
+	}
 	c := start(ts, args)
-	s.site = site.NewShop(s.t, c)
+	if policy == "" {
+		s.site = site.NewShop(s.t, c)
+	} else {
+		s.site = site.New(s.t, site.NewShopDatabase(s.t, c), policy)
+	}
 	s.db = s.site.DB
 	ts.Setenv("PORT", strconv.Itoa(s.site.Port))
 	ts.Check(ts.Chdir(s.site.Dir))
@@ -158,7 +173,7 @@ func (s *stage) secretless(ts *testscript.TestScript, args []string, text string
 	if line := strings.Join(args, " "); !strings.HasPrefix(line, "init") && !strings.HasPrefix(line, "user hash") && verifier.MatchString(text) {
 		ts.Fatalf("a verifier is shown")
 	}
-	for _, user := range []string{"analyst", "support", "owner"} {
+	for _, user := range []string{"analyst", "support", "owner", "ana", "bob", "eve"} {
 		if strings.Contains(text, pgtest.PasswordOf(user)) {
 			ts.Fatalf("the password of %s is shown", user)
 		}
@@ -289,4 +304,15 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s: %v", strings.Join(args, " "), err)
 		}
 	}
+}
+
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: keep NAME REGEXP")
+	}
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) < 2 {
+		ts.Fatalf("the last output has no %s", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
