@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -103,6 +104,13 @@ func newPlace(t *testing.T) *place {
 func (p *place) serve() {
 	p.t.Helper()
 	p.Serve(p.t)
+	eventually(p.t, "the portal listens, which it does after the gateway", func() bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.portal, "http://"))
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
 	for _, who := range []string{"ana", "bob", "eve"} {
 		var out struct{ Token string }
 		if code := p.try("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &out); code != http.StatusOK {
@@ -385,13 +393,13 @@ func TestSecrets(t *testing.T) {
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	p.call("ana", http.MethodDelete, "credentials/"+temporary.ID, nil, nil)
+	if _, err := p.query(with(temporary.Secret), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("a revoked credential, as soon as the call is answered: %v", err)
+	}
 	eventually(t, "the session of a revoked credential is closed", func() bool {
 		_, err := conn.Exec(ctx, "SELECT count(*) FROM base")
 		return err != nil
 	})
-	if _, err := p.query(with(temporary.Secret), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
-		t.Errorf("a revoked credential: %v", err)
-	}
 	// Unknown users and wrong passwords are answered alike, and a token that is none opens nothing.
 	for _, who := range []string{"ana", "nobody"} {
 		if code := p.try("", http.MethodPost, "login", map[string]string{"user": who, "password": "wrong"}, nil); code != http.StatusUnauthorized {
