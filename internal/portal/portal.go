@@ -236,7 +236,10 @@ func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if !ok {
 		p.c.Throttle.Failed(address, call.User, p.c.Desk.Now())
-		p.record(r, audit.Event{Kind: audit.PortalLogin, Subject: call.User, Verdict: "refuse", Reason: "authentication"})
+		if err := p.record(r, audit.Event{Kind: audit.PortalLogin, Subject: call.User, Verdict: "refuse", Reason: "authentication"}); err != nil {
+			p.fail(w, r, err)
+			return
+		}
 		p.fail(w, r, errLogin)
 		return
 	}

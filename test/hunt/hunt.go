@@ -326,9 +326,12 @@ func (w *worker) ask(ctx context.Context, c **conn, at Endpoint, jobs []*job, ta
 		}
 	}
 	// Written beside the reading: an endpoint that answers while we still write must not wait for us.
-	sent := make(chan error, 1)
-	go func() { sent <- (*c).flush() }()
-	defer func() { _ = <-sent }() // a failed write shows in the reading
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_ = (*c).flush() // a failed write shows in the reading
+	}()
+	defer func() { <-sent }()
 	var r reply
 	for _, j := range jobs {
 		for range j.unit.Texts {
