@@ -105,6 +105,7 @@ const (
 	refreshLimit = 2 * time.Minute  // one look at a store, an apply included
 	pollEvery    = time.Second      // whether the wall is still what it was
 	checkLimit   = 5 * time.Second
+	askShare     = 20          // one part in so many of a server's time goes into answering that
 	lookEvery    = time.Minute // a whole look, for what the markers do not tell
 	retryFirst   = time.Second // a store that cannot be reached, doubling
 	retryMost    = 30 * time.Second

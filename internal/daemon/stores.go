@@ -29,6 +29,7 @@ type storeWall struct {
 	down   bool // the last look failed
 	wait   time.Duration
 	next   time.Time // of the next whole look
+	ask    time.Time // not asked before then whether something changed
 	seen   Report
 }
 
@@ -163,7 +164,7 @@ func (s *stores) poll(ctx context.Context, p *policy.Policy) bool {
 	now := s.d.opts.Clock.Now()
 	var due []*storeWall
 	for _, w := range s.all {
-		if !now.Before(w.next) || (!w.down && s.changed(ctx, w)) {
+		if !now.Before(w.next) || (!w.down && !now.Before(w.ask) && s.changed(ctx, w)) {
 			due = append(due, w)
 		}
 	}
@@ -178,7 +179,11 @@ func (s *stores) poll(ctx context.Context, p *policy.Policy) bool {
 func (s *stores) changed(ctx context.Context, w *storeWall) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
+	began := s.d.opts.Clock.Now()
 	changed, err := w.wall.Changed(ctx)
+	// The question costs a large catalog more: it may take the server's time only in a small share.
+	ended := s.d.opts.Clock.Now()
+	w.ask = ended.Add(askShare * ended.Sub(began))
 	// A store that does not answer is looked at again whole, which says what is wrong with it.
 	return changed || err != nil
 }
