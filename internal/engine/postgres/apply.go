@@ -229,6 +229,9 @@ func (s *Server) applyOnce(ctx context.Context, req Request, consent Consent, fi
 	return r, nil
 }
 
+// ErrBusy says that an apply or a verify keeps others away for now. Nothing was changed.
+var ErrBusy = errors.New("apply: another apply or a verify is under way on this database")
+
 // prepare takes the advisory lock and sets what only this transaction needs.
 func (s *Server) prepare(ctx context.Context, tx pgx.Tx) error {
 	var got bool
@@ -236,7 +239,7 @@ func (s *Server) prepare(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("apply: take the advisory lock: %w", err)
 	}
 	if !got {
-		return errors.New("apply: another apply is under way on this database")
+		return ErrBusy
 	}
 	if serverMajor(s.conn) >= 16 {
 		// The creator's own row has ADMIN and nothing else: no membership by default.

@@ -25,6 +25,15 @@ type Handed struct {
 // memberships of profile roles and login roles. It never touches a table of the application, nor anything that the policy file
 // alone decides: that is apply's. Everything happens in one transaction.
 func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
+	// The first look takes no lock: with nothing to bring, nobody else's apply or verify is in the way.
+	snap, err := s.Inspect(ctx, schemasOf(req))
+	if err != nil {
+		return nil, err
+	}
+	out, changes, err := compareGrants(req, snap)
+	if err != nil || len(changes) == 0 {
+		return out, err
+	}
 	tx, err := s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return nil, fmt.Errorf("hand out grants: %w", err)
@@ -33,21 +42,10 @@ func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
 	if err := s.prepare(ctx, tx); err != nil {
 		return nil, err
 	}
-	snap, err := s.inspect(ctx, tx, schemasOf(req))
-	if err != nil {
+	if snap, err = s.inspect(ctx, tx, schemasOf(req)); err != nil {
 		return nil, err
 	}
-	req.Snapshot, req.Engine = snap, Engine{}
-	w, err := plan.Compile(req)
-	if err != nil {
-		return nil, err
-	}
-	out := &Handed{Wanted: w, Snapshot: snap, Waiting: map[string]string{}}
-	if snap.Wall == nil || snap.Wall.Suspended {
-		return out, nil
-	}
-	changes, err := out.changes(req)
-	if err != nil || len(changes) == 0 {
+	if out, changes, err = compareGrants(req, snap); err != nil || len(changes) == 0 {
 		return out, err
 	}
 	s.notice.take()
@@ -67,6 +65,21 @@ func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
 	}
 	out.Snapshot, err = s.Inspect(ctx, schemasOf(req)) // read back (ACC-29)
 	return out, err
+}
+
+// compareGrants says what grants want that the server does not have.
+func compareGrants(req Request, snap *catalog.Snapshot) (*Handed, []plan.Change, error) {
+	req.Snapshot, req.Engine = snap, Engine{}
+	w, err := plan.Compile(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &Handed{Wanted: w, Snapshot: snap, Waiting: map[string]string{}}
+	if snap.Wall == nil || snap.Wall.Suspended {
+		return out, nil, nil
+	}
+	changes, err := out.changes(req)
+	return out, changes, err
 }
 
 // changes picks from the whole comparison what grants decide.

@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/secret"
 )
@@ -222,4 +225,32 @@ func (p *probe) pair(ctx context.Context, login *Server) (*snapshotPair, error) 
 		return nil, fmt.Errorf("open a snapshot: %w", err)
 	}
 	return pair, nil
+}
+
+// withoutProbes is a snapshot as it would be if no verify were at work. A probe that a crash left behind is for plan to name.
+func withoutProbes(snap *catalog.Snapshot) *catalog.Snapshot {
+	probes := map[string]bool{}
+	for i := range snap.Roles {
+		r := &snap.Roles[i]
+		if strings.HasPrefix(r.Name, probePrefix) && r.Comment == probeComment && !r.Superuser && !r.BypassRLS && !r.CreateRole {
+			probes[r.Name] = true
+		}
+	}
+	if len(probes) == 0 {
+		return snap
+	}
+	out := *snap
+	out.Roles = slices.DeleteFunc(slices.Clone(snap.Roles), func(r catalog.Role) bool { return probes[r.Name] })
+	out.Memberships = slices.DeleteFunc(slices.Clone(snap.Memberships), func(m catalog.Membership) bool { return probes[m.Role] || probes[m.Member] })
+	out.Schemas = slices.Clone(snap.Schemas)
+	for i := range out.Schemas {
+		out.Schemas[i].ACL = slices.DeleteFunc(slices.Clone(out.Schemas[i].ACL), func(g catalog.Grant) bool { return probes[g.Grantee] })
+	}
+	if snap.Wall != nil {
+		wall := *snap.Wall
+		wall.Attributes = slices.DeleteFunc(slices.Clone(wall.Attributes), func(a catalog.Attribute) bool { return probes[a.Role] })
+		wall.Holds = slices.DeleteFunc(slices.Clone(wall.Holds), func(h catalog.Hold) bool { return probes[h.Role] })
+		out.Wall = &wall
+	}
+	return &out
 }

@@ -137,6 +137,53 @@ func TestVerifyClean(t *testing.T) {
 	})
 }
 
+// TestVerifyLeavesTheGatewayAlone looks at the server as serve does while a verify is at work: its probe breaks no profile, and its
+// lock keeps nobody from finding that there is nothing to bring. plan still names a probe, which may be a crash's.
+func TestVerifyLeavesTheGatewayAlone(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		ctx := context.Background()
+		w := verifySite(t, pgtest.Start(t, c.Major))
+		profile := w.plan(t).Wanted.Identity("ana").Profile
+		unlock, err := w.server.lockApply(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unlock()
+		p, err := newProbe(ctx, w.server, []string{profile.Schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, role := range []string{profile.Role, profile.Rules[0].Role} {
+			if err := p.join(ctx, role); err != nil {
+				t.Fatal(err)
+			}
+			now := w.plan(t)
+			broken, err := FindBroken(now.Wanted, now.Snapshot)
+			if err != nil || len(broken.Profiles)+len(broken.Subjects) > 0 {
+				t.Errorf("with a probe in %s: %v, %v", role, broken, err)
+			}
+			if now.Plan.Empty() {
+				t.Errorf("plan does not name a probe in %s", role)
+			}
+			if handed, err := w.server.Hand(ctx, w.req); err != nil || len(handed.Done)+len(handed.Waiting) > 0 {
+				t.Errorf("nothing to bring: %+v, %v", handed, err)
+			}
+		}
+		w.db.Exec(t, "COMMENT ON ROLE "+quoteIdent(p.role)+" IS NULL")
+		now := w.plan(t)
+		if broken, err := FindBroken(now.Wanted, now.Snapshot); err != nil || len(broken.Profiles) == 0 {
+			t.Errorf("a role that only has a probe's name breaks nothing: %v, %v", broken, err)
+		}
+		w.db.Exec(t, "COMMENT ON ROLE "+quoteIdent(p.role)+" IS "+quoteLiteral(probeComment))
+		if err := p.leave(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.drop(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestVerifyFindsTampering plants one change after the other and expects each to be named, by the comparison of definitions and, where
 // it shows other data, by the comparison of data.
 func TestVerifyFindsTampering(t *testing.T) {

@@ -157,6 +157,10 @@ func Request(s *config.Store, p *policy.Policy, root secret.Text) postgres.Reque
 
 // Refresh implements daemon.Wall.
 func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daemon.Report, error) {
+	return w.refresh(ctx, p, true)
+}
+
+func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (daemon.View, daemon.Report, error) {
 	srv, err := postgres.Open(ctx, w.login)
 	if err != nil {
 		return nil, daemon.Report{}, err
@@ -167,7 +171,7 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
-	found, report, err := w.compile(ctx, srv, request)
+	found, report, err := w.compile(ctx, srv, request, patient)
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
@@ -190,19 +194,20 @@ func (w *wall) Refresh(ctx context.Context, p *policy.Policy) (daemon.View, daem
 }
 
 // compile says what the policy wants of the server. With provision: auto what needs no consent by name is applied; the login
-// of provision: manual has no right to try or to compare more than the markers.
-func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgres.Request) (*postgres.Result, daemon.Report, error) {
+// of provision: manual has no right to try or to compare more than the markers. patient says that what an apply or a verify keeps
+// from being brought may wait for the next look.
+func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgres.Request, patient bool) (*postgres.Result, daemon.Report, error) {
 	if w.store.Provision != config.ProvisionAuto && !asks(request.Policy) {
-		wanted, snap, err := srv.Compile(ctx, request)
-		if err != nil {
-			return nil, daemon.Report{}, planError(err)
-		}
-		return &postgres.Result{Wanted: wanted, Snapshot: snap}, daemon.Report{}, nil
+		return w.compileOnly(ctx, srv, request)
 	}
 	var report daemon.Report
 	if asks(request.Policy) {
 		// Grants are the business of serve in either mode, and wait for nobody's consent to anything else.
 		handed, err := srv.Hand(ctx, request)
+		if patient && errors.Is(err, postgres.ErrBusy) {
+			// An apply or a verify is no reason to refuse a store: who waits for a grant waits, and everybody else goes on.
+			return w.compileOnly(ctx, srv, request, "grants: not brought: "+err.Error())
+		}
 		if err != nil {
 			return nil, daemon.Report{}, planError(err)
 		}
@@ -227,6 +232,10 @@ func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgr
 			titles = append(titles, c.Title)
 		}
 		done, err := srv.Apply(ctx, request, postgres.Consent{Digest: found.Plan.Digest})
+		if errors.Is(err, postgres.ErrBusy) {
+			report.Waiting = []string{err.Error()} // what it does may be all there is to change, a probe above all
+			return found, report, nil
+		}
 		if err != nil {
 			// Nothing was changed. Profiles that the changes are about have another digest than the policy wants and are refused;
 			// the others go on. The next look tries again.
@@ -236,6 +245,15 @@ func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgr
 		found, report.Applied, report.Pending = done, titles, nil
 	}
 	return found, report, nil
+}
+
+// compileOnly says what the policy wants and changes nothing. waiting is what should have been changed and was not.
+func (w *wall) compileOnly(ctx context.Context, srv *postgres.Server, request postgres.Request, waiting ...string) (*postgres.Result, daemon.Report, error) {
+	wanted, snap, err := srv.Compile(ctx, request)
+	if err != nil {
+		return nil, daemon.Report{}, planError(err)
+	}
+	return &postgres.Result{Wanted: wanted, Snapshot: snap}, daemon.Report{Waiting: waiting}, nil
 }
 
 // asks says whether a policy has rules that are held by grants.
@@ -259,7 +277,7 @@ func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.
 		return nil, daemon.Report{}, planError(err)
 	}
 	if w.store.Provision == config.ProvisionAuto && (len(handed.Waiting) > 0 || handed.Snapshot.Wall == nil) {
-		return w.Refresh(ctx, p)
+		return w.refresh(ctx, p, false)
 	}
 	if before == w.marks {
 		// Nothing else changed: what was done here is no reason to look again.
