@@ -326,5 +326,9 @@ func (s *site) welcome() {
 	p("  postern audit search --config %s --subject ana", s.policy)
 	p("  postern audit verify --config %s", s.policy)
 	p("")
+	if s.Keep {
+		p("Ctrl-C stops everything and leaves the folder.")
+		return
+	}
 	p("Ctrl-C stops everything and removes the folder.")
 }
