@@ -31,6 +31,8 @@ type storeWall struct {
 	next   time.Time // of the next whole look
 	ask    time.Time // not asked before then whether something changed
 	seen   Report
+
+	unhanded string // why the last hand failed, as it was logged
 }
 
 func (s *stores) close() {
@@ -76,11 +78,13 @@ func (s *stores) hand(ctx context.Context, p *policy.Policy) (pending map[string
 	for i, w := range s.all {
 		if errs[i] != nil {
 			down[w.name] = true
-			if ctx.Err() == nil {
-				s.d.log.Error("grants are not on the server", "store", w.name, "error", errs[i])
+			if why := errs[i].Error(); ctx.Err() == nil && why != w.unhanded { // it is tried again every second
+				s.d.log.Error("grants are not on the server", "store", w.name, "error", why)
+				w.unhanded = why
 			}
 			continue
 		}
+		w.unhanded = ""
 		s.handed[w.name], pending[w.name] = view{view: views[i]}, reports[i].Pending
 		s.tell(ctx, w, reports[i])
 	}
