@@ -74,7 +74,14 @@ func (b *builder) request(r *Rule, e *RuleEntry) *Request {
 	if q.Pos.IsZero() {
 		return nil
 	}
-	if b.missing(q.Kind, q.Pos, "kind") || q.Kind.Value == "direct" {
+	switch {
+	case b.missing(q.Kind, q.Pos, "kind"): // what else is wrong is told all the same
+		for key, t := range map[string]Text{"max": q.Max, "default": q.Default, "expires": q.Expires} {
+			b.span(t, key, Span{})
+		}
+		b.unused(q.Unused)
+		return nil
+	case q.Kind.Value == "direct":
 		b.directOnly(q)
 		return nil
 	}
@@ -110,7 +117,7 @@ func (b *builder) directOnly(q RequestEntry) {
 	for key, pos := range map[string]Pos{
 		"max": q.Max.Pos, "default": q.Default.Pos, "approvers": q.Approvers.Pos, "note": q.Note.Pos, "unused": q.Unused.Pos, "expires": q.Expires.Pos,
 	} {
-		if !pos.IsZero() && q.Kind.Value == "direct" {
+		if !pos.IsZero() {
 			b.report(KindConflict, pos, "write kind: on_request or kind: self_service", "request: a direct rule has no use for %s", key)
 		}
 	}
