@@ -107,6 +107,7 @@ const (
 	checkLimit   = 5 * time.Second
 	askShare     = 20          // one part in so many of a server's time goes into answering that
 	lookEvery    = time.Minute // a whole look, for what the markers do not tell
+	lookPatience = time.Minute // how long what the last look found holds while none succeeds
 	retryFirst   = time.Second // a store that cannot be reached, doubling
 	retryMost    = 30 * time.Second
 	settle       = 150 * time.Millisecond // an editor's several writes are one change

@@ -30,6 +30,8 @@ type storeWall struct {
 	wait   time.Duration
 	next   time.Time // of the next whole look
 	ask    time.Time // not asked before then whether something changed
+	good   time.Time // of the last look that succeeded
+	strict bool      // what was found before is known not to hold any more
 	seen   Report
 
 	unhanded string // why the last hand failed, as it was logged
@@ -42,13 +44,18 @@ func (s *stores) close() {
 }
 
 // refreshAll looks at every store at once and puts the policy and what was found in force in one step.
-func (s *stores) refreshAll(ctx context.Context, p *policy.Policy) { s.refresh(ctx, p, s.all) }
+func (s *stores) refreshAll(ctx context.Context, p *policy.Policy) {
+	for _, w := range s.all {
+		w.strict = true // another policy may want another wall
+	}
+	s.refresh(ctx, p, s.all)
+}
 
 func (s *stores) refresh(ctx context.Context, p *policy.Policy, some []*storeWall) {
-	views := make([]view, len(some))
+	views, holds := make([]view, len(some)), make([]bool, len(some))
 	var looks sync.WaitGroup
 	for i, w := range some {
-		looks.Go(func() { views[i] = s.look(ctx, p, w) })
+		looks.Go(func() { views[i], holds[i] = s.look(ctx, p, w) })
 	}
 	looks.Wait()
 	if ctx.Err() != nil {
@@ -56,7 +63,9 @@ func (s *stores) refresh(ctx context.Context, p *policy.Policy, some []*storeWal
 	}
 	m := map[string]view{}
 	for i, w := range some {
-		m[w.name] = views[i]
+		if !holds[i] {
+			m[w.name] = views[i]
+		}
 	}
 	s.d.world.set(p, m)
 }
@@ -97,8 +106,10 @@ func (s *stores) inForce(p *policy.Policy) {
 	s.handed = nil
 }
 
-// look refreshes one store. A store that cannot be seen is refused, with the reason, until it can.
-func (s *stores) look(ctx context.Context, p *policy.Policy, w *storeWall) view {
+// look refreshes one store. A store that cannot be seen is refused, with the reason, until it can. Where nothing says that its
+// wall is another, what was found before holds for lookPatience: a server that is busy for a moment must not cost every
+// session, and the wall itself stands whether anybody looks or not.
+func (s *stores) look(ctx context.Context, p *policy.Policy, w *storeWall) (found view, holds bool) {
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
 	defer cancel()
 	now := s.d.opts.Clock.Now()
@@ -106,17 +117,23 @@ func (s *stores) look(ctx context.Context, p *policy.Policy, w *storeWall) view 
 	if err != nil {
 		w.wait = min(max(2*w.wait, retryFirst), retryMost)
 		w.next, w.down = now.Add(w.wait), true
+		_, known := err.(*gateway.Unavailable) //nolint:errorlint // as in unavailable: a look that says so has succeeded
+		holds = !w.strict && !known && now.Sub(w.good) < lookPatience
 		if ctx.Err() == nil {
-			s.d.log.Error("store cannot be used", "store", w.name, "error", err, "retry_in", w.wait.String())
+			what := "store cannot be used"
+			if holds {
+				what = "store cannot be looked at; what was found before holds for now"
+			}
+			s.d.log.Error(what, "store", w.name, "error", err, "retry_in", w.wait.String())
 		}
-		return view{why: unavailable(w.name, err)}
+		return view{why: unavailable(w.name, err)}, holds
 	}
 	if w.down {
 		s.d.log.Info("store can be used again", "store", w.name)
 	}
-	w.wait, w.down, w.next = 0, false, now.Add(lookEvery)
+	w.wait, w.down, w.next, w.good, w.strict = 0, false, now.Add(lookEvery), now, false
 	s.tell(ctx, w, report)
-	return view{view: v}
+	return view{view: v}, false
 }
 
 // unavailable is what a client is told of a store that cannot be used. What is wrong stands in the log: it may name hosts.
@@ -188,6 +205,7 @@ func (s *stores) changed(ctx context.Context, w *storeWall) bool {
 	// The question costs a large catalog more: it may take the server's time only in a small share.
 	ended := s.d.opts.Clock.Now()
 	w.ask = ended.Add(askShare * ended.Sub(began))
+	w.strict = w.strict || changed
 	// A store that does not answer is looked at again whole, which says what is wrong with it.
 	return changed || err != nil
 }
