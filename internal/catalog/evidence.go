@@ -23,6 +23,7 @@ type Evidence struct {
 	Host      *Host               // nil unless the scan ran on the server's host
 	Own       []OwnAnswer         `json:",omitempty"` // to the questions of the site's own checks
 	Unseen    []Unseen            // what could not be read, and why
+	Lost      string              `json:",omitempty"` // why the server was gone before everything was asked; "" when it was not
 	Sampled   bool                // values were sampled, with consent
 	Labels    map[string]string   `json:",omitempty"` // database.schema.table.column -> label, when discovery has run
 }

@@ -51,7 +51,7 @@ with what would unlock it, and never counts as passed.
 DSN is a connection string as psql takes it. Without one, --store names a store of the policy.
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings at or above it, 2 could not look or
-wrong use, 3 something that should have been looked at was not.`,
+wrong use, 3 something that should have been looked at was not, or the server died meanwhile.`,
 		Example: `  postern scan "host=db1 dbname=shop user=postern_scanner"
   postern scan --store shop -v
   postern scan --fleet --output html=reports/{store}.html

@@ -187,7 +187,9 @@ func methodOverNetwork(method, offer string) func(*catalog.Evidence, *Env) Verdi
 			}
 		}
 		if !rules && asked == 0 {
-			return notEvaluated("needs the rules of pg_hba.conf, or an answer to the outside probe")
+			v := notEvaluated("needs the rules of pg_hba.conf, or an answer to the outside probe")
+			v.lacks = catalog.FactHBA
+			return v
 		}
 		if rules {
 			return hbaFound(e, fs)

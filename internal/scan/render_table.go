@@ -118,11 +118,10 @@ func (t Table) unseen(r *Report, line func(string, ...any)) {
 		}
 		line("%s %s", t.style("2", fmt.Sprintf("%2d more with:", u.Checks)), Printable(u.How))
 	}
-	for _, u := range r.Evidence.Unseen {
-		if u.Database != "" || u.Broken {
-			line("%s %s%s: %s", t.style("33", "not seen:"), u.Fact, inDatabase(u.Database), Printable(u.Why))
-		}
+	if r.Evidence.Lost != "" {
+		line("%s %s", t.style("31", "incomplete:"), Printable(r.Evidence.Lost))
 	}
+	t.notSeen(r, line)
 	if !t.All {
 		return
 	}
@@ -130,6 +129,20 @@ func (t Table) unseen(r *Report, line func(string, ...any)) {
 	for i := range r.Results {
 		if res := &r.Results[i]; res.State == NotEvaluated {
 			line("%-8s %s  %s", "unknown", res.Check.ID, Printable(res.Reason))
+		}
+	}
+}
+
+// notSeen lists the facts that are missing, those with one cause on one line.
+func (t Table) notSeen(r *Report, line func(string, ...any)) {
+	unseen := r.Evidence.Unseen
+	for i := 0; i < len(unseen); {
+		u, facts := &unseen[i], []string{}
+		for ; i < len(unseen) && unseen[i].Database == u.Database && unseen[i].Why == u.Why; i++ {
+			facts = append(facts, string(unseen[i].Fact))
+		}
+		if u.Database != "" || u.Broken {
+			line("%s %s%s: %s", t.style("33", "not seen:"), strings.Join(facts, ", "), inDatabase(u.Database), Printable(u.Why))
 		}
 	}
 }

@@ -145,8 +145,12 @@ func (r *Report) States() map[State]int {
 	return out
 }
 
-// Exit is the exit code: 1 for a finding at or above --fail-on, else 3 when something that should have been examined was not, else 0.
+// Exit is the exit code: 3 when the server was gone before the scan was through, whatever was found until then; else 1 for a finding at or
+// above --fail-on, else 3 when something that should have been examined was not, else 0.
 func (r *Report) Exit() int {
+	if r.Evidence != nil && r.Evidence.Lost != "" {
+		return 3
+	}
 	incomplete := r.demanded
 	for i := range r.Results {
 		res := &r.Results[i]

@@ -50,6 +50,9 @@ func Run(e *catalog.Evidence, env *Env, o Options) (*Report, error) {
 	finishMeta(r, env)
 	applyWaivers(r, env)
 	r.require(o.Require)
+	if e.Lost != "" {
+		r.Warnings = append(r.Warnings, "the report is partial: "+e.Lost)
+	}
 	return r, nil
 }
 
@@ -85,8 +88,15 @@ func judge(c *Check, e *catalog.Evidence, env *Env) Result {
 		r.State, r.Broken = NotEvaluated, u.Broken
 		r.Reason = fmt.Sprintf("nothing found elsewhere, but database %s was not seen: %s", u.Database, u.Why)
 	}
-	if u := missing(e, c.Reads); u != nil && v.state == NotEvaluated && strings.HasPrefix(string(u.Fact), "own:") {
-		r.Broken = u.Broken // a question of the site's own that failed
+	if v.state == NotEvaluated {
+		u := missing(e, c.Reads)
+		if v.lacks != "" {
+			u = e.Missing(v.lacks, "")
+		}
+		if u != nil && u.Broken { // the check was stopped by a look that failed, and not by a right that lacks
+			r.Broken = true
+			r.Reason += ": " + u.Why
+		}
 	}
 	if v.state == "" {
 		r.State, r.Reason, r.Broken = NotEvaluated, "the check came to no verdict, which is a fault of postern", true
@@ -166,6 +176,10 @@ func precondition(c *Check, e *catalog.Evidence, env *Env) Result {
 		return r // the probe stands in for what the login does not see
 	}
 	hidden, none := settingsSeen(e.Server, c.Settings)
+	if u := e.Missing(catalog.FactSettings, ""); hidden != "" && u != nil {
+		r.Broken = u.Broken
+		return blind("could not read settings: "+u.Why, "")
+	}
 	if hidden != "" {
 		return blind("setting "+hidden+" is hidden from this login", unlock(e, []byte("M")))
 	}

@@ -80,6 +80,7 @@ type Finding struct {
 type Verdict struct {
 	state    State
 	reason   string
+	lacks    catalog.Fact // of the cluster, without which there is no verdict, where the check does not demand it beforehand
 	findings []Finding
 }
 

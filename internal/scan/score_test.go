@@ -54,6 +54,9 @@ func TestScore(t *testing.T) {
 	if r := (&Report{Results: []Result{broken}, FailOn: High}); r.Exit() != 3 {
 		t.Errorf("a check that could not look although it had the right: exit %d, want 3", r.Exit())
 	}
+	if r := (&Report{Results: []Result{result(Critical, Failed, nil)}, Evidence: &catalog.Evidence{Lost: "gone"}, FailOn: High}); r.Exit() != 3 {
+		t.Errorf("a server that was gone before the scan was through: exit %d, want 3", r.Exit())
+	}
 	if r := (&Report{Results: []Result{result(Critical, Failed, nil)}, FailOn: High, Never: true}); r.Exit() != 0 {
 		t.Errorf("--fail-on none: exit %d", r.Exit())
 	}

@@ -25,8 +25,6 @@ type seed struct {
 	hba         string // a line of pg_hba.conf, in front of the others
 	nearHBA     string
 	fires       []string // "ID part of the object": must be found with the fault, and must not with the near miss
-	// also lists checks that the fault's own objects may fire as well, reviewed by hand; they are not asked for.
-	also string
 	// oracle is a real statement as a role that has the fault's effect; it works with the fault and is refused with the near miss.
 	as, oracle string
 }

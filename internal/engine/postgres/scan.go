@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/postern-sec/postern/internal/catalog"
 )
@@ -19,7 +20,8 @@ import (
 // Gather is how evidence for a scan is collected.
 type Gather struct {
 	Databases []string // "" for every database that the login may enter
-	// QuestionTimeout bounds each question; 0 is 5 s. LockTimeout bounds waiting for a lock; 0 is 200 ms.
+	// QuestionTimeout bounds each question, on the server, and twice as long here, for a server that has gone silent; 0 is 5 s. LockTimeout
+	// bounds waiting for a lock; 0 is 200 ms.
 	QuestionTimeout, LockTimeout time.Duration
 	Now                          time.Time
 	// Own are the questions of the site's own checks. A superuser asks them only with TrustOwn.
@@ -64,8 +66,12 @@ func (t *ScanTarget) Address() string {
 	return c.Address()
 }
 
-// connect opens a session.
-func (t *ScanTarget) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+// patience is how long a server may take over one question before it counts as silent: its own limit ends the question earlier.
+func (g *Gather) patience() time.Duration { return 2 * orDefault(g.QuestionTimeout, 5*time.Second) }
+
+// connect opens a session. An answer that does not come in time is asked to stop first, which costs that answer; a server that does not do
+// that either costs the session.
+func (t *ScanTarget) connect(ctx context.Context, database string, g *Gather) (*pgx.Conn, error) {
 	pc := t.config.Copy()
 	if database != "" {
 		pc.Database = database
@@ -76,6 +82,9 @@ func (t *ScanTarget) connect(ctx context.Context, database string) (*pgx.Conn, e
 	}
 	// Nothing else is set at login: it would hide what the server's own settings are. The rest is pinned inside the transaction.
 	pc.RuntimeParams = map[string]string{"application_name": "postern-scan", "client_encoding": "UTF8"}
+	pc.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: g.patience() / 2}
+	}
 	conn, err := pgx.ConnectConfig(ctx, pc)
 	if err != nil {
 		return nil, connectError(err)
@@ -95,7 +104,7 @@ type scanQuestion struct {
 // is returned only when there was no login at all.
 func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, error) {
 	e := &catalog.Evidence{Format: catalog.EvidenceFormat, Taken: g.Now.UTC()}
-	conn, err := t.connect(ctx, "")
+	conn, err := t.connect(ctx, "", &g)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t.Address(), err)
 	}
@@ -117,8 +126,14 @@ func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, e
 	if err != nil {
 		return nil, fmt.Errorf("scan %s: %w", t.Address(), err)
 	}
+	silent := s.silent
 	for _, name := range t.others(e, g.Databases, first) {
-		t.enter(ctx, e, name, &g)
+		if silent != "" {
+			// Each would wait as long again, and a cluster may have hundreds.
+			e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: "not tried: " + silent, Broken: true})
+			continue
+		}
+		silent = t.enter(ctx, e, name, &g)
 	}
 	t.host(ctx, e, &g)
 	slices.SortFunc(e.Databases, func(a, b *catalog.DatabaseEvidence) int { return cmp.Compare(a.Database.Name, b.Database.Name) })
@@ -134,6 +149,9 @@ func closeScan(ctx context.Context, conn *pgx.Conn) {
 
 // others lists the databases to enter besides the first one.
 func (t *ScanTarget) others(e *catalog.Evidence, wanted []string, first string) []string {
+	if u := e.Missing(catalog.FactDatabases, ""); u != nil && !(len(wanted) == 1 && wanted[0] == first) {
+		e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: "(those besides " + first + ")", Why: "the list of databases could not be read: " + u.Why, Broken: true})
+	}
 	var out []string
 	for i := range e.Server.Databases {
 		d := &e.Server.Databases[i]
@@ -149,24 +167,39 @@ func (t *ScanTarget) others(e *catalog.Evidence, wanted []string, first string) 
 	return out
 }
 
-// enter reads one more database. One that cannot be entered is noted and does not end the scan.
-func (t *ScanTarget) enter(ctx context.Context, e *catalog.Evidence, name string, g *Gather) {
+// enter reads one more database. One that cannot be entered is noted and does not end the scan; silent says why no other is to be tried, when
+// nobody answers at the server's address.
+func (t *ScanTarget) enter(ctx context.Context, e *catalog.Evidence, name string, g *Gather) (silent string) {
 	if g.Progress != nil {
 		g.Progress(name)
 	}
-	conn, err := t.connect(ctx, name)
+	conn, err := t.connect(ctx, name, g)
 	if err != nil {
+		if !answered(err) {
+			silent = "the server stopped answering during the scan, at database " + name
+			e.Lost = silent
+		}
 		e.Unseen = append(e.Unseen, catalog.Unseen{
 			Fact: catalog.FactRelations, Database: name, Why: "could not connect: " + err.Error(), Broken: !turnedAway(err),
 		})
-		return
+		return silent
 	}
 	defer closeScan(ctx, conn)
 	s := &scanSession{conn: conn, evidence: e, gather: g}
 	if err := s.inTransaction(ctx, func() error { s.database(ctx); s.own(ctx, false); return nil }); err != nil {
 		e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: err.Error(), Broken: true})
 	}
+	return s.silent
 }
+
+// answered reports whether the server itself spoke, if only to turn the login away.
+func answered(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code != cannotConnectNow
+}
+
+// cannotConnectNow is what a server says that starts, stops or recovers from a crash.
+const cannotConnectNow = "57P03"
 
 // turnedAway reports whether the server turned the login away, which is a right that is missing and no failure.
 func turnedAway(err error) bool {
@@ -180,20 +213,56 @@ type scanSession struct {
 	evidence *catalog.Evidence
 	gather   *Gather
 	tx       pgx.Tx
+	lost     string // why the session is over, "" while it is not
+	silent   string // the same, when the server did not even say that it is over
+}
+
+// within bounds what is asked of the server. An open session always ends in time, whatever the other side does.
+func (s *scanSession) within(ctx context.Context, f func(context.Context) error) error {
+	if s.lost != "" {
+		return errors.New(s.lost)
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.gather.patience())
+	defer cancel()
+	err := f(bounded)
+	if err == nil || !s.conn.IsClosed() {
+		return err
+	}
+	why := whyUnseen(connectError(err))
+	if why == "conn closed" { // pgx noticed before it was asked
+		why = "the connection broke"
+	}
+	s.lost = "the session ended during the scan: " + why
+	if errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		s.silent = "the server went silent during the scan"
+		s.lost = fmt.Sprintf("%s, for %v", s.silent, s.gather.patience())
+	}
+	s.evidence.Lost = s.lost
+	return errors.New(s.lost)
 }
 
 // inTransaction runs f in a repeatable-read, read-only transaction.
 func (s *scanSession) inTransaction(ctx context.Context, f func() error) error {
-	tx, err := s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	err := s.within(ctx, func(ctx context.Context) (err error) {
+		if s.tx, err = s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+			return fmt.Errorf("begin a read-only transaction: %w", err)
+		}
+		if _, err := s.conn.PgConn().Exec(ctx, s.pins()).ReadAll(); err != nil {
+			return fmt.Errorf("pin the session's settings: %w", connectError(err))
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("begin a read-only transaction: %w", err)
+		return err
 	}
-	s.tx = tx
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // read only: nothing to lose
-	if _, err := s.conn.PgConn().Exec(ctx, s.pins()).ReadAll(); err != nil {
-		return fmt.Errorf("pin the session's settings: %w", connectError(err))
-	}
-	return f()
+	return f() // the transaction ends with the session: it is read only, and there is nothing to lose
+}
+
+// undo goes back to before a savepoint, also when the time for what was asked since is over. There is nothing to keep.
+func (s *scanSession) undo(ctx context.Context, sub pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.gather.patience())
+	defer cancel()
+	_ = sub.Rollback(ctx) // one that fails makes the next question fail, which is noted
 }
 
 // pins are the settings that change how text is read, what names mean and how long things may take, for this transaction alone. After
@@ -213,7 +282,7 @@ func (s *scanSession) pins() string {
 // one fact.
 func (s *scanSession) ask(ctx context.Context, database string, questions []scanQuestion) {
 	major := serverMajor(s.conn)
-	if s.askAll(ctx, major, questions) == nil {
+	if s.within(ctx, func(ctx context.Context) error { return s.askAll(ctx, major, questions) }) == nil {
 		return
 	}
 	for i := range questions {
@@ -240,7 +309,7 @@ func (s *scanSession) askAll(ctx context.Context, major int, questions []scanQue
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sub.Rollback(ctx) }() // the savepoint is not needed any more
+	defer s.undo(ctx, sub)
 	batch := &pgx.Batch{}
 	for _, q := range questions {
 		batch.Queue(question(q.folder, q.file, major), q.args...)
@@ -267,11 +336,15 @@ func (s *scanSession) askAll(ctx context.Context, major int, questions []scanQue
 }
 
 func (s *scanSession) askOne(ctx context.Context, major int, q *scanQuestion) error {
+	return s.within(ctx, func(ctx context.Context) error { return s.askAlone(ctx, major, q) })
+}
+
+func (s *scanSession) askAlone(ctx context.Context, major int, q *scanQuestion) error {
 	sub, err := s.tx.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sub.Rollback(ctx) }() // nothing to keep
+	defer s.undo(ctx, sub)
 	var text []byte
 	if err := sub.QueryRow(ctx, question(q.folder, q.file, major), q.args...).Scan(&text); err != nil {
 		return err

@@ -23,7 +23,8 @@ func (s *scanSession) own(ctx context.Context, first bool) {
 			unseen("a superuser asks no question of a site's own without --trust-checks: any function that it calls could do anything", false)
 			continue
 		}
-		a, err := s.askOwn(ctx, q)
+		var a *catalog.OwnAnswer
+		err := s.within(ctx, func(ctx context.Context) (err error) { a, err = s.askOwn(ctx, q); return err })
 		if err != nil {
 			unseen(whyUnseen(err), !turnedAway(err))
 			continue
@@ -38,7 +39,7 @@ func (s *scanSession) askOwn(ctx context.Context, q *catalog.OwnQuestion) (*cata
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Rollback(ctx) }() // takes the cursor away too
+	defer s.undo(ctx, sub)
 	conn := sub.Conn().PgConn()
 	if s.evidence.Server.Setting("restrict_nonsystem_relation_kind") != nil {
 		// Views run their owners' code, and foreign tables somebody else's server.

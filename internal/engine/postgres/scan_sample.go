@@ -46,7 +46,12 @@ func (s *scanSession) samples(ctx context.Context, d *catalog.DatabaseEvidence) 
 			s.unsampled(d, fmt.Sprintf("database %s has more than %d tables", d.Database.Name, scanSampleTables), false)
 			return
 		}
-		out, err := s.sampleTable(ctx, r, columns)
+		var out []catalog.ColumnSample
+		err := s.within(ctx, func(ctx context.Context) (err error) { out, err = s.sampleTable(ctx, r, columns); return err })
+		if s.lost != "" {
+			s.unsampled(d, s.lost, true)
+			return
+		}
 		if err != nil {
 			s.unsampled(d, r.Name.String()+": "+whyUnseen(err), !turnedAway(err))
 			continue
@@ -79,7 +84,7 @@ func (s *scanSession) sampleTable(ctx context.Context, r *catalog.Relation, colu
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sub.Rollback(ctx) }() // takes the settings back too
+	defer s.undo(ctx, sub)
 	var exprs []string
 	for _, c := range columns {
 		name := quoteIdent(c.Name)
@@ -163,14 +168,16 @@ func (s *scanSession) statements(ctx context.Context, d *catalog.DatabaseEvidenc
 	if i < 0 {
 		return
 	}
-	sub, err := s.tx.Begin(ctx)
-	if err != nil {
-		return
-	}
-	defer func() { _ = sub.Rollback(ctx) }() // nothing to keep
-	err = sub.QueryRow(ctx, `SELECT count(*) FROM `+quoteIdent(d.Extensions[i].Schema)+`.pg_stat_statements s
+	err := s.within(ctx, func(ctx context.Context) error {
+		sub, err := s.tx.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.undo(ctx, sub)
+		return sub.QueryRow(ctx, `SELECT count(*) FROM `+quoteIdent(d.Extensions[i].Schema)+`.pg_stat_statements s
 		WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND s.query ~* '(pgp_sym_(en|de)crypt|\m(en|de)crypt(_iv)?|\mhmac)\s*\([^;]*,\s*''[^'']+'''`).Scan(&d.KeyStatements)
+	})
 	if err != nil {
 		s.evidence.Unseen = append(s.evidence.Unseen, catalog.Unseen{Fact: catalog.FactStatements, Database: d.Database.Name, Why: whyUnseen(err), Broken: !turnedAway(err)})
 	}
@@ -188,14 +195,18 @@ func (s *scanSession) tryPasswords(ctx context.Context, srv *catalog.Server, now
 	if !s.gather.TryPasswords || !srv.Access.Verifiers {
 		return
 	}
-	rows, err := s.tx.Query(ctx, question("scan", "verifiertexts", srv.Major()))
-	if err != nil {
-		return
-	}
 	type entry struct{ role, verifier string }
-	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
-		var e entry
-		return e, r.Scan(&e.role, &e.verifier)
+	var all []entry
+	err := s.within(ctx, func(ctx context.Context) error {
+		rows, err := s.tx.Query(ctx, question("scan", "verifiertexts", srv.Major()))
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
+			var e entry
+			return e, r.Scan(&e.role, &e.verifier)
+		})
+		return err
 	})
 	if err != nil {
 		s.evidence.Unseen = append(s.evidence.Unseen, catalog.Unseen{Fact: catalog.FactVerifiers, Why: whyUnseen(err), Broken: !turnedAway(err)})
