@@ -158,7 +158,8 @@ func viewType(typ string) string {
 }
 
 // catalogView writes a view from its file: lines "-- column = expression" say what stands for a column, "-- others = NULL"
-// what stands for the rest, and the FROM clause calls the relation x.
+// what stands for the rest, and the FROM clause calls the relation x. The views of information_schema are answered once per
+// statement: tools join them with each other, the planner takes each for one row, and would answer one again for every row of another.
 func catalogView(n catalog.Name, columns map[catalog.Name][]catalogColumn) string {
 	instead := map[string]string{}
 	var from []string
@@ -187,7 +188,12 @@ func catalogView(n catalog.Name, columns map[catalog.Name][]catalogColumn) strin
 			items = append(items, "x."+quoteIdent(c.name))
 		}
 	}
-	return createView(n, items, strings.TrimSpace(strings.Join(from, "\n")))
+	body := strings.TrimSpace(strings.Join(from, "\n"))
+	if n.Schema == "information_schema" {
+		body = "FROM (WITH once AS MATERIALIZED (SELECT " + strings.Join(items, ", ") + "\n" + body + ") SELECT * FROM once) x"
+		items = []string{"x.*"}
+	}
+	return createView(n, items, body)
 }
 
 func catalogEmptyView(n catalog.Name, columns map[catalog.Name][]catalogColumn) string {

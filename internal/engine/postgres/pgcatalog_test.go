@@ -110,7 +110,7 @@ func catalogFixture(t *testing.T, c *pgtest.Cluster) (*pgtest.DB, *pgx.Conn) {
 	c.Role(t, "cat_ana")
 	c.Exec(t, "GRANT cat_prof TO cat_ana")
 	db.Exec(t, catalogApp)
-	db.Exec(t, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO cat_owner; ALTER ROLE cat_ana SET search_path = postern_shop_cat")
+	db.Exec(t, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO cat_owner; GRANT USAGE ON SCHEMA public TO cat_prof; ALTER ROLE cat_ana SET search_path = postern_shop_cat")
 	db.Exec(t, fmt.Sprintf(catalogWall, RelationTable))
 	admin := db.Connect(t, "cat_admin")
 	tx, err := admin.Begin(t.Context())

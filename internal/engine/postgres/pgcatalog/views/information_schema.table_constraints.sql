@@ -1,3 +1,4 @@
+-- What a constraint of the view pg_constraint names is admitted, so its table and columns are looked up by index in the system itself.
 -- others = NULL
 -- constraint_catalog = pg_catalog.current_database()
 -- constraint_schema = kn.nspname
@@ -11,6 +12,6 @@
 -- enforced = 'YES'
 FROM postern_catalog.pg_constraint k
 JOIN pg_catalog.pg_namespace kn ON kn.oid = k.connamespace
-JOIN postern_catalog.pg_class c ON c.oid = k.conrelid
-JOIN postern_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype IN ('p', 'u', 'f') AND c.relkind IN ('r', 'p')
