@@ -470,6 +470,11 @@ func TestSuggestedMasksFitTheType(t *testing.T) {
 		{"keep", "bigint", "keep"},
 		{"pseudonym", "text[]", "hidden"},
 		{"round(2)", "money", "hidden"},
+		{"round(2)", "numeric(10,2)", "hidden"},
+		{"round(2)", "numeric(10)", "hidden"},
+		{"round(2)", "numeric(9,6)", "round(2)"},
+		{"round(2)", "numeric", "round(2)"},
+		{"round(2)", "double precision", "round(2)"},
 	} {
 		if got := SuggestMask(tc.mask, string(tc.typ), ""); got != tc.want {
 			t.Errorf("%s on %s: %s, want %s", tc.mask, tc.typ, got, tc.want)

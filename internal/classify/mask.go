@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // SuggestMask fits the mask of a class to a column's type: what needs text becomes hidden or a mask of the type.
 func SuggestMask(m Mask, typ, base string) Mask {
@@ -24,7 +27,7 @@ func SuggestMask(m Mask, typ, base string) Mask {
 		case "keep", "hidden", "bucket":
 			return m
 		case "round":
-			if f == famNumber && !strings.EqualFold(typ, "money") {
+			if f == famNumber && !strings.EqualFold(typ, "money") && takesDigits(m, typ) {
 				return m
 			}
 		}
@@ -41,4 +44,17 @@ func SuggestMask(m Mask, typ, base string) Mask {
 		return m
 	}
 	return "hidden"
+}
+
+// takesDigits says whether round(n) takes digits away from a type: one with no more than n behind the point would keep all of them.
+func takesDigits(m Mask, typ string) bool {
+	_, precision, declared := strings.Cut(typ, "(")
+	if !declared {
+		return true
+	}
+	_, scale, _ := strings.Cut(strings.TrimSuffix(precision, ")"), ",")
+	_, digits, _ := strings.Cut(strings.TrimSuffix(string(m), ")"), "(")
+	behind, _ := strconv.Atoi(strings.TrimSpace(scale)) // none declared: 0
+	left, err := strconv.Atoi(digits)
+	return err == nil && behind > left
 }

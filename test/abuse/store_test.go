@@ -105,7 +105,9 @@ func says(text string) func(net.Conn) {
 // and when the store is well again, so is the gateway.
 func tryStore(t *testing.T, s *site.Site) {
 	d := newDoor(t, fmt.Sprintf("127.0.0.1:%d", s.DB.Port))
-	s.WritePolicy(t, strings.ReplaceAll(site.Testdata(t, "postern.yaml"), "{{server}}", d.listener.Addr().String()))
+	policy := site.Testdata(t, "postern.yaml")
+	s.WritePolicy(t, strings.ReplaceAll(policy, "{{server}}", d.listener.Addr().String()))
+	t.Cleanup(func() { s.WritePolicy(t, policy) }) // the door closes with this test
 	s.Serve(t)
 	answers(t, s)
 	pid := s.Pid()

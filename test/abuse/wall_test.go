@@ -49,9 +49,7 @@ func tryWall(t *testing.T, s *site.Site) {
 				return code(err) == "28000"
 			})
 			eventually(t, "the open session ends", func() bool { _, err := open.Exec(context.Background(), "SELECT 1"); return err != nil })
-			if !strings.Contains(strings.ReplaceAll(s.Log(), `\"`, `"`), x.named) {
-				t.Errorf("the log does not name %q:\n%.3000s", x.named, s.Log())
-			}
+			eventually(t, "the log to name "+x.named, func() bool { return strings.Contains(strings.ReplaceAll(s.Log(), `\"`, `"`), x.named) })
 			s.DB.Exec(t, replace.Replace(x.back))
 			if x.name == "attribute" {
 				s.Reload(t)

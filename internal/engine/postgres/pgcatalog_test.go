@@ -320,12 +320,13 @@ func TestCatalogColumnsSinceApply(t *testing.T) {
 			ALTER TABLE public.products ADD COLUMN secret_price int, ADD CONSTRAINT secret_fk FOREIGN KEY (secret_price) REFERENCES public.orders (id);
 			RESET ROLE; REVOKE SELECT ON public.products FROM cat_prof; GRANT SELECT (id, sku) ON public.products TO cat_prof`)
 		shown, _ := pgsql.CatalogRelations(c.Major)
+		customers := db.Query(t, "SELECT 'public.customers'::regclass::oid")
 		everything := func() string {
 			var b strings.Builder
 			for _, n := range shown {
 				b.WriteString(strings.Join(queryColumn(t, conn, "SELECT coalesce((x.*)::text, '') FROM "+quoteName(CatalogTarget(catalog.Name(n)))+" x"), "\n"))
 			}
-			return b.String() + strings.Join(queryColumn(t, conn, `SELECT coalesce(postern_catalog.pg_get_serial_sequence('customers', 'secret_serial'), '-') || coalesce(postern_catalog.col_description('public.customers'::regclass, 9), '-')`), "")
+			return b.String() + strings.Join(queryColumn(t, conn, `SELECT coalesce(postern_catalog.pg_get_serial_sequence('customers', 'secret_serial'), '-') || coalesce(postern_catalog.col_description(`+customers+`, 9), '-')`), "")
 		}
 		for _, found := range regexp.MustCompile(`secret_\w+|CANARY[-\w]+`).FindAllString(everything(), -1) {
 			t.Errorf("%s is shown before the profile has it", found)
