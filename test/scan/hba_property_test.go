@@ -38,11 +38,7 @@ func TestHBAAgreesWithServers(t *testing.T) {
 	for _, major := range pgtest.Majors(t) {
 		t.Run(fmt.Sprintf("pg%d", major), func(t *testing.T) {
 			h := newHBAServer(t, major)
-			seed := uint64(time.Now().UnixNano())
-			if s, err := strconv.ParseUint(os.Getenv("POSTERN_HBA_SEED"), 10, 64); err == nil {
-				seed = s
-			}
-			t.Logf("POSTERN_HBA_SEED=%d", seed)
+			seed := seedOfRun(t, "POSTERN_HBA_SEED")
 			rnd := rand.New(rand.NewPCG(seed, uint64(major))) // #nosec G404 -- a test's choices
 			for range files {
 				h.compare(t, rnd)

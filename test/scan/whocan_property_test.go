@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,11 +24,7 @@ func TestWaysAgreeWithServers(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("POSTERN_ROLE_GRAPHS")); err == nil {
 		graphs = n
 	}
-	seed := uint64(time.Now().UnixNano())
-	if s, err := strconv.ParseUint(os.Getenv("POSTERN_RIGHTS_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	t.Logf("POSTERN_RIGHTS_SEED=%d", seed)
+	seed := seedOfRun(t, "POSTERN_RIGHTS_SEED")
 	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
 		rnd := rand.New(rand.NewPCG(seed, uint64(c.Major))) //nolint:gosec // a test's choices
 		for range graphs {
