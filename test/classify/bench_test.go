@@ -1,18 +1,23 @@
 package classify
 
 import (
+	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/postern-sec/postern/internal/discover"
-	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
 )
 
 var (
@@ -36,10 +41,12 @@ func BenchmarkDiscover(b *testing.B) {
 	var out strings.Builder
 	devScore, heldScore := evaluate(dev, judged(b, dev, 1000)), evaluate(held, judged(b, held, 1000))
 	scoreTables(&out, devScore, heldScore)
-	out.WriteString("\n| run | tables | columns | rows read | time | processor time of postern | memory |\n|---|--:|--:|--:|--:|--:|--:|\n")
-	costOfSet(b, &out, dev)
-	costOfMany(b, &out)
-	costOfLarge(b, &out)
+	out.WriteString("\n| run | tables | columns | rows read | time | processor time of postern | most memory |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	folder := b.TempDir()
+	postern := command{env: site.Command(b, folder), name: filepath.Join(folder, "postern")}
+	costOfSet(b, &out, postern)
+	costOfMany(b, &out, postern)
+	costOfLarge(b, &out, postern)
 	costOfWatch(&out, b)
 	b.Log("\n" + out.String())
 	if *write == "" {
@@ -113,69 +120,158 @@ func union(a, b map[string]*counts) []string {
 	return out
 }
 
-// cost runs discover once and writes a line.
-func cost(b *testing.B, out *strings.Builder, name string, db *pgtest.DB, opt discover.Options) {
-	b.Helper()
-	cfg, err := postgres.ParseDSN(db.DSN(pgtest.SuperUser), func(string) string { return "" })
-	if err != nil {
-		b.Fatal(err)
-	}
-	feed := postgres.NewFeed(cfg, 1)
-	defer feed.Close(b.Context())
-	opt.Load = 1
-	runtime.GC()
-	start, cpu := time.Now(), processor(b)
-	rep, err := discover.Run(b.Context(), feed, opt)
-	if err != nil {
-		b.Fatal(err)
-	}
-	spent, cpu := time.Since(start), processor(b)-cpu
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	fmt.Fprintf(out, "| %s | %d | %d | %d | %.2f s | %.2f s | %d MB |\n", name, rep.Summary.Tables, rep.Summary.Columns, rep.Summary.Rows, spent.Seconds(), cpu.Seconds(), mem.HeapInuse>>20)
+// command is postern as a process of its own, so that its time and memory are its own.
+type command struct {
+	name, env string
 }
 
-func costOfSet(b *testing.B, out *strings.Builder, set []Table) {
+// spent is what one run cost.
+type spent struct {
+	wall, cpu time.Duration
+	megabytes int64 // most that was resident
+	line      string
+}
+
+// run has postern discover a database on one core.
+func (c command) run(b *testing.B, name string, db *pgtest.DB, args ...string) spent {
+	b.Helper()
+	// #nosec G204 -- the test binary itself
+	cmd := exec.Command(c.name, append([]string{"discover", db.DSN(pgtest.SuperUser), "--format", "json", "--load", "1"}, args...)...)
+	cmd.Env = append(os.Environ(), c.env, "GOMAXPROCS=1")
+	var text, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &text, &errs
+	start := time.Now()
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 { // columns without statistics are named, with exit code 3
+		b.Fatalf("%s: %v\n%s", name, err, errs.String())
+	}
+	s := spent{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		s.megabytes = usage.Maxrss >> 10
+	}
+	var doc struct{ Summary discover.Summary }
+	if err := json.Unmarshal(text.Bytes(), &doc); err != nil {
+		b.Fatalf("%s: %v", name, err)
+	}
+	s.line = fmt.Sprintf("| %s | %d | %d | %d | %.2f s | %.2f s | %d MB |", name, doc.Summary.Tables, doc.Summary.Columns, doc.Summary.Rows, s.wall.Seconds(), s.cpu.Seconds(), s.megabytes)
+	b.Log(s.line)
+	return s
+}
+
+// best runs it three times and writes a line about the quickest: others may be using the machine.
+func (c command) best(b *testing.B, out *strings.Builder, name string, db *pgtest.DB, args ...string) spent {
+	b.Helper()
+	best := c.run(b, name, db, args...)
+	for range 2 {
+		if s := c.run(b, name, db, args...); s.wall < best.wall {
+			best = s
+		}
+	}
+	fmt.Fprintln(out, best.line)
+	return best
+}
+
+// within holds a run to what is promised of it.
+func (s spent) within(b *testing.B, name string, wall time.Duration) {
+	b.Helper()
+	if s.wall > wall || s.megabytes > mostMegabytes {
+		b.Errorf("%s: %s and %d MB, promised are %s and %d MB", name, s.wall, s.megabytes, wall, mostMegabytes)
+	}
+}
+
+// What runs may take (seconds of the clock on one core, memory that is resident).
+const (
+	mostMegabytes = 150
+	mostStats     = time.Second
+	mostSampled   = 5 * time.Second
+	mostMany      = 60 * time.Second
+)
+
+// costOfSet is the size that most databases have: 700 columns.
+func costOfSet(b *testing.B, out *strings.Builder, c command) {
+	set, err := Sized(seed, 700, 40_000)
+	if err != nil {
+		b.Fatal(err)
+	}
 	db := pgtest.Default(b).NewDatabase(b)
 	for _, sql := range SQL(set) {
 		db.Exec(b, sql)
 	}
 	for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
-		cost(b, out, "development set, `--from "+string(from)+"`", db, discover.Options{From: from})
+		most := mostSampled
+		if from == discover.FromStats {
+			most = mostStats
+		}
+		name := "700 columns, 40,000 rows, `--from " + string(from) + "`"
+		c.best(b, out, name, db, "--from", string(from)).within(b, name, most)
 	}
 }
 
-// costOfMany is a database of ten thousand columns.
-func costOfMany(b *testing.B, out *strings.Builder) {
+// costOfMany is a database of ten thousand columns with keys, enums, views and partitions. It has to be cheap for the catalog's query too.
+func costOfMany(b *testing.B, out *strings.Builder, c command) {
 	db := pgtest.Default(b).NewDatabase(b)
-	var sql strings.Builder
+	db.Exec(b, "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE parent (k int, v text) PARTITION BY RANGE (k)")
 	for t := range 500 {
-		fmt.Fprintf(&sql, "CREATE TABLE t%d AS SELECT i AS id", t)
-		for c := range 19 {
+		var sql strings.Builder
+		fmt.Fprintf(&sql, "CREATE TABLE t%d AS SELECT i AS id, 'good'::mood AS mood", t)
+		for c := range 16 {
 			fmt.Fprintf(&sql, ", %s AS %s%d", []string{"'u' || i || '@box.example'", "i * 7", "md5(i::text)", "'text of some ' || i || ' words'", "now() - i * interval '1 day'"}[c%5], []string{"mail", "amount", "token", "note", "at"}[c%5], c)
 		}
-		sql.WriteString(" FROM generate_series(1, 100) i;\n")
+		fmt.Fprintf(&sql, " FROM generate_series(1, 100) i; ALTER TABLE t%d ADD PRIMARY KEY (id);\n", t)
+		if t > 0 {
+			fmt.Fprintf(&sql, "ALTER TABLE t%d ADD FOREIGN KEY (id) REFERENCES t0;", t)
+		}
+		fmt.Fprintf(&sql, "CREATE TABLE part%d PARTITION OF parent FOR VALUES FROM (%d) TO (%d);", t, t, t+1)
+		db.Exec(b, sql.String()) // each statement of the tests is bounded in time
 	}
-	db.Exec(b, sql.String())
 	db.Exec(b, "ANALYZE")
-	for _, from := range []discover.From{discover.FromStats, discover.FromAuto} {
-		cost(b, out, "500 tables of 20 columns, `--from "+string(from)+"`", db, discover.Options{From: from})
+	for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
+		name := "10,000 columns, `--from " + string(from) + "`"
+		s := c.run(b, name, db, "--from", string(from))
+		fmt.Fprintln(out, s.line)
+		s.within(b, name, mostMany)
 	}
 }
 
-// costOfLarge compares a large table with a small one of the same kind, both sampled.
-func costOfLarge(b *testing.B, out *strings.Builder) {
+// costOfLarge compares a large table with a small one of the same kind, both sampled: by the clock and by the pages that were read.
+func costOfLarge(b *testing.B, out *strings.Builder, c command) {
 	db := pgtest.Default(b).NewDatabase(b)
+	var small spent
+	var pages []string
 	for _, n := range []int64{1_000_000, *rows} {
 		if n == 0 {
 			continue
 		}
-		db.Exec(b, fmt.Sprintf("CREATE UNLOGGED TABLE n%d(id bigint, contact text, h text)", n))
+		db.Exec(b, fmt.Sprintf("CREATE UNLOGGED TABLE n%d(id int, contact text, n int) WITH (autovacuum_enabled = off)", n))
 		for from := int64(1); from <= n; from += 1_000_000 { // each statement of the tests is bounded in time
-			db.Exec(b, fmt.Sprintf("INSERT INTO n%d SELECT i, 'user' || i || '@box.example', md5(i::text) FROM generate_series(%d, %d) i", n, from, min(n, from+999_999)))
+			db.Exec(b, fmt.Sprintf("INSERT INTO n%d SELECT i, 'u' || i || '@box.example', i %% 977 FROM generate_series(%d, %d) i", n, from, min(n, from+999_999)))
 		}
 		db.Exec(b, fmt.Sprintf("ANALYZE n%d", n))
-		cost(b, out, fmt.Sprintf("one table of %d rows, `--from sample`", n), db, discover.Options{From: discover.FromSample, Include: []string{fmt.Sprintf("public.n%d", n)}})
+		name := fmt.Sprintf("a table of %d rows, `--from sample`", n)
+		before := pagesRead(b, db, n, -1)
+		s := c.best(b, out, name, db, "--from", "sample", "--include", fmt.Sprintf("public.n%d", n))
+		pages = append(pages, fmt.Sprintf("%d of the table with %d rows", pagesRead(b, db, n, before)-before, n))
+		if small.wall == 0 {
+			small = s
+		} else if s.wall > 2*small.wall+100*time.Millisecond {
+			b.Errorf("%s: %s, and %s for a million", name, s.wall, small.wall)
+		}
+		db.Exec(b, fmt.Sprintf("DROP TABLE n%d", n))
+	}
+	fmt.Fprintf(out, "\nPages read (8 kB): %s.\n", strings.Join(pages, ", "))
+}
+
+// pagesRead is how many pages of a table were looked at so far, once the server has counted more than before.
+func pagesRead(b *testing.B, db *pgtest.DB, n, before int64) int64 {
+	b.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		text := db.Query(b, fmt.Sprintf("SELECT coalesce(heap_blks_read + heap_blks_hit, 0) FROM pg_statio_all_tables WHERE relname = 'n%d'", n))
+		now, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if now > before && before >= 0 || before < 0 && now > n/1000 || time.Now().After(deadline) {
+			return now
+		}
 	}
 }
 

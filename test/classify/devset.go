@@ -33,13 +33,30 @@ type Column struct {
 }
 
 // Load parses the development set and generates its values. The same seed gives the same values.
-func Load(seed uint64) ([]Table, error) { return load("devset", devset, locales(), seed) }
+func Load(seed uint64) ([]Table, error) { return load("devset", devset, locales(), seed, 1) }
+
+// Sized is the beginning of the development set, with at least so many columns and about so many rows: what a run costs is stated for a size.
+func Sized(seed uint64, columns, rows int) ([]Table, error) {
+	all, err := Load(seed)
+	if err != nil {
+		return nil, err
+	}
+	n, have, cols := 0, 0, 0
+	for ; n < len(all) && cols < columns; n++ {
+		cols += len(all[n].Columns)
+		have += all[n].Rows
+	}
+	all, err = load("devset", devset, locales(), seed, float64(rows)/float64(have))
+	return all[:n], err
+}
 
 // Heldout is the second set: other schemas, other habits of naming and storing, other values. It measures; the classifier is
 // not fitted to it.
-func Heldout(seed uint64) ([]Table, error) { return load("heldout", heldout, heldoutLocales(), seed) }
+func Heldout(seed uint64) ([]Table, error) {
+	return load("heldout", heldout, heldoutLocales(), seed, 1)
+}
 
-func load(set, text string, locs map[string]locale, seed uint64) ([]Table, error) {
+func load(set, text string, locs map[string]locale, seed uint64, factor float64) ([]Table, error) {
 	var out []Table
 	sc := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; sc.Scan(); n++ {
@@ -54,7 +71,7 @@ func load(set, text string, locs map[string]locale, seed uint64) ([]Table, error
 				return nil, fmt.Errorf("%s line %d: malformed table", set, n)
 			}
 			rows, _ := strconv.Atoi(f[2])
-			out = append(out, Table{Domain: f[0], Schema: schema, Name: name, Rows: rows, Locale: f[3]})
+			out = append(out, Table{Domain: f[0], Schema: schema, Name: name, Rows: int(float64(rows)*factor + 0.5), Locale: f[3]})
 			continue
 		}
 		f := fields(line)

@@ -16,9 +16,10 @@ import (
 	"github.com/postern-sec/postern/internal/discover"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) { site.Main(m) }
 
 // TestScoresOverServer holds the aims with the real feeds, and prints what they cost.
 func TestScoresOverServer(t *testing.T) {

@@ -71,7 +71,7 @@ var rule = map[string]row{
 	"test/sqlgen":   {},
 	"test/hunt":     {imports: words("test/sqlgen"), tests: words("test/site internal/engine/postgres internal/secret")},
 	"test/differ":   {tests: words("test/site test/sqlgen")},
-	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("internal/discover internal/engine/postgres")},
+	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("test/site internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
 	"test/access":   {tests: words("test/site")},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -292,5 +293,43 @@ l" text, mail text);
 	}
 	if !strings.Contains(tsv.String(), `mail	contact.email`) {
 		t.Errorf("the mail column is missing:\n%s", tsv.String())
+	}
+}
+
+// TestCatalogAndStatisticsAreLinear counts the rows that the questions about the catalog read: each table more costs the same, and
+// what other tables have of statistics costs nothing.
+func TestCatalogAndStatisticsAreLinear(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Shared(t, pgtest.DefaultMajor).NewDatabase(t)
+	db.Exec(t, "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE parent (k int, v text) PARTITION BY RANGE (k)")
+	conn := db.Connect(t, pgtest.SuperUser)
+	explain := func(sql string, args ...any) float64 {
+		var text string
+		if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "+sql, args...).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		var plans []struct{ Plan planNode }
+		if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) != 1 {
+			t.Fatalf("plan: %v", err)
+		}
+		return plans[0].Plan.read()
+	}
+	measure := func(from, to int) (catalog, stats float64) {
+		db.Exec(t, fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
+			EXECUTE format('CREATE TABLE w%%s (id serial PRIMARY KEY, a text, m mood); INSERT INTO w%%s(a, m) SELECT x::text, ''good'' FROM generate_series(1, 3) x', i, i);
+			EXECUTE format('CREATE TABLE part%%s PARTITION OF parent FOR VALUES FROM (%%s) TO (%%s)', i, i, i + 1);
+			END LOOP; END $$`, from, to))
+		db.Exec(t, "ANALYZE")
+		names := []string{"w1", "w2", "w3"}
+		return explain(sampleQuestion("relations")), explain(sampleQuestion("stats"), []string{"public", "public", "public"}, names)
+	}
+	few, fewStats := measure(1, 40)
+	many, manyStats := measure(41, 160)
+	t.Logf("catalog: %.0f rows with 40 tables, %.0f with 160; statistics of three tables: %.0f, %.0f", few, many, fewStats, manyStats)
+	if each := (many - few) / 120; each > 400 {
+		t.Errorf("each table more makes the catalog's query read %.0f rows more", each)
+	}
+	if manyStats > fewStats+100 {
+		t.Errorf("statistics of the same three tables read %.0f rows among 40, %.0f among 160", fewStats, manyStats)
 	}
 }

@@ -1,10 +1,9 @@
--- What discover needs to know of every relation and column, without touching a row of any of them.
+-- What discover needs to know of every relation and column, without touching a row of any of them. OFFSET 0 keeps the planner from
+-- joining a catalog as a whole once for each relation, which makes the cost grow with the square of their number.
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
     coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''),
-    CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 FROM pg_catalog.pg_partition_tree(c.oid) t
-        JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.reltuples::float8 END,
-    CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(l.relpages), 0)::bigint FROM pg_catalog.pg_partition_tree(c.oid) t
-        JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.relpages::bigint END,
+    CASE WHEN c.relkind = 'p' THEN leaves.tuples ELSE c.reltuples::float8 END,
+    CASE WHEN c.relkind = 'p' THEN leaves.pages ELSE c.relpages::bigint END,
     pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
     c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid),
     coalesce((SELECT greatest(s.last_analyze, s.last_autoanalyze) < now() - interval '30 days' FROM pg_catalog.pg_stat_all_tables s
@@ -30,8 +29,11 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
             JOIN pg_catalog.pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = k.confkey[1]
             WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] ORDER BY k.conname LIMIT 1)
         ) ORDER BY a.attnum)
-        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        FROM pg_catalog.pg_attribute a
+        CROSS JOIN LATERAL (SELECT y.oid, y.typtype, y.typname, y.typbasetype, y.typtypmod, y.typrelid FROM pg_catalog.pg_type y
+            WHERE y.oid = a.atttypid OFFSET 0) t
+        LEFT JOIN LATERAL (SELECT f.adbin, f.adrelid FROM pg_catalog.pg_attrdef f
+            WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON true
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
     (SELECT json_agg(DISTINCT jsonb_build_object('schema', bn.nspname, 'table', b.relname, 'column', ba.attname))
         FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend dp ON dp.classid = 'pg_catalog.pg_rewrite'::regclass AND dp.objid = r.oid
@@ -40,6 +42,10 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
         JOIN pg_catalog.pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = dp.refobjsubid
         WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages
+    FROM pg_catalog.pg_partition_tree(c.oid) t
+    CROSS JOIN LATERAL (SELECT z.reltuples, z.relpages FROM pg_catalog.pg_class z WHERE z.oid = t.relid OFFSET 0) l
+    WHERE t.isleaf AND c.relkind = 'p') leaves ON true
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'postern', 'postern_catalog')
     AND n.nspname !~ '^pg_(toast|temp)_'
