@@ -171,19 +171,20 @@ func (c command) best(b *testing.B, out *strings.Builder, name string, db *pgtes
 }
 
 // within holds a run to what is promised of it.
-func (s spent) within(b *testing.B, name string, wall time.Duration) {
+func (s spent) within(b *testing.B, name string, wall time.Duration, megabytes int64) {
 	b.Helper()
-	if s.wall > wall || s.megabytes > mostMegabytes {
-		b.Errorf("%s: %s and %d MB, promised are %s and %d MB", name, s.wall, s.megabytes, wall, mostMegabytes)
+	if s.wall > wall || s.megabytes > megabytes {
+		b.Errorf("%s: %s and %d MB, promised are %s and %d MB", name, s.wall, s.megabytes, wall, megabytes)
 	}
 }
 
 // What runs may take (seconds of the clock on one core, memory that is resident).
 const (
-	mostMegabytes = 150
-	mostStats     = time.Second
-	mostSampled   = 5 * time.Second
-	mostMany      = 60 * time.Second
+	mostMegabytes     = 150
+	mostStats         = time.Second
+	mostSampled       = 5 * time.Second
+	mostMany          = 60 * time.Second
+	mostManyMegabytes = 400 // nothing is promised: this notices a leak
 )
 
 // costOfSet is the size that most databases have: 700 columns.
@@ -202,7 +203,7 @@ func costOfSet(b *testing.B, out *strings.Builder, c command) {
 			most = mostStats
 		}
 		name := "700 columns, 40,000 rows, `--from " + string(from) + "`"
-		c.best(b, out, name, db, "--from", string(from)).within(b, name, most)
+		c.best(b, out, name, db, "--from", string(from)).within(b, name, most, mostMegabytes)
 	}
 }
 
@@ -228,7 +229,7 @@ func costOfMany(b *testing.B, out *strings.Builder, c command) {
 		name := "10,000 columns, `--from " + string(from) + "`"
 		s := c.run(b, name, db, "--from", string(from))
 		fmt.Fprintln(out, s.line)
-		s.within(b, name, mostMany)
+		s.within(b, name, mostMany, mostManyMegabytes)
 	}
 }
 
@@ -257,7 +258,7 @@ func costOfLarge(b *testing.B, out *strings.Builder, c command) {
 		}
 		db.Exec(b, fmt.Sprintf("DROP TABLE n%d", n))
 	}
-	fmt.Fprintf(out, "\nPages read (8 kB): %s.\n", strings.Join(pages, ", "))
+	fmt.Fprintf(out, "\nPages read (8 kB) in three runs: %s.\n", strings.Join(pages, ", "))
 }
 
 // pagesRead is how many pages of a table were looked at so far, once the server has counted more than before.
