@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -192,4 +194,24 @@ func (s *stored) profile() *Profile {
 		p.children = append(p.children, child{path: s.Paths[i], profile: s.Children[i].profile()})
 	}
 	return p
+}
+
+// TagsOfPaths gives a structured column the tags of its class and of the paths inside it, after a person has decided about paths.
+func (c *Classifier) TagsOfPaths(f *Finding) {
+	if f.Class != "json.pii" {
+		return
+	}
+	all := map[Tag]bool{}
+	classes := []Class{f.Class}
+	for i := range f.Paths {
+		classes = append(classes, f.Paths[i].Class)
+	}
+	for _, class := range classes {
+		if k := c.byClass[class]; k != nil {
+			for _, t := range k.tags {
+				all[t] = true
+			}
+		}
+	}
+	f.Tags = slices.Sorted(maps.Keys(all))
 }

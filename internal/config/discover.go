@@ -234,6 +234,8 @@ func (b *builder) verdict(key policy.Text, doc verdictDoc, known map[string]bool
 	switch _, err := path.Match(key.Value, ""); {
 	case len(parts) < 4 || err != nil:
 		b.report(policy.KindValue, key.Pos, "write store.schema.table.column", "verdicts: %q is not a column", key.Value)
+	case strings.Contains(key.Value, "$.") && (strings.HasSuffix(key.Value, ".") || strings.Contains(key.Value, "..")):
+		b.report(policy.KindValue, key.Pos, "write store.schema.table.column$.key.key, with [*] for the elements of a list", "verdicts: %q has an empty step", key.Value)
 	case parts[0] != "*" && b.c.Stores[parts[0]] == nil:
 		b.report(policy.KindDangling, key.Pos, "", "verdicts: there is no store %q", parts[0])
 	}

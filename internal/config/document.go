@@ -19,7 +19,7 @@ type document struct {
 	Rules       policy.Map[policy.RuleEntry]        `key:"rules" name:"rule" doc:"who may reach which dataset, and how. Without a rule nothing is shown. Of several rules a person sees the union of the rows, and in each row the least masked form of a column among the rules that admit the row."`
 	Discover    discoverDoc                         `key:"discover" doc:"looking for sensitive data on a schedule."`
 	Classifiers []classifierDoc                     `key:"classifiers" doc:"the site's own classes of data. One that fails its own examples is refused."`
-	Verdicts    policy.Map[verdictDoc]              `key:"verdicts" name:"store.schema.table.column" doc:"what people decided about columns; * stands for any one name. Discover never overrides a verdict; it says when the evidence disagrees."`
+	Verdicts    policy.Map[verdictDoc]              `key:"verdicts" name:"store.schema.table.column" doc:"what people decided about columns, or about a path inside one (store.schema.table.column$.contacts[*].email); * stands for any one name. Discover never overrides a verdict; it says when the evidence disagrees."`
 	Baseline    policy.BaselineEntry                `key:"baseline" doc:"what applies outside of rules."`
 	Audit       auditDoc                            `key:"audit" doc:"the trail."`
 	Hardening   policy.Later                        `key:"hardening" doc:"what the server itself should be like."`

@@ -47,6 +47,7 @@ func (r *run) record(w *work, k int, f classify.Finding) Record {
 	if why := w.why[k]; why != "" {
 		rec.State, rec.Reason = classify.StateNotExamined, why
 	}
+	r.judgePaths(&rec)
 	r.judgeVerdict(&rec)
 	if rec.Class == "" {
 		return rec
@@ -71,7 +72,7 @@ func (r *run) judgeVerdict(rec *Record) {
 	}
 	rec.Verdict = s
 	evidence, sure := rec.Class, rec.Confidence >= 0.9
-	grave := rec.Severity >= classify.SeverityHigh || evidence.Group() == "secret" || evidence == "fin.card_cvv" || evidence == "fin.card_track"
+	grave := isGrave(&rec.Finding)
 	if evidence != v.Class && (sure && evidence != "" || grave) {
 		s.Disputed, s.Evidence = true, evidence
 	}
@@ -90,22 +91,33 @@ func (r *run) judgeVerdict(rec *Record) {
 	r.c.Decide(&rec.Finding, v.Class, rec.Type)
 }
 
+// isGrave says whether evidence is raised again where a person said that there is nothing.
+func isGrave(f *classify.Finding) bool {
+	return f.Severity >= classify.SeverityHigh || f.Class.Group() == "secret" || f.Class == "fin.card_cvv" || f.Class == "fin.card_track"
+}
+
+// named is a verdict's column without the store; false: it is about another store.
+func (r *run) named(v *Verdict) (string, bool) {
+	if r.opt.Store == "" {
+		return v.Column, true
+	}
+	store, rest, _ := strings.Cut(v.Column, ".")
+	return rest, store == r.opt.Store || store == "*"
+}
+
 // verdict finds the most exact verdict about a column.
 func (r *run) verdict(rec *Record) *Verdict {
 	var best *Verdict
 	for i := range r.opt.Verdicts {
 		v := &r.opt.Verdicts[i]
-		name := v.Column
-		if r.opt.Store != "" {
-			store, rest, _ := strings.Cut(v.Column, ".")
-			if name = rest; store != r.opt.Store && store != "*" {
-				continue
-			}
+		name, ours := r.named(v)
+		if !ours {
+			continue
 		}
 		if name == rec.Place() {
 			return v
 		}
-		if strings.ContainsAny(name, "*?") && Matches(name, rec.Schema, rec.Table, rec.Column) && (best == nil || len(v.Column) > len(best.Column)) {
+		if _, _, inside := CutPath(name); !inside && strings.ContainsAny(name, "*?") && Matches(name, rec.Schema, rec.Table, rec.Column) && (best == nil || len(v.Column) > len(best.Column)) {
 			best = v
 		}
 	}
@@ -270,6 +282,11 @@ func (r *run) summarise(rep *Report) {
 		}
 		if rec.Verdict != nil && rec.Verdict.Disputed {
 			s.Disputed++
+		}
+		for _, p := range rec.PathVerdicts {
+			if p.Disputed {
+				s.Disputed++
+			}
 		}
 		if rec.State == classify.StateNotExamined {
 			s.NotExamined++

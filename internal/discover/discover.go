@@ -431,6 +431,9 @@ func (r *run) judge() [][]classify.Finding {
 	}
 	opt := classify.Options{Countries: r.opt.Countries, Confirmed: map[classify.NameType]classify.Class{}}
 	for _, v := range r.opt.Verdicts {
+		if _, _, inside := CutPath(v.Column); inside {
+			continue
+		}
 		parts := strings.Split(v.Column, ".")
 		if v.Class != "" && v.Type != "" && !strings.ContainsAny(v.Column, "*?[") {
 			opt.Confirmed[classify.NameType{Name: parts[len(parts)-1], Type: v.Type}] = v.Class

@@ -191,7 +191,7 @@ func (r *Report) WriteExplain(w io.Writer, column string, top int) error {
 		explain(&b, c.Place()+" "+c.Type, &c.Finding, top)
 		for k := range c.Paths {
 			p := &c.Paths[k]
-			explain(&b, c.Place()+" "+pathText(p.Path), &p.Finding, 2)
+			explain(&b, c.Place()+" "+PathText(p.Path), &p.Finding, 2)
 		}
 	}
 	if n == 0 {
@@ -199,14 +199,6 @@ func (r *Report) WriteExplain(w io.Writer, column string, top int) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func pathText(path []classify.Ident) string {
-	parts := make([]string, len(path))
-	for i, p := range path {
-		parts[i] = string(p)
-	}
-	return "$." + strings.Join(parts, ".")
 }
 
 func explain(b *strings.Builder, title string, f *classify.Finding, top int) {

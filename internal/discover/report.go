@@ -38,7 +38,8 @@ type Record struct {
 	RowsEstimated float64       `json:"rows_estimated"`
 	Label         string        `json:"suggested_label,omitempty"`
 	Verdict       *VerdictState `json:"verdict,omitempty"`
-	Readers       []string      `json:"readers,omitempty"` // login roles, superusers aside
+	PathVerdicts  []PathVerdict `json:"path_verdicts,omitempty"` // about paths inside the column
+	Readers       []string      `json:"readers,omitempty"`       // login roles, superusers aside
 
 	readersKnown bool // Readers was asked for and answered
 }
