@@ -20,8 +20,8 @@ import (
 // the trail's last. Where that ends, older bytes follow, or a record that nobody was told of.
 const (
 	spoolName = ".spool"
-	// spoolSize is some 80 records. A larger one would spare few writes, and push what statements need out of the processor's cache.
-	spoolSize = 64 << 10
+	// spoolSize is some 160 records. A larger one would spare few writes, and push what statements need out of the processor's cache.
+	spoolSize = 128 << 10
 )
 
 // spool is used under the trail's lock.
@@ -68,6 +68,9 @@ func (s *spool) put(b []byte) (ok bool) {
 	s.used += len(b)
 	return true
 }
+
+// usable says whether there is a spool that takes records.
+func (s *spool) usable() bool { return s.view != nil }
 
 // reset is called when everything in the spool is in the trail.
 func (s *spool) reset() { s.used = 0 }

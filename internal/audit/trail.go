@@ -21,9 +21,10 @@ const (
 )
 
 const (
-	maxPending   = 256 << 10             // queued bytes that are written without waiting for the next Record
-	soonWithin   = 50 * time.Millisecond // what RecordSoon promises
-	saveEvery    = time.Second           // head to state while active
+	maxPending   = 256 << 10              // queued bytes that are written without waiting for the next Record
+	soonWithin   = 50 * time.Millisecond  // what RecordSoon promises
+	maxTick      = 100 * time.Millisecond // how long a file may lag behind the spool
+	saveEvery    = time.Second            // head to state while active
 	saveGap      = 200 * time.Millisecond
 	healEvery    = time.Second
 	smallStep    = time.Minute // a clock that goes back by less repeats the last time instead

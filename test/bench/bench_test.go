@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ var (
 	seconds = flag.Int("seconds", 3, "length of one pgbench run")
 	rounds  = flag.Int("rounds", 3, "runs of each cell; the median counts")
 	write   = flag.String("write", "", "Markdown file whose generated part is replaced")
+	only    = flag.String("only", "", "the protocols to run, as \"simple\" or \"simple,prepared\"; empty: all")
 )
 
 // asRelay makes a child the relay, so that its CPU time is its own.
@@ -71,6 +73,9 @@ type cell struct {
 func cells() []cell {
 	var out []cell
 	for _, mode := range []string{"simple", "extended", "prepared"} {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), mode) {
+			continue
+		}
 		for _, clients := range []int{1, 8, 32} {
 			out = append(out, cell{mode, clients})
 		}
@@ -139,7 +144,7 @@ func BenchmarkGateway(b *testing.B) {
 		}
 		table := markdown(tps, cpu, total)
 		fmt.Println(table)
-		if *write != "" {
+		if *write != "" && *only == "" {
 			replaceGenerated(b, *write, generatedFrom, table)
 		}
 		for _, c := range cells() {
