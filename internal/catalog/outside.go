@@ -1,6 +1,10 @@
 package catalog
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
 // Outside is what an endpoint answers to somebody without a login.
 type Outside struct {
@@ -23,9 +27,51 @@ type Outside struct {
 	Direct     string // direct TLS: "refused", "alpn" (only with the right protocol), "any"
 	GSS        string // G, N, E
 	Offers     []Offer
-	Enumerated bool // suites and groups were asked for one by one
-	DHBits     int  // of the DH group, 0 when none was seen
-	Stuffing   string
+	Enumerated bool         // suites and groups were asked for one by one
+	DHBits     int          // of the DH group, 0 when none was seen
+	Stuffing   string       // what was sent in the clear behind SSLRequest was "answered" or "refused"; "" not tried
+	Version    *Fingerprint // what the endpoint's refusals tell of its version; nil when it gave none
+}
+
+// Fingerprint is a version that nobody stated: the branches and minor releases that fit what was seen.
+type Fingerprint struct {
+	From, To           int    // branches; From 0 and To 0 are open ends
+	MinorFrom, MinorTo int    // of the one branch; MinorTo -1 is an open end
+	Certainty          string // certain, likely (lines of the sources, which a distribution can move), none
+	Because            string
+}
+
+// String is the version for a reader, such as "PostgreSQL 15 (likely), 15.9 to 15.17 by line numbers"; "" when nothing is known.
+func (f *Fingerprint) String() string {
+	if f == nil || f.Certainty == "none" {
+		return ""
+	}
+	var branches, minors string
+	switch {
+	case f.From == f.To:
+		branches = strconv.Itoa(f.From)
+		minors = f.minors()
+	case f.From == 0:
+		branches = strconv.Itoa(f.To) + " or older"
+	case f.To == 0:
+		branches = strconv.Itoa(f.From) + " or newer"
+	default:
+		branches = fmt.Sprintf("%d to %d", f.From, f.To)
+	}
+	return "PostgreSQL " + branches + " (" + f.Certainty + ")" + minors
+}
+
+// minors is the range of minor releases of the one branch.
+func (f *Fingerprint) minors() string {
+	switch {
+	case f.MinorTo < 0 && f.MinorFrom == 0:
+		return ""
+	case f.MinorTo < 0:
+		return fmt.Sprintf(", %d.%d or newer by line numbers", f.From, f.MinorFrom)
+	case f.MinorTo == f.MinorFrom:
+		return fmt.Sprintf(", %d.%d by line numbers", f.From, f.MinorFrom)
+	}
+	return fmt.Sprintf(", %d.%d to %d.%d by line numbers", f.From, f.MinorFrom, f.From, f.MinorTo)
 }
 
 // Suite is a cipher suite that a server accepted.

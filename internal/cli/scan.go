@@ -28,16 +28,11 @@ type scanFlags struct {
 	outside, probeUsers, probeDatabases                                       []string
 	checksDir                                                                 string
 	own                                                                       []scan.Own
-	ca, expect, advisories, compliance                                        string
-	sampleData, readLogs, tryPasswords                                        bool
+	ca, expect, compliance                                                    string
+	advisories                                                                []string
+	sampleData, readLogs, tryPasswords, intrusive                             bool
 	verbose, fix, fleet, trustChecks                                          bool
 }
-
-// notScanYet are flags of the contract that this version does not have.
-var notScanYet []string
-
-// notScanYetBool are those without a value.
-var notScanYetBool = []string{"intrusive"}
 
 func (a *app) scan() *cobra.Command {
 	var f scanFlags
@@ -80,25 +75,17 @@ wrong use, 3 something that should have been looked at was not, or the server di
 	fl.StringVar(&f.ca, "ca", "", "with --outside: `file` of authorities that clients trust (default: the system's)")
 	fl.StringVar(&f.require, "require", "", "exit 3 when this `capability` is missing: login, monitor, grants, superuser, host or all")
 	fl.StringVar(&f.expect, "expect", "", "YAML `file` of what the site declares: roles, extensions, tables, see docs/guide/scan.md")
-	fl.StringVar(&f.advisories, "advisories", "", "`folder` with newer postgres-cves.tsv and postgres-releases.tsv (default: the bundled tables)")
+	fl.StringArrayVar(&f.advisories, "advisories", nil, "`file` with a newer table of vulnerabilities or releases, or a folder with both (default: the bundled ones); may be given twice")
 	fl.Var(&choice{value: &f.compliance, allowed: scan.Benchmarks, kind: "benchmark"}, "compliance", "add the table of a `benchmark`: "+join(scan.Benchmarks))
 	fl.BoolVar(&f.sampleData, "sample-data", false, "agree that some rows of tables are read; of a value only its shape is kept")
 	fl.BoolVar(&f.readLogs, "read-logs", false, "agree that recent logs and histories on the server's host are read; only positions are kept")
 	fl.BoolVar(&f.tryPasswords, "try-passwords", false, "agree that common passwords are tried against verifiers that the login may read; nobody is logged in")
+	fl.BoolVar(&f.intrusive, "intrusive", false, "with --outside: agree that bytes are sent behind SSLRequest, as in an attack on CVE-2021-23214")
 	fl.StringVar(&f.checksDir, "checks-dir", "", "`folder` of your own checks in YAML; see docs/guide/scan.md")
 	fl.BoolVar(&f.trustChecks, "trust-checks", false, "let a superuser ask the questions of --checks-dir too")
 	fl.BoolVar(&f.fleet, "fleet", false, "scan every store of the policy, standbys too, many at once; in names of files {store} stands for the store")
 	fl.BoolVar(&f.fix, "fix", false, "print the SQL and the edits of files that repair what needs no choice, with reason, risk and reverse; runs nothing")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
-	for _, name := range notScanYet {
-		fl.String(name, "", "")
-	}
-	for _, name := range notScanYetBool {
-		fl.Bool(name, false, "")
-	}
-	for _, name := range slices.Concat(notScanYet, notScanYetBool) {
-		fl.Lookup(name).Hidden = true // known, so that a script is told what is missing
-	}
 	cmd.AddCommand(a.scanChecks(), a.scanExplain(), a.scanRole())
 	return cmd
 }
@@ -124,11 +111,6 @@ func (f *scanFlags) options() (scan.Options, error) {
 }
 
 func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
-	for _, name := range slices.Concat(notScanYet, notScanYetBool) {
-		if cmd.Flags().Changed(name) {
-			return failed("docs/reference/checks.md lists the checks that this leaves out", fmt.Errorf("--%s is not in this version of postern", name))
-		}
-	}
 	if f.fix && f.format != "table" && f.format != "json" {
 		return failed("--output writes reports beside it", fmt.Errorf("--fix prints a script, or JSON with --format json, and no %s", f.format))
 	}
@@ -177,10 +159,11 @@ func consented(env *scan.Env, e *catalog.Evidence) {
 func (a *app) scanEnv(f *scanFlags) (*scan.Env, error) {
 	advisories, err := f.tables()
 	if err != nil {
-		return nil, failed("--advisories takes a folder with postgres-cves.tsv and postgres-releases.tsv", err)
+		return nil, failed("--advisories takes a table in the form of postgres-cves.tsv or postgres-releases.tsv, or a folder with both; see docs/guide/scan.md", err)
 	}
 	env := &scan.Env{Now: time.Now(), Advisories: advisories, Consents: map[scan.Consent]bool{
 		scan.ProbeUser: len(f.probeUsers) > 0, scan.SampleData: f.sampleData, scan.ReadLogs: f.readLogs, scan.TryPasswords: f.tryPasswords,
+		scan.Intrusive: f.intrusive,
 	}}
 	if f.expect != "" {
 		text, err := os.ReadFile(f.expect)
@@ -280,20 +263,23 @@ func (a *app) storeLabels(store string) (map[string]string, error) {
 	return out, nil
 }
 
-// tables are the advisory tables to judge by: those of a folder, or the bundled ones.
+// tables are the advisory tables to judge by: those of --advisories, and the bundled one for what it does not bring.
 func (f *scanFlags) tables() (*scan.Advisories, error) {
-	if f.advisories == "" {
-		return scan.Bundled()
-	}
-	var text [2]string
-	for i, name := range []string{"postgres-cves.tsv", "postgres-releases.tsv"} {
-		b, err := os.ReadFile(filepath.Join(f.advisories, name))
-		if err != nil {
-			return nil, fmt.Errorf("read the advisories: %w", err)
+	var texts []string
+	for _, name := range f.advisories {
+		names := []string{name}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			names = []string{filepath.Join(name, "postgres-cves.tsv"), filepath.Join(name, "postgres-releases.tsv")}
 		}
-		text[i] = string(b)
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return nil, fmt.Errorf("read the advisories: %w", err)
+			}
+			texts = append(texts, string(b))
+		}
 	}
-	return scan.ParseAdvisories(text[0], text[1])
+	return scan.NewerAdvisories(texts...)
 }
 
 // probe looks at each endpoint from outside.
@@ -312,6 +298,7 @@ func (f *scanFlags) probe(ctx context.Context, now time.Time) ([]*catalog.Outsid
 	for _, endpoint := range f.outside {
 		o, err := postgres.Probe(ctx, postgres.ProbeOptions{
 			Endpoint: endpoint, Users: f.probeUsers, Databases: f.probeDatabases, Random: "postern_" + strings.ToLower(rand.Text()), Roots: roots, Now: now,
+			Intrusive: f.intrusive,
 		})
 		if err != nil {
 			return nil, err

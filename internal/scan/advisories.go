@@ -47,6 +47,31 @@ type Minor struct {
 // Bundled returns the tables that this version was built with.
 func Bundled() (*Advisories, error) { return ParseAdvisories(cvesTable, releasesTable) }
 
+// NewerAdvisories reads tables that replace bundled ones. Each says by its first column which it is: cve for vulnerabilities, kind
+// for releases. The bundled one stands where none is given.
+func NewerAdvisories(texts ...string) (*Advisories, error) {
+	cves, releases := cvesTable, releasesTable
+	var seen [2]bool
+	for _, text := range texts {
+		first, _, _ := strings.Cut(text, "\n")
+		column, _, _ := strings.Cut(strings.TrimRight(first, "\r"), "\t")
+		var at int
+		switch column {
+		case "cve":
+			cves = text
+		case "kind":
+			releases, at = text, 1
+		default:
+			return nil, fmt.Errorf("read the advisories: line 1: the first column is %q, expected cve for vulnerabilities or kind for releases", column)
+		}
+		if seen[at] {
+			return nil, fmt.Errorf("read the advisories: two tables begin with the column %q", column)
+		}
+		seen[at] = true
+	}
+	return ParseAdvisories(cves, releases)
+}
+
 // ParseAdvisories reads the two tables.
 func ParseAdvisories(cves, releases string) (*Advisories, error) {
 	var a Advisories

@@ -18,6 +18,7 @@ type jsonReport struct {
 	Tool       string           `json:"tool"`
 	Taken      time.Time        `json:"taken"`
 	Server     *jsonServer      `json:"server,omitempty"`
+	Endpoints  []jsonEndpoint   `json:"endpoints,omitempty"`
 	Advisories string           `json:"advisories"`
 	Score      Score            `json:"score"`
 	Counts     map[string]int   `json:"findings"`
@@ -40,6 +41,14 @@ type jsonServer struct {
 	Role     string `json:"role"`
 	Standby  bool   `json:"standby"`
 	Provider string `json:"provider,omitempty"`
+}
+
+// jsonEndpoint is what --outside asked, with the version that its refusals tell.
+type jsonEndpoint struct {
+	Endpoint  string `json:"endpoint"`
+	Version   string `json:"version,omitempty"`
+	Certainty string `json:"certainty,omitempty"`
+	Because   string `json:"because,omitempty"`
 }
 
 type jsonResult struct {
@@ -84,6 +93,13 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		if p := ProviderOf(r.Evidence); p != nil {
 			out.Server.Provider = p.Name + " (profile not confirmed on a live instance)"
 		}
+	}
+	for _, o := range r.Evidence.Outside {
+		e := jsonEndpoint{Endpoint: o.Endpoint, Version: o.Version.String()}
+		if o.Version != nil {
+			e.Certainty, e.Because = o.Version.Certainty, o.Version.Because
+		}
+		out.Endpoints = append(out.Endpoints, e)
 	}
 	for i := range r.Results {
 		out.Results = append(out.Results, jsonOf(&r.Results[i]))

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/postern-sec/postern/internal/catalog"
 )
 
 // Formats are the forms of a report.
@@ -54,7 +56,7 @@ func (r *Report) subject() string {
 	s := r.Evidence.Server
 	if s == nil {
 		if len(r.Evidence.Outside) > 0 {
-			return r.Evidence.Outside[0].Endpoint + ", from outside"
+			return outsideSubject(r.Evidence.Outside)
 		}
 		return "nothing"
 	}
@@ -66,6 +68,21 @@ func (r *Report) subject() string {
 		out += ", " + p.Name + " (profile not confirmed on a live instance)"
 	}
 	return out
+}
+
+// outsideSubject names the endpoints with what they tell of their version.
+func outsideSubject(endpoints []*catalog.Outside) string {
+	var out []string
+	for _, o := range endpoints {
+		s := o.Endpoint + ", from outside"
+		if v := o.Version.String(); v != "" {
+			s += ": " + v
+		} else if o.Version != nil {
+			s += ": " + o.Version.Because
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "; ")
 }
 
 // each calls f for every finding, worst first, and the catalogue's order within a severity. Waived ones come last when all are wanted.

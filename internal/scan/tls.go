@@ -419,6 +419,9 @@ func stuffing(e *catalog.Evidence, env *Env) Verdict {
 			return found([]Finding{{Object: endpoint(o), Evidence: "answers what came unencrypted after SSLRequest", Fix: "update the server"}})
 		}
 	}
+	if tried := asked(e); len(tried) > 0 && !slices.ContainsFunc(tried, func(o *catalog.Outside) bool { return o.Stuffing == "" }) {
+		return found(nil)
+	}
 	if e.Server == nil {
 		return notEvaluated("needs the server's version, or the probe of --intrusive")
 	}

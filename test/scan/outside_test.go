@@ -2,9 +2,12 @@ package scan_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -122,4 +125,102 @@ func TestProbeOldTLS(t *testing.T) {
 	if err != nil || gone.Reachable {
 		t.Errorf("%+v, %v", gone, err)
 	}
+}
+
+// TestProbeVersion: what a server's refusals tell of its version is true of each branch.
+func TestProbeVersion(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		v := probe(t, c, true).Version
+		if v == nil || v.From > c.Major || v.To != 0 && v.To < c.Major {
+			t.Fatalf("%+v", v)
+		}
+		if want := map[bool]string{true: "certain", false: "likely"}[c.Major == 17]; v.Certainty != want {
+			t.Errorf("certainty %s, want %s", v.Certainty, want)
+		}
+		if v.From != c.Major || v.To != c.Major {
+			t.Errorf("branches %d to %d", v.From, v.To)
+		}
+		minor, err := strconv.Atoi(c.Query(t, "SELECT current_setting('server_version_num')::int % 10000"))
+		if err != nil || v.From == v.To && (minor < v.MinorFrom || v.MinorTo >= 0 && minor > v.MinorTo) {
+			t.Errorf("%s, and the server is %d.%d (%v)", v, c.Major, minor, err)
+		}
+	})
+}
+
+// TestProbeIntrusive: bytes in the clear behind SSLRequest are dropped by servers that are mended, and found where an endpoint takes
+// them for what came inside TLS.
+func TestProbeIntrusive(t *testing.T) {
+	c := pgtest.Default(t)
+	env := newEnv(t)
+	env.Consents[scan.Intrusive] = true
+	for _, test := range []struct{ name, address, want, line string }{
+		{"mended", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port)), "refused", "pass TLS-040"},
+		{"not mended", stuffed(t), "answered", "fail TLS-040 endpoint"},
+	} {
+		o, err := postgres.Probe(context.Background(), postgres.ProbeOptions{
+			Endpoint: test.address, Random: "q7zx-nobody", Now: time.Now(), Timeout: 20 * time.Second, Intrusive: true,
+		})
+		if err != nil || o.Stuffing != test.want {
+			t.Errorf("%s: %q, %v", test.name, o.Stuffing, err)
+		}
+		r, err := scan.Run(&catalog.Evidence{Outside: []*catalog.Outside{o}}, env, scan.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if complaint := disagree(r, test.line); complaint != "" {
+			t.Errorf("%s: %s", test.name, complaint)
+		}
+	}
+	if quiet := probe(t, c, true); quiet.Stuffing != "" {
+		t.Errorf("without consent: %q", quiet.Stuffing)
+	}
+}
+
+// stuffed serves as a server before 13.5 did: what its buffer held before TLS is read after it.
+func stuffed(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	dir := t.TempDir()
+	if err := pgtest.WriteCertificates(dir); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				buffer := make([]byte, 8192)
+				n, err := conn.Read(buffer)
+				if err != nil || n < 8 || binary.BigEndian.Uint32(buffer[4:]) != 80877103 {
+					return // not an SSLRequest
+				}
+				if _, err := conn.Write([]byte("S")); err != nil {
+					return
+				}
+				secured := tls.Server(conn, config)
+				if secured.Handshake() != nil {
+					return
+				}
+				if n == 8 { // nothing was left in the buffer
+					if n, err = secured.Read(buffer); err != nil || n == 0 {
+						return
+					}
+				}
+				_, _ = secured.Write([]byte("R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"))
+			}()
+		}
+	}()
+	return l.Addr().String()
 }

@@ -31,6 +31,7 @@ type ProbeOptions struct {
 	Roots     *x509.CertPool
 	Now       time.Time
 	Timeout   time.Duration // of each connection; 0 is 5 s
+	Intrusive bool          // with consent: also send what a stranger has no reason to send
 	// Dial replaces the dialer; nil is TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -50,7 +51,8 @@ type prober struct {
 }
 
 // Probe looks at an endpoint the way a stranger can: without a password, a query, or more than two login attempts for a role and database. It
-// sends TCP connects, SSLRequest, GSSENCRequest, ClientHello and StartupMessage, reads the first answer and hangs up. An error is returned only
+// sends TCP connects, SSLRequest, GSSENCRequest, ClientHello and StartupMessage (two of them such as no client sends, whose refusals tell the
+// version), reads the first answer and hangs up. An error is returned only
 // for an address that is none; one that does not answer is a result.
 func Probe(ctx context.Context, o ProbeOptions) (*catalog.Outside, error) {
 	host, _, err := net.SplitHostPort(o.Endpoint)
@@ -78,7 +80,11 @@ func Probe(ctx context.Context, o ProbeOptions) (*catalog.Outside, error) {
 		if err := p.enumerate(ctx); err != nil {
 			p.out.TLSError = "could not list suites and groups: " + err.Error()
 		}
+		if p.Intrusive {
+			p.stuff(ctx)
+		}
 	}
+	p.fingerprint(ctx)
 	if conn, answer, err := p.request(ctx, probeGSS); err == nil {
 		p.out.GSS = answer
 		_ = conn.Close() // nothing was promised
@@ -297,14 +303,7 @@ func askMethod(conn net.Conn, o catalog.Offer) catalog.Offer {
 		o.Method = authMethod(body)
 	case 'E':
 		o.Method = "error"
-		for _, field := range strings.Split(string(body), "\x00") {
-			switch {
-			case strings.HasPrefix(field, "C"):
-				o.Code = field[1:]
-			case strings.HasPrefix(field, "M"):
-				o.Text = field[1:]
-			}
-		}
+		o.Code, o.Text = errorField(body, 'C'), errorField(body, 'M')
 	}
 	return o
 }
