@@ -20,7 +20,7 @@ func (a *Actor) Mark(e *Event) {
 	b, app := &a.event, e.App
 	e.Session, e.Subject, e.Groups, e.Role, e.Store = b.Session, b.Subject, b.Groups, b.Role, b.Store
 	e.Profile, e.Rules, e.Policy, e.Address, e.TLS = b.Profile, b.Rules, b.Policy, b.Address, b.TLS
-	e.Method, e.App, e.Listener = b.Method, b.App, b.Listener
+	e.Method, e.App, e.Listener, e.NotEnforced = b.Method, b.App, b.Listener, b.NotEnforced
 	e.actor = a
 	if app != "" && app != b.App {
 		e.App, e.actor = app, nil

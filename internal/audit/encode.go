@@ -54,7 +54,11 @@ func appendActor(b []byte, e *Event) []byte {
 	b = appendText(b, `,"tls":`, e.TLS)
 	b = appendText(b, `,"method":`, e.Method)
 	b = appendText(b, `,"application":`, e.App)
-	return appendText(b, `,"listener":`, e.Listener)
+	b = appendText(b, `,"listener":`, e.Listener)
+	if e.NotEnforced {
+		b = append(b, `,"not_enforced":true`...)
+	}
+	return b
 }
 
 func appendWhat(b []byte, e *Event) []byte {
@@ -71,11 +75,30 @@ func appendWhat(b []byte, e *Event) []byte {
 	}
 	b = appendText(b, `,"command":`, e.Command)
 	b = appendTouches(b, e.Touches)
+	b = appendShadow(b, e.Shadow)
 	b = appendInt(b, `,"rows":`, e.Rows)
 	b = appendInt(b, `,"bytes":`, e.Bytes)
 	b = appendInt(b, `,"duration_us":`, e.DurationUS)
 	b = appendText(b, `,"sqlstate":`, e.SQLState)
 	return appendDetail(b, e.Detail)
+}
+
+func appendShadow(b []byte, s *Shadow) []byte {
+	if s == nil {
+		return b
+	}
+	b = append(b, `,"shadow":{"rules":[`...)
+	for i, r := range s.Rules {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, r)
+	}
+	b = append(b, `],"verdict":`...)
+	b = appendString(b, s.Verdict)
+	b = appendText(b, `,"reason":`, s.Reason)
+	b = appendTouches(b, s.Touches)
+	return append(b, '}')
 }
 
 func appendTouches(b []byte, touches []Touch) []byte {

@@ -74,18 +74,19 @@ type Event struct {
 	Session string `json:"session,omitempty"` // joins all events of a session
 	Ref     string `json:"ref,omitempty"`     // for a completion: the decision's ID
 
-	Subject  string   `json:"subject,omitempty"`     // who acted
-	Groups   []string `json:"groups,omitempty"`      // the subject's groups at that moment
-	Role     string   `json:"role,omitempty"`        // identity role
-	Store    string   `json:"store,omitempty"`       // where
-	Profile  string   `json:"profile,omitempty"`     // the compiled set of rules that the session works under
-	Rules    []string `json:"rules,omitempty"`       // the rules in that set
-	Policy   string   `json:"policy,omitempty"`      // digest of the policy in force
-	Address  string   `json:"address,omitempty"`     // of the client
-	TLS      string   `json:"tls,omitempty"`         // "TLS 1.3", "" when plain
-	Method   string   `json:"method,omitempty"`      // how the subject proved who they are
-	App      string   `json:"application,omitempty"` // what the client calls itself
-	Listener string   `json:"listener,omitempty"`    // through which the client came
+	Subject     string   `json:"subject,omitempty"`      // who acted
+	Groups      []string `json:"groups,omitempty"`       // the subject's groups at that moment
+	Role        string   `json:"role,omitempty"`         // identity role
+	Store       string   `json:"store,omitempty"`        // where
+	Profile     string   `json:"profile,omitempty"`      // the compiled set of rules that the session works under
+	Rules       []string `json:"rules,omitempty"`        // the rules in that set
+	Policy      string   `json:"policy,omitempty"`       // digest of the policy in force
+	Address     string   `json:"address,omitempty"`      // of the client
+	TLS         string   `json:"tls,omitempty"`          // "TLS 1.3", "" when plain
+	Method      string   `json:"method,omitempty"`       // how the subject proved who they are
+	App         string   `json:"application,omitempty"`  // what the client calls itself
+	Listener    string   `json:"listener,omitempty"`     // through which the client came
+	NotEnforced bool     `json:"not_enforced,omitempty"` // verdicts say what would have happened; everything was sent as it came
 
 	Verdict   string  `json:"verdict,omitempty"`   // allow, rewrite or refuse
 	Reason    string  `json:"reason,omitempty"`    // stable reason code
@@ -95,6 +96,8 @@ type Event struct {
 	Command   string  `json:"command,omitempty"`   // the kind of statement
 	Touches   []Touch `json:"touches,omitempty"`   // what the statement read or wrote
 
+	Shadow *Shadow `json:"shadow,omitempty"` // what would have been decided with the subject's shadow rules in force
+
 	Rows       int64             `json:"rows,omitempty"`        // returned or changed
 	Bytes      int64             `json:"bytes,omitempty"`       // sent to the client for this statement
 	DurationUS int64             `json:"duration_us,omitempty"` // microseconds from the decision to the end
@@ -102,6 +105,14 @@ type Event struct {
 	Detail     map[string]string `json:"detail,omitempty"`      // what only this kind of event has to say
 
 	actor *Actor // the fields from Session to Listener, except Ref, are this one's
+}
+
+// Shadow is a decision that was not put in force.
+type Shadow struct {
+	Rules   []string `json:"rules"`             // the shadow rules that were added
+	Verdict string   `json:"verdict"`           // allow, rewrite or refuse
+	Reason  string   `json:"reason,omitempty"`  // stable reason code
+	Touches []Touch  `json:"touches,omitempty"` // what the statement would have read or written
 }
 
 // Opaque stands for a statement that could not be parsed: its length and a keyed hash, so that equal ones can be found.

@@ -71,6 +71,20 @@ type explanation struct {
 	Dataset  string    `json:"dataset,omitempty"`
 	// Allowed is what would make a refused statement allowed, one way per line.
 	Allowed []string `json:"allowed_by,omitempty"`
+	// NotEnforced: the gateway would send the statement as it is, whatever the verdict (mode: observe).
+	NotEnforced bool `json:"not_enforced,omitempty"`
+	// Shadow is the verdict with the user's shadow rules in force.
+	Shadow *shadowVerdict `json:"shadow,omitempty"`
+}
+
+// shadowVerdict is what would be decided with shadow rules in force.
+type shadowVerdict struct {
+	Rules   []string  `json:"rules"` // that were added
+	Verdict string    `json:"verdict"`
+	Sent    string    `json:"sent,omitempty"`
+	Touches []touched `json:"touches,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
 }
 
 // touched is a relation that the statement reads or writes, and why that is as it is.
@@ -97,13 +111,16 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	if !known {
 		return nil, failed("postern policy check lists the users", fmt.Errorf("there is no user %q in the policy", user))
 	}
-	out := &explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}}
+	out := &explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: c.Policy.Observes(subject, s.Name)}
 	// Asked as if from this machine: what the network rules say of an address is not the statement's question.
 	admission := c.Policy.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
+	shadows := c.Policy.Shadows(subject, s.Name)
 	if admission.Refusal != nil {
 		out.Reason, out.Message = string(admission.Refusal.Code), admission.Refusal.Text
 		out.Allowed = waysIn(c.Policy, s.Name, subject, admission.Refusal.Code)
-		return out, nil
+		if len(shadows) == 0 {
+			return out, nil
+		}
 	}
 	for _, r := range admission.Rules {
 		out.Rules = append(out.Rules, r.Name)
@@ -117,6 +134,14 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 		return nil, err
 	}
 	defer session.close()
+	if len(shadows) > 0 {
+		if err := out.shadow(ctx, session, c.Policy, shadows, sql); err != nil {
+			return nil, err
+		}
+		if admission.Refusal != nil {
+			return out, nil
+		}
+	}
 	wanted, snap, err := session.server.Compile(ctx, session.request)
 	if err != nil {
 		return nil, explainPlan(err)
@@ -132,6 +157,26 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 		out.Allowed = waysToAllow(c.Policy, subject, d.Refusal)
 	}
 	return out, nil
+}
+
+// shadow decides the statement with the user's shadow rules in force.
+func (e *explanation) shadow(ctx context.Context, session *storeSession, p *policy.Policy, adds []*policy.Rule, sql string) error {
+	with, err := session.side(ctx, p.WithShadows())
+	if err != nil {
+		return err
+	}
+	d, profile := with.decide(pgsql.NewGuard(-1), e.User, sql)
+	if d == nil {
+		return nil
+	}
+	var inner explanation
+	inner.Verdict = "refuse"
+	inner.fill(d, profile)
+	e.Shadow = &shadowVerdict{Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
+	for _, r := range adds {
+		e.Shadow.Rules = append(e.Shadow.Rules, r.Name)
+	}
+	return nil
 }
 
 func (e *explanation) fill(d *pgsql.Decision, p *plan.Profile) {
@@ -279,6 +324,9 @@ func (a *app) printExplanation(e *explanation, format string) error {
 			a.ui.printf("  %-8s %s\n", name, printable(value))
 		}
 	}
+	if e.NotEnforced {
+		line("but", "NOT ENFORCED: "+e.User+" is observed on "+e.Store+", so the statement is recorded and sent as it is")
+	}
 	line("rules", strings.Join(e.Rules, ", "))
 	for _, t := range e.Touches {
 		line("touches", t.String())
@@ -294,6 +342,13 @@ func (a *app) printExplanation(e *explanation, format string) error {
 			name = "or"
 		}
 		line(name, way)
+	}
+	if s := e.Shadow; s != nil {
+		line("shadow", s.Verdict+" with "+strings.Join(s.Rules, ", ")+" in force")
+		for _, t := range s.Touches {
+			line("", t.String())
+		}
+		line("", s.Message)
 	}
 	return nil
 }

@@ -39,6 +39,10 @@ The trail holds no literals. A statement whose verdict under the policy in force
 one, because a literal decided it or because the policy has changed since, cannot be replayed; nor
 can one that could not be parsed. Their number is printed.
 
+Statements of observed users were sent whatever was decided. They are compared by that decision,
+so a policy can be tried on what they run before it is enforced. Of the other policy, rules that are
+shadows grant nothing, as in serve; what they would have allowed stands in the trail as "shadow".
+
 Exit codes: 0 nothing changes, 1 somebody gains or loses something, 2 could not look, 3 nothing
 changes in what could be replayed, and something could not.`,
 		Example: `  postern audit replay --policy new.yaml --since 720h

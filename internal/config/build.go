@@ -49,7 +49,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		if s == nil {
 			continue // a standby: what is on it comes from its primary
 		}
-		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Pos: s.Pos})
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Observe: s.Observe, Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)
@@ -176,9 +176,7 @@ func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	}
 	s.Address = b.address(d.Address)
 	b.storeTLS(s, d.TLS)
-	if d.Mode.Value == "observe" {
-		b.report(policy.KindLater, d.Mode.Pos, "", "mode: observe is not in this version of postern")
-	}
+	b.observe(s, d)
 	if d.Provision.Value == string(ProvisionAuto) {
 		if s.Provision = ProvisionAuto; d.Provisioner.Pos.IsZero() {
 			b.report(policy.KindMissing, d.Provision.Pos, "add provisioner: {user: …, password: …}", "store %s: provision: auto needs a provisioner", s.Name)

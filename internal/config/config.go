@@ -65,7 +65,9 @@ type Store struct {
 	Scanner     Account // may be empty
 	Provision   Provision
 	Limits      policy.Limits // of everybody who reads from it
-	StandbyOf   string        // a store's name, or ""
+	Observe     policy.Observe
+	Upstream    map[string]Account // of observed users
+	StandbyOf   string             // a store's name, or ""
 	Pos         policy.Pos
 }
 

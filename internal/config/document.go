@@ -45,22 +45,22 @@ type sourceDoc struct {
 }
 
 type storeDoc struct {
-	Engine      policy.Text        `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"what kind of server it is. (Only postgres in this version.)"`
-	Address     policy.Text        `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
-	Database    policy.Text        `key:"database" default:"the store's name" doc:"the database's name on the server."`
-	Schemas     []policy.Text      `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
-	Extensions  []policy.Text      `key:"extensions" doc:"extensions whose functions and operators subjects may use: citext, hstore, ltree, pg_trgm, pgcrypto, postgis, unaccent, uuid-ossp, vector. Of each, those that were reviewed."`
-	TLS         storeTLSDoc        `key:"tls" doc:"the transport to the server."`
-	Provisioner accountDoc         `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
-	Grantor     accountDoc         `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
-	Scanner     accountDoc         `key:"scanner" default:"the provisioner" doc:"the login of discover: reads tables (pg_read_all_data) and changes nothing. With provision: manual, serve looks for sensitive data only where there is one."`
-	Provision   policy.Text        `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
-	StandbyOf   policy.Text        `key:"standby_of" doc:"the store whose standby this server is. 'postern scan --fleet' looks at it and compares it with its primary; nothing else of postern does."`
-	Mode        policy.Text        `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. (observe is not in this version.)"`
-	SSH         policy.Later       `key:"ssh" doc:"reach the store through an SSH host."`
-	Observe     policy.Later       `key:"observe" doc:"subjects whose statements are recorded and not enforced."`
-	Upstream    policy.Later       `key:"upstream" doc:"logins of observed subjects."`
-	Limits      policy.LimitsEntry `key:"limits" doc:"how much one person may read from the store, whatever rules they hold. The gateway enforces it, the wall does not."`
+	Engine      policy.Text            `key:"engine" required:"true" enum:"postgres|mysql|mariadb" doc:"what kind of server it is. (Only postgres in this version.)"`
+	Address     policy.Text            `key:"address" required:"true" doc:"host, host:port, or the folder of a Unix socket (with :port if it is not 5432)."`
+	Database    policy.Text            `key:"database" default:"the store's name" doc:"the database's name on the server."`
+	Schemas     []policy.Text          `key:"schemas" default:"[public]" doc:"the schemas that hold the application's tables. The first keeps plain names; tables of the others are called schema.table."`
+	Extensions  []policy.Text          `key:"extensions" doc:"extensions whose functions and operators subjects may use: citext, hstore, ltree, pg_trgm, pgcrypto, postgis, unaccent, uuid-ossp, vector. Of each, those that were reviewed."`
+	TLS         storeTLSDoc            `key:"tls" doc:"the transport to the server."`
+	Provisioner accountDoc             `key:"provisioner" doc:"the login of plan, apply and verify; 'postern init' prints the SQL that makes it."`
+	Grantor     accountDoc             `key:"grantor" doc:"the login of serve: it can grant and end access, and reaches no application table."`
+	Scanner     accountDoc             `key:"scanner" default:"the provisioner" doc:"the login of discover: reads tables (pg_read_all_data) and changes nothing. With provision: manual, serve looks for sensitive data only where there is one."`
+	Provision   policy.Text            `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
+	StandbyOf   policy.Text            `key:"standby_of" doc:"the store whose standby this server is. 'postern scan --fleet' looks at it and compares it with its primary; nothing else of postern does."`
+	Mode        policy.Text            `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. observe: every statement is decided, recorded and sent as it is; nothing is enforced, and only users of upstream come in."`
+	SSH         policy.Later           `key:"ssh" doc:"reach the store through an SSH host."`
+	Observe     []policy.Text          `key:"observe" doc:"users and groups (group:NAME) whose statements are decided and recorded, and sent as they are: nothing of the policy is enforced for them."`
+	Upstream    policy.Map[accountDoc] `key:"upstream" name:"user" doc:"logins of observed users: roles that exist on the server already. Whoever is observed and has none is not let in."`
+	Limits      policy.LimitsEntry     `key:"limits" doc:"how much one person may read from the store, whatever rules they hold. The gateway enforces it, the wall does not."`
 	Pos         policy.Pos
 }
 

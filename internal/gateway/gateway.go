@@ -43,6 +43,8 @@ type Holder struct {
 	Subject policy.Subject
 	Store   string
 	Rules   []string
+	// Observed: what is decided is not enforced, and the profile has to be that of the subject's own login on the server (PRO-118).
+	Observed bool
 }
 
 // Profile is one compiled set of rules, as one subject uses it. It is immutable.
@@ -54,6 +56,11 @@ type Profile struct {
 	Engine     any // what the engine needs beyond that; for postgres a *pgwire.Profile
 	// Limits bound what the subject may read: by rule, and the store's own under "".
 	Limits map[string]policy.Limits
+	// Observed says the same as the Holder's.
+	Observed bool
+	// Shadow is what the engine decides with beside the profile, for the trail only: the subject's rules with ShadowRules added.
+	Shadow      any
+	ShadowRules []string
 }
 
 // Unavailable is why a subject has no usable profile. Code is one of the CodeProfile constants.

@@ -54,8 +54,9 @@ type Session struct {
 type state struct {
 	subject policy.Subject
 	profile *Profile
-	rules   []string     // that have not ended
-	actor   *audit.Actor // what every event of the session says
+	rules   []string        // that have not ended
+	actor   *audit.Actor    // what every event of the session says
+	would   *policy.Refusal // why an observed subject would not have been let in
 }
 
 // ID joins all events of the session.
@@ -88,7 +89,11 @@ func (s *Session) Attach(h Handler) {
 
 // Accept is the last stage: the login is recorded. Only after it returned nil may the client be told that it is in.
 func (s *Session) Accept(ctx context.Context) error {
-	if _, err := s.Record(ctx, audit.Event{Kind: audit.LoginAccepted}); err != nil {
+	e := audit.Event{Kind: audit.LoginAccepted}
+	if would := s.state.Load().would; would != nil {
+		e.Reason, e.Message = string(would.Code), "would be refused: "+would.Text
+	}
+	if _, err := s.Record(ctx, e); err != nil {
 		return &Refusal{Code: CodeAudit, Message: "the audit trail cannot be written, so nobody is let in"}
 	}
 	s.a.loggedIn()
@@ -198,19 +203,22 @@ func (s *Session) decide() *Refusal {
 	if !known {
 		return &Refusal{Code: CodeRevoked, Message: "user \"" + s.claim.User + "\" is no longer in the policy"}
 	}
-	a := p.Decide(s.a.login(subject, s.claim))
-	if a.Refusal != nil {
+	login := s.a.login(subject, s.claim)
+	a := p.Decide(login)
+	observed := p.Observes(subject, s.claim.Store)
+	if _, network := p.NetworkOf(login); a.Refusal != nil && (!observed || network != nil) {
+		// Where somebody comes from, and who they are, is enforced for the observed as well: only the rules are not.
 		return &Refusal{Code: a.Refusal.Code, Message: a.Refusal.Text, Hint: howToAsk(p, subject, s.claim.Store)}
 	}
-	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile)})
+	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile), Observed: observed})
 	if err != nil {
 		return unavailable(err)
 	}
-	if old := s.state.Load(); old != nil && old.profile.Role != profile.Role {
+	if old := s.state.Load(); old != nil && (old.profile.Role != profile.Role || old.profile.Observed != profile.Observed) {
 		return &Refusal{Code: CodeProfileChanged, Message: "your role on the server has changed", Hint: "connect again"}
 	}
 	rules := ruleNames(a.Rules)
-	s.state.Store(&state{subject: subject, profile: profile, rules: rules, actor: audit.NewActor(s.event(p, subject, profile, rules))})
+	s.state.Store(&state{subject: subject, profile: profile, rules: rules, actor: audit.NewActor(s.event(p, subject, profile, rules)), would: a.Refusal})
 	s.wake(a.Until)
 	return nil
 }
@@ -306,6 +314,7 @@ func (s *Session) event(p *policy.Policy, subject policy.Subject, profile *Profi
 		Session: s.id, Subject: subject.Name, Groups: subject.Groups, Role: profile.Role, Store: s.claim.Store,
 		Profile: profile.Name, Rules: rules, Policy: p.Digest, Address: s.a.facts.Remote, TLS: s.claim.Transport.Version(),
 		Method: string(s.proof.Method()), App: s.claim.Application, Listener: s.a.facts.Listener,
+		NotEnforced: profile.Observed,
 	}
 }
 

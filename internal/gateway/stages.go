@@ -57,6 +57,10 @@ func (a *Admitted) TLSRequired() bool { return a.l.config.TLS.Required }
 // CancelNeedsTLS says whether a plain cancel request is ignored on this listener (PRO-44).
 func (a *Admitted) CancelNeedsTLS() bool { return a.l.config.CancelTLS }
 
+// Observes says whether anybody is observed on a store: what a start-up packet asks for can then not be judged before it is
+// known who sent it.
+func (a *Admitted) Observes(store string) bool { return a.g.config.Policies.Current().Observing(store) }
+
 // Record writes an event about a connection that has no session, such as a cancel request or a broken protocol.
 func (a *Admitted) Record(ctx context.Context, e audit.Event) (string, error) {
 	e.Address, e.Listener = a.facts.Remote, a.facts.Listener

@@ -22,6 +22,7 @@ func Compile(in Input) (*Wanted, error) {
 	}
 	c.defaults()
 	c.limits()
+	c.notEnforced()
 	c.extensions()
 	c.universe()
 	c.names()
@@ -89,6 +90,22 @@ func (c *compiler) limits() {
 	for _, r := range c.p.Rules {
 		if r.Enabled && c.p.Reaches(r, c.in.Store) {
 			note(r.Pos, r.Name, "rule "+r.Name, r.Limits)
+		}
+	}
+}
+
+// notEnforced says loudly what the policy only records.
+func (c *compiler) notEnforced() {
+	if o := c.store.Observe; o.All {
+		c.warn(c.store.Pos, "observe", "take mode: observe out once the trail shows what would be refused",
+			"NOT ENFORCED: store %s is in observe mode: the gateway sends every statement as it is, as the login that upstream names", c.in.Store)
+	} else if len(o.To) > 0 {
+		c.warn(c.store.Pos, "observe", "take them out of observe once the trail shows what would be refused",
+			"NOT ENFORCED: the gateway sends every statement of %s to store %s as it is, as the login that upstream names", strings.Join(o.To, ", "), c.in.Store)
+	}
+	for _, r := range c.p.Rules {
+		if r.Shadow && c.p.Reaches(r, c.in.Store) {
+			c.warn(r.Pos, "shadow:"+r.Name, "take shadow out to put it in force", "NOT ENFORCED: rule %s is a shadow: nothing is built for it, and nobody gains anything by it", r.Name)
 		}
 	}
 }

@@ -46,6 +46,11 @@ func (c *compiler) identities() {
 			id.Attributes[k] = v
 		}
 		id.Attributes["name"] = s.Name
+		if c.p.Observes(s, c.in.Store) {
+			id.Role, id.Profile = "", want(held)
+			c.w.Observed = append(c.w.Observed, id)
+			continue
+		}
 		if other := roles[id.Role]; other != "" {
 			c.problem(u.Pos, policy.KindConflict, "give one of them role: another_name", "users %s and %s would both log in as role %q", other, s.Name, id.Role)
 			continue

@@ -23,8 +23,11 @@ type Wanted struct {
 	Rules      []*Rule // rules in force on this store, in file order; the baseline's last
 	Profiles   []*Profile
 	Identities []*Identity
-	Hidden     []Hidden // relations of the store's schemas that no rule of this store admits
-	Warnings   []Warning
+	// Observed are subjects whose statements are decided and not enforced: they log in as a role of the server's own, and have no
+	// identity role (PRO-118).
+	Observed []*Identity
+	Hidden   []Hidden // relations of the store's schemas that no rule of this store admits
+	Warnings []Warning
 	// Limits bound what a subject reads: by rule, and the store's own under "". The wall knows nothing of them.
 	Limits map[string]policy.Limits
 }
@@ -190,11 +193,13 @@ func (w *Wanted) Profile(schema string) *Profile {
 	return nil
 }
 
-// Identity returns the identity of a subject, or nil.
+// Identity returns the identity of a subject, observed or not, or nil.
 func (w *Wanted) Identity(user string) *Identity {
-	for _, i := range w.Identities {
-		if i.User == user {
-			return i
+	for _, list := range [][]*Identity{w.Identities, w.Observed} {
+		for _, i := range list {
+			if i.User == user {
+				return i
+			}
 		}
 	}
 	return nil

@@ -28,6 +28,7 @@ func Build(doc *Document, syntax Syntax) (p *Policy, problems, warnings Problems
 	b.purposes()
 	b.datasets()
 	b.rules()
+	b.observe()
 	b.breakGlass()
 	b.baseline()
 	b.network()

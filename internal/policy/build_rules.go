@@ -19,7 +19,7 @@ func (b *builder) rules() {
 func (b *builder) rule(key Text, e *RuleEntry, order int) *Rule {
 	r := &Rule{
 		Name: key.Value, On: e.On.Value, Level: Read, Masks: e.Masks.Value, Order: order, Pos: key.Pos,
-		Rows: map[Table]Filter{}, Write: map[Table]WriteRule{}, Enabled: e.Enabled.Value || !e.Enabled.Set,
+		Rows: map[Table]Filter{}, Write: map[Table]WriteRule{}, Enabled: (e.Enabled.Value || !e.Enabled.Set) && !e.Shadow.Value, Shadow: e.Shadow.Value && (e.Enabled.Value || !e.Enabled.Set),
 	}
 	switch e.Level.Value {
 	case "", "read":

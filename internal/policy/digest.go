@@ -17,6 +17,9 @@ func (p *Policy) digest() string {
 		if !s.Limits.IsZero() {
 			meaning = append(meaning, s.Limits.String())
 		}
+		if o := s.Observe; o.All || len(o.To) > 0 {
+			meaning = append(meaning, []any{"observe", o.All, sortedSet(o.To), sortedSet(o.Upstream)})
+		}
 		stores[name] = meaning
 	}
 	for name, g := range p.Groups {
@@ -86,6 +89,9 @@ func (r *Rule) meaning() any {
 	}
 	if !r.Limits.IsZero() {
 		meaning = append(meaning, r.Limits.String())
+	}
+	if r.Shadow {
+		meaning = append(meaning, "shadow")
 	}
 	if q := r.Request; q != nil {
 		meaning = append(meaning, q.Kind, q.Max.String(), q.Default.String(), q.Approvers, q.Note, q.Purpose, q.Unused, q.Expires.String())

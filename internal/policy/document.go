@@ -157,6 +157,7 @@ type RuleEntry struct {
 	Require RequireEntry    `key:"require" doc:"conditions that every login of a holder must meet. They restrict, no other rule widens them, and they bind after the rule has ended too, until it is suspended or taken out of the file."`
 	Allow   AllowEntry      `key:"allow" doc:"what its holders may do beside reading and writing. What several rules allow adds up."`
 	Enabled Flag            `key:"enabled" default:"true" doc:"false suspends the rule."`
+	Shadow  Flag            `key:"shadow" default:"false" doc:"true: the rule grants nothing yet. Every statement of its holders is decided with it as well, and the trail says what would have come of it."`
 	Request RequestEntry    `key:"request" doc:"the rule is held by a grant, until a time, and not by membership."`
 	Limits  LimitsEntry     `key:"limits" doc:"how much a holder may read. Limits restrict: no other rule widens them. The gateway enforces them, the wall does not."`
 	Pos     Pos

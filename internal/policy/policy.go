@@ -89,7 +89,18 @@ type Store struct {
 	Limits   Limits   // of everybody who reads from it
 	// Extensions are those whose reviewed functions subjects may call.
 	Extensions []string
+	Observe    Observe
 	Pos        Pos
+}
+
+// Observe says whose statements on a store are decided and recorded, and not enforced (PRO-118).
+type Observe struct {
+	All bool     // everybody's
+	To  []string // "group:NAME" or a user's name
+	// Upstream names the subjects who have a login of their own there, sorted: nobody else can be observed.
+	Upstream []string
+	// Names and Logins are To and Upstream as written.
+	Names, Logins []Text
 }
 
 // Group is a named set of users.
@@ -173,8 +184,10 @@ type Rule struct {
 	Request *Request // nil: held by membership
 	Allow   Allow
 	Enabled bool
-	Order   int // place in Policy.Rules, from 0
-	Pos     Pos
+	// Shadow: the rule grants nothing; the trail says what its holders' statements would have come to with it. Enabled is false.
+	Shadow bool
+	Order  int // place in Policy.Rules, from 0
+	Pos    Pos
 }
 
 // Allow is what a rule allows beside reading and writing.

@@ -80,7 +80,14 @@ func (e Engine) Wall(ctx context.Context, s *config.Store, root secret.Text) (da
 	if err != nil {
 		return nil, err
 	}
-	w := &wall{store: s, root: root, login: login, upstream: up}
+	w := &wall{store: s, root: root, login: login, upstream: up, observed: map[string]secret.Text{}}
+	for user, account := range s.Upstream {
+		if account.Password.IsZero() {
+			w.observed[user] = secret.Text{}
+		} else if w.observed[user], err = account.Password.Read(ctx); err != nil {
+			return nil, fmt.Errorf("password of %s, the login of %s on store %s: %w", account.User, user, s.Name, err)
+		}
+	}
 	if s.Provision != config.ProvisionAuto {
 		return w, nil
 	}
@@ -141,6 +148,8 @@ type wall struct {
 	login    postgres.Config // compiles, and applies with provision: auto
 	poll     postgres.Config // asks whether something changed
 	upstream *pgwire.Upstream
+	observed map[string]secret.Text // passwords of the observed, by user
+	shadows  shadows
 
 	conn       *postgres.Server // for polling
 	marks      string           // of the wall, as the last look found it
@@ -181,6 +190,9 @@ func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (dae
 		}
 	}
 	w.marks = marks
+	if err := w.shadowed(ctx, srv, request); err != nil {
+		return nil, daemon.Report{}, err
+	}
 	v, err := w.view(found)
 	if err != nil {
 		return nil, daemon.Report{}, err
@@ -339,6 +351,7 @@ type view struct {
 	broken    map[string]bool            // by user: the login is not what was applied
 	outdated  []string
 	suspended bool
+	others    // who is observed, and what is decided beside the profiles
 }
 
 // view builds the answers. A profile that decides as it did before keeps its generation, so that prepared statements live on. One
@@ -353,6 +366,9 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 	digests := postgres.ProfileDigests(found.Snapshot, found.Wanted.Installation, w.store.Name)
 	protected := protectedTables(found.Wanted)
 	for _, p := range found.Wanted.Profiles {
+		if w.store.Observe.All {
+			continue // nothing of the wall is used
+		}
 		if digests[p.Schema] != p.Digest {
 			v.profiles[p.Schema] = nil
 			v.outdated = append(v.outdated, p.Schema)
@@ -378,18 +394,27 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 		v.broken[user] = true
 		v.outdated = append(v.outdated, "login of "+user+": "+strings.Join(broken.Subjects[user], "; "))
 	}
+	if err := w.addOthers(v, found); err != nil {
+		return nil, err
+	}
 	w.seen = v
 	return v, nil
 }
 
 // keep returns the profile in force when the next one is equal to it, else the next one with a new generation.
 func (w *wall) keep(schema string, next *pgwire.Profile) *pgwire.Profile {
+	var old *pgwire.Profile
 	if w.seen != nil {
-		if old := w.seen.profiles[schema]; old != nil {
-			next.World.Generation = old.World.Generation
-			if reflect.DeepEqual(old, next) {
-				return old
-			}
+		old = w.seen.profiles[schema]
+	}
+	return w.keepOr(old, next)
+}
+
+func (w *wall) keepOr(old, next *pgwire.Profile) *pgwire.Profile {
+	if old != nil {
+		next.World.Generation = old.World.Generation
+		if reflect.DeepEqual(old, next) {
+			return old
 		}
 	}
 	w.generation++
@@ -433,6 +458,9 @@ func searchPath(schemas []string) string {
 
 // Profile implements daemon.View.
 func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
+	if h.Observed {
+		return v.observe(h)
+	}
 	if v.suspended {
 		return nil, &gateway.Unavailable{
 			Code: gateway.CodeProfileSuspended, Message: "store " + v.store + " is suspended while its tables are changed", Hint: "try again later",
@@ -452,5 +480,6 @@ func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
 		}
 	}
 	id.Name, id.Generation, id.Engine = schema, p.World.Generation, p
+	v.addShadow(&id, h.Subject)
 	return &id, nil
 }

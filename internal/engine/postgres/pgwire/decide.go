@@ -34,7 +34,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	w := s.profile().World
 	d := s.server.config.Guard.Decide(w, string(text), pgsql.Simple)
 	if d.Verdict == pgsql.Refuse {
-		return s.refuse(ctx, 'Q', nil, refusalAnswer(d.Refusal), s.refusedDecision(d, text))
+		ev := s.refusedDecision(d, text)
+		s.shadow(&ev, text, pgsql.Simple)
+		return s.refuse(ctx, 'Q', nil, refusalAnswer(d.Refusal), ev)
 	}
 	e := &s.in.query // what is pushed is a copy
 	*e = entry{kind: kQuery, redacted: d.Redacted, command: commandOf(d.Statements), started: s.clock.Now()}
@@ -43,6 +45,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.push(e)
 	}
 	ev := s.allowedDecision(d, e.command)
+	s.shadow(&ev, text, pgsql.Simple)
 	for i := range d.Statements {
 		e.copyIn = e.copyIn || d.Statements[i].ReturnsCopy == 'i'
 		if d.Statements[i].Explain {
@@ -95,7 +98,9 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	w := s.profile().World
 	d := s.server.config.Guard.Decide(w, string(text), pgsql.Extended)
 	if d.Verdict == pgsql.Refuse {
-		return s.refuse(ctx, 'P', name, refusalAnswer(d.Refusal), s.refusedDecision(d, text))
+		ev := s.refusedDecision(d, text)
+		s.shadow(&ev, text, pgsql.Extended)
+		return s.refuse(ctx, 'P', name, refusalAnswer(d.Refusal), ev)
 	}
 	if s.full() {
 		return s.refuse(ctx, 'P', name, &answer{
@@ -120,6 +125,8 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if !st.empty {
 		ev := s.allowedDecision(d, st.command)
 		ev.Touches = st.touches
+		s.shadow(&ev, text, pgsql.Extended)
+		st.shadow = ev.Shadow
 		id, err := s.gw.Record(ctx, ev)
 		if err != nil {
 			return s.unrecorded('P', err)
@@ -506,7 +513,7 @@ func (s *session) allowedDecision(d *pgsql.Decision, command string) audit.Event
 // decisionEvent is the decision on a prepared statement, once more.
 func decisionEvent(st *statement) audit.Event {
 	return audit.Event{
-		Kind: audit.Decision, Verdict: st.verdict, Statement: st.redacted, Command: st.command, Touches: st.touches,
+		Kind: audit.Decision, Verdict: st.verdict, Statement: st.redacted, Command: st.command, Touches: st.touches, Shadow: st.shadow,
 	}
 }
 

@@ -65,6 +65,10 @@ func (n *negotiation) login(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	start, err := parseStartup(packet)
+	var asked error // what only somebody who is observed may ask for
+	if judgedLater(err) && n.admitted.Observes(start.database) {
+		asked, err = err, nil
+	}
 	if err != nil {
 		err = n.refuseStartup(ctx, start, err)
 	}
@@ -88,6 +92,10 @@ func (n *negotiation) login(ctx context.Context) (*session, error) {
 	entered, err := identified.Enter(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if asked != nil && !entered.Profile().Observed {
+		entered.Close(audit.Event{})
+		return nil, n.refuseStartup(ctx, start, asked)
 	}
 	sess, err := n.enter(ctx, start, entered)
 	if err != nil {
@@ -371,7 +379,7 @@ func (n *negotiation) enter(ctx context.Context, start *startup, entered *gatewa
 		return nil, entered.Refuse(ctx, &gateway.Refusal{Code: gateway.CodeInternal, Message: "the profile is not one of PostgreSQL"})
 	}
 	// A client may say the path that it has anyway, as it may with SET; what is sent is the profile's in any case (ENF-47).
-	if path, set := start.settings["search_path"]; set && !profile.World.HasPath(path) {
+	if path, set := start.settings["search_path"]; set && !entered.Profile().Observed && !profile.World.HasPath(path) {
 		cause := &errSetting{name: "search_path"}
 		_ = entered.Refuse(ctx, &gateway.Refusal{Code: gateway.CodeSetting, Message: cause.Error()}) // the client hears the cause itself
 		return nil, cause
@@ -418,7 +426,7 @@ func (n *negotiation) welcome(ctx context.Context, entered *gateway.Session, ses
 	}
 	for _, p := range up.parameters {
 		value := p.value
-		if p.name == "search_path" {
+		if p.name == "search_path" && !entered.Profile().Observed {
 			value = sess.logicalPath()
 		}
 		if out, err = encode(out, &pgproto3.ParameterStatus{Name: p.name, Value: value}); err != nil {

@@ -144,7 +144,11 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, a *gateway.Admitted) 
 		return
 	}
 	cancel() // the login's time is over; the session has its own
-	sess.run(context.WithoutCancel(ctx))
+	if ctx := context.WithoutCancel(ctx); sess.gw.Profile().Observed {
+		sess.observe(ctx)
+	} else {
+		sess.run(ctx)
+	}
 }
 
 // Probes is how many connections came and went without a word, as port scanners do (PRO-08).

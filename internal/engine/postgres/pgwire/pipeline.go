@@ -30,6 +30,7 @@ type statement struct {
 	redacted   string
 	command    string
 	touches    []audit.Touch
+	shadow     *audit.Shadow
 	effects    []pgsql.Effect
 	empty      bool
 	copyIn     bool

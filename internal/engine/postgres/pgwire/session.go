@@ -187,7 +187,8 @@ func (s *session) End(e gateway.Ending) {
 
 // EndBusy implements gateway.Handler.
 func (s *session) EndBusy(e gateway.Ending) {
-	if s.busy() {
+	// What an observed session runs was let in by no rule.
+	if s.busy() && !s.gw.Profile().Observed {
 		s.End(e)
 	}
 }

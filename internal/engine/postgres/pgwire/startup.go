@@ -16,6 +16,7 @@ type startup struct {
 	database    string
 	application string
 	settings    map[string]string // allowed settings by lower-case name
+	given       map[string]string // every parameter but user, database and those of the protocol itself, as it came
 	replication bool
 }
 
@@ -38,7 +39,7 @@ func parseStartup(b []byte) (*startup, error) {
 	if version>>16 != 3 {
 		return nil, errVersion
 	}
-	out := &startup{settings: map[string]string{}}
+	out := &startup{settings: map[string]string{}, given: map[string]string{}}
 	out.setVersion(version & 0xFFFF)
 	seen := map[string]bool{}
 	var given []setting
@@ -60,6 +61,9 @@ func parseStartup(b []byte) (*startup, error) {
 		}
 		rest = after
 		name := string(key)
+		if name != "user" && name != "database" && !strings.HasPrefix(name, "_pq_.") {
+			out.given[name] = string(value)
+		}
 		if fold := strings.ToLower(name); seen[fold] {
 			return nil, errDuplicate // PRO-13: the server takes the last, another reader the first
 		} else {
@@ -100,6 +104,7 @@ func (s *startup) finish(options string, given []setting) error {
 	if s.database == "" {
 		s.database = s.user
 	}
+	s.application = cut([]byte(s.given["application_name"]))
 	more, err := parseOptions(options)
 	if err != nil {
 		return err
@@ -117,6 +122,16 @@ func (s *startup) finish(options string, given []setting) error {
 		return errReplication
 	}
 	return nil
+}
+
+// judgedLater says whether a start-up packet is refused for what it asks for, and not for its form: whoever is observed may ask
+// for it, and who that is comes out later.
+func judgedLater(err error) bool {
+	var (
+		setting *errSetting
+		options *errOptions
+	)
+	return errors.As(err, &setting) || errors.As(err, &options) || errors.Is(err, errReplication)
 }
 
 // cut truncates a name to what the server keeps of it.

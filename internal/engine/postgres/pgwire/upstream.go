@@ -259,6 +259,11 @@ func (u *upstream) login(s *Server, p *Profile, who *gateway.Profile, start *sta
 
 // startParameters are what a session begins with: what the client may bring, and over it what is pinned (ENF-47, PRO-119).
 func startParameters(p *Profile, who *gateway.Profile, start *startup) map[string]string {
+	if who.Observed {
+		out := maps.Clone(start.given)
+		out["user"], out["database"] = who.Role, p.Upstream.Database
+		return out
+	}
 	out := maps.Clone(start.settings)
 	if out == nil {
 		out = map[string]string{}
@@ -340,6 +345,9 @@ func (u *upstream) settle(m message) (done bool, err error) {
 
 // checkParameters is PRO-39 and 40: what the server says of itself must be what we count on.
 func (u *upstream) checkParameters(who *gateway.Profile) error {
+	if who.Observed {
+		return nil // it is the server's own session, whatever it is
+	}
 	for _, p := range u.parameters {
 		if want, ok := pinnedStatus(p.name, who.Role); ok && !strings.EqualFold(p.value, want) {
 			return &errUpstream{fmt.Sprintf("has %s = %s, which must be %s", p.name, p.value, want)}

@@ -1,0 +1,252 @@
+package pgwire
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/gateway"
+)
+
+// An observed session (PRO-118) is the server's own: what the client sends goes on byte for byte, and so does what the server
+// answers. Statements are decided and recorded before they go on; a decision that cannot be recorded still ends the session,
+// because what is observed and not written down was not observed.
+
+// maxObserved bounds the prepared statements that an observed session remembers, so that a client that never closes them costs
+// no more than that. What is forgotten is recorded as such when it is bound.
+const maxObserved = 5000
+
+// observe relays until the session is over, and closes everything.
+func (s *session) observe(ctx context.Context) {
+	reading := make(chan struct{})
+	defer func() {
+		s.close()
+		<-reading
+		s.settle()
+	}()
+	s.wakeAgain()
+	go func() {
+		defer close(reading)
+		defer s.catch()
+		err := s.observeClient(ctx)
+		switch {
+		case s.ended():
+		case s.terminated.Load():
+			_ = s.up.conn.SetReadDeadline(time.Now().Add(lastWords)) // the server closes first
+		case err == nil || isEnd(err):
+			s.End(gateway.Ending{Code: gateway.CodeGone, Message: "the client is gone"})
+		case errors.Is(err, errEnded):
+		default:
+			_ = s.up.conn.SetReadDeadline(time.Now().Add(lastWords)) // what the server said before it went comes first
+		}
+	}()
+	s.observeServer()
+}
+
+// observeServer passes on what the server sends. It follows the framing, so that a last word of ours never lands in a message.
+func (s *session) observeServer() {
+	buf := s.server.buffers.Get().(*[]byte)
+	defer s.server.buffers.Put(buf)
+	var at framing
+	for {
+		n, err := s.up.conn.Read(*buf)
+		if n > 0 {
+			s.totals.rows.Add(at.pass((*buf)[:n]))
+			s.totals.bytes.Add(int64(n))
+			if werr := s.client.write((*buf)[:n], s.clock.Now()); werr != nil {
+				s.End(gateway.Ending{Code: gateway.CodeGone, Message: "the client does not take what is sent to it"})
+				return
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if e := s.ending.Load(); e != nil && e.Code != gateway.CodeGone && at.between() {
+			_ = s.client.conn.SetWriteDeadline(time.Now().Add(lastWords)) // a closed connection is the aim
+			_, _ = s.client.conn.Write(endingAnswer(*e).append(nil))      // it is closed next
+		}
+		return
+	}
+}
+
+// framing follows the messages of a stream without keeping any.
+type framing struct {
+	head [headerSize]byte
+	have int   // bytes of head
+	rest int64 // bytes of the message's body still to come
+}
+
+// between says whether the stream is between two messages.
+func (f *framing) between() bool { return f.have == 0 && f.rest == 0 }
+
+// pass follows b and returns how many rows begin in it.
+func (f *framing) pass(b []byte) (rows int64) {
+	for len(b) > 0 {
+		if f.rest > 0 {
+			n := min(f.rest, int64(len(b)))
+			f.rest -= n
+			b = b[n:]
+			continue
+		}
+		n := copy(f.head[f.have:], b)
+		f.have += n
+		b = b[n:]
+		if f.have < headerSize {
+			return rows
+		}
+		if f.head[0] == 'D' {
+			rows++
+		}
+		f.have, f.rest = 0, max(0, int64(binary.BigEndian.Uint32(f.head[1:]))-4)
+	}
+	return rows
+}
+
+// observer is what the client's goroutine of an observed session keeps.
+type observer struct {
+	s        *session
+	in       *bufio.Reader
+	out      *bufio.Writer
+	prepared map[string]audit.Event // the decision on a prepared statement, by its name
+}
+
+// observeClient decides, records and passes on what the client sends.
+func (s *session) observeClient(ctx context.Context) error {
+	o := &observer{s: s, in: bufio.NewReaderSize(s.client.conn, bufferSize), out: bufio.NewWriterSize(s.up.conn, bufferSize), prepared: map[string]audit.Event{}}
+	for {
+		if o.in.Buffered() == 0 {
+			if err := o.out.Flush(); err != nil {
+				return err
+			}
+		}
+		head, err := o.in.Peek(headerSize)
+		if err != nil {
+			if isTimeout(err) && !s.ended() {
+				// Woken by Drain: when an observed session is between two statements is the server's to know, so it is ended.
+				s.End(gateway.Ending{Code: gateway.CodeShutdown, Message: "the gateway is shutting down"})
+			}
+			return err
+		}
+		if s.ended() {
+			return errEnded
+		}
+		kind, declared := head[0], int64(binary.BigEndian.Uint32(head[1:]))
+		if declared < 4 {
+			return s.violation("invalid message length")
+		}
+		if err := o.message(ctx, kind, declared); err != nil {
+			return err
+		}
+		if kind == 'X' {
+			s.terminated.Store(true)
+			return o.out.Flush()
+		}
+	}
+}
+
+// message passes one message on, and records what it asks for first.
+func (o *observer) message(ctx context.Context, kind byte, declared int64) error {
+	limit := int64(o.s.server.limits.Statement)
+	if kind == 'B' || kind == 'C' {
+		limit = int64(o.s.server.limits.Bind)
+	}
+	if kind != 'Q' && kind != 'P' && kind != 'B' && kind != 'C' && kind != 'F' || declared > limit {
+		if kind == 'Q' || kind == 'P' || kind == 'B' || kind == 'F' {
+			if err := o.record(ctx, refusedEvent("too_long")); err != nil {
+				return err
+			}
+		}
+		_, err := io.CopyN(o.out, o.in, declared+1)
+		return err
+	}
+	whole := make([]byte, declared+1)
+	if _, err := io.ReadFull(o.in, whole); err != nil {
+		return err
+	}
+	if err := o.judge(ctx, kind, whole[headerSize:]); err != nil {
+		return err
+	}
+	_, err := o.out.Write(whole)
+	return err
+}
+
+// judge records what a message would have come to.
+func (o *observer) judge(ctx context.Context, kind byte, body []byte) error {
+	first, rest, ok := cString(body)
+	second, _, ok2 := cString(rest)
+	switch kind {
+	case 'Q':
+		if !ok {
+			return o.record(ctx, refusedEvent("malformed"))
+		}
+		return o.record(ctx, o.decide(first, pgsql.Simple))
+	case 'P':
+		if !ok || !ok2 {
+			return o.record(ctx, refusedEvent("malformed"))
+		}
+		ev := o.decide(second, pgsql.Extended)
+		if len(o.prepared) < maxObserved {
+			o.prepared[string(first)] = ev
+		}
+		return o.record(ctx, ev)
+	case 'B':
+		if !ok || !ok2 {
+			return o.record(ctx, refusedEvent("malformed"))
+		}
+		ev, known := o.prepared[string(second)]
+		if !known {
+			ev = refusedEvent("unknown_name")
+		}
+		ev.Detail = map[string]string{"at": "bind"}
+		return o.record(ctx, ev)
+	case 'C':
+		if len(first) > 0 && first[0] == 'S' {
+			delete(o.prepared, string(first[1:]))
+		}
+	case 'F':
+		return o.record(ctx, refusedEvent("function_call"))
+	}
+	return nil
+}
+
+// decide is the event of a text. A statement without anything in it is none.
+func (o *observer) decide(text []byte, mode pgsql.Mode) audit.Event {
+	s := o.s
+	w := s.profile().World
+	d := s.server.config.Guard.Decide(w, string(text), mode)
+	var ev audit.Event
+	switch d.Verdict {
+	case pgsql.Refuse:
+		ev = s.refusedDecision(d, text)
+	case pgsql.Empty:
+		return audit.Event{}
+	default:
+		ev = s.allowedDecision(d, commandOf(d.Statements))
+		ev.Touches = touchesOf(w.Store, d.Statements)
+	}
+	s.shadow(&ev, text, mode)
+	return ev
+}
+
+func (o *observer) record(ctx context.Context, ev audit.Event) error {
+	if ev.Kind == "" {
+		return nil
+	}
+	if ev.Verdict == verdictRefuse {
+		o.s.totals.refused.Add(1)
+	} else {
+		o.s.totals.statements.Add(1)
+	}
+	if _, err := o.s.gw.Record(ctx, ev); err != nil {
+		o.s.server.config.Log.Error("a decision could not be recorded, so the session ends", "session", o.s.gw.ID(), "error", err)
+		return o.s.fail(gateway.Ending{
+			Code: gateway.CodeAudit, Message: "the audit trail cannot be written, so nothing is run", Hint: "tell the operator of the gateway",
+		})
+	}
+	return nil
+}
