@@ -60,6 +60,17 @@ const (
 	CredentialMade    Kind = "credential.made"          // a token or a temporary credential was made
 	CredentialRevoked Kind = "credential.revoked"       // a token or a temporary credential was revoked
 	PortalLogin       Kind = "portal.login"             // somebody proved who they are to the portal, or failed to
+	PortalSessionEnd  Kind = "portal.session_ended"     // a session of the portal or the command line ended, and why
+	FactorProved      Kind = "factor.proved"            // somebody proved a second factor
+	FactorRefused     Kind = "factor.refused"           // a second factor was wrong, used already, or locked
+	AccountCreated    Kind = "account.created"          // a local account was made
+	AccountInvited    Kind = "account.invited"          // a one-time link to an account was made
+	AccountAccepted   Kind = "account.accepted"         // a one-time link was followed, or refused
+	AccountPassword   Kind = "account.password"         // somebody changed their password, or failed to
+	AccountFactor     Kind = "account.factor"           // somebody set up a second factor, or new recovery codes
+	AccountRole       Kind = "account.role"             // an account was given another role
+	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
+	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
 )
 
 // Event is one record of the trail. Seq, Time, Instance and the chain are filled in by the trail. No field may hold a

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ type Env struct {
 type app struct {
 	env    Env
 	ui     *ui
-	config string // --config
-	colour string // --color
+	config string        // --config
+	colour string        // --color
+	lines  *bufio.Reader // of standard input, for those who read it line by line
 }
 
 // Main runs one command line and returns the exit code of design.md §8.

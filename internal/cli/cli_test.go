@@ -89,7 +89,7 @@ func isLater(words []string) bool {
 		}
 	}
 	joined := strings.Join(words, " ")
-	return joined == "user create" || joined == "policy test"
+	return joined == "policy test"
 }
 
 func golden(t *testing.T, name, got string) {
@@ -114,7 +114,7 @@ func golden(t *testing.T, name, got string) {
 
 // What the contract promises for later is refused by name, with any flags and arguments, and never does anything.
 func TestLater(t *testing.T) {
-	lines := []string{"user create ana", "policy test"}
+	lines := []string{"policy test"}
 	for _, v := range later {
 		lines = append(lines, v.use, v.use+" now --fail-on high postgres://x/y", v.use+" --help")
 	}
@@ -122,7 +122,7 @@ func TestLater(t *testing.T) {
 		words := strings.Fields(line)
 		r := run(t, nil, "", words...)
 		verb := "postern " + words[0]
-		if words[0] == "user" || words[0] == "policy" {
+		if words[0] == "policy" {
 			verb += " " + words[1]
 		}
 		want := "postern: error: " + verb + " is not in this version of postern\npostern: hint: see postern --help for what it has\n"

@@ -78,16 +78,23 @@ func explainCall(err error) error {
 
 func (a *app) login() *cobra.Command {
 	var server, user, ca string
+	var factor bool
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "log in to the portal, for requests, approvals and connections",
-		Long: `Asks for a password, or reads it as one line of standard input, and keeps a token for 12 hours in
-a file that only you can read ($POSTERN_LOGIN, or postern/login.json in your configuration folder).
-The password is not kept. Server, user and certificates are remembered.`,
+		Long: `Asks for a password and, where there is one, a second factor, or reads them as lines of standard
+input, and keeps a token for 12 hours (2 for admins) in a file that only you can read
+($POSTERN_LOGIN, or postern/login.json in your configuration folder). The password is not kept.
+Server, user and certificates are remembered. --factor proves the second factor again, which
+break-glass and other weighty steps want to be fresh.`,
 		Example: `  postern login --server https://postern.internal:8443 --user ana
-  postern login`,
+  postern login
+  postern login --factor`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if factor {
+				return a.stepUp(cmd.Context())
+			}
 			l, err := portal.LoadLogin(a.loginFile())
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return failed("", err)
@@ -113,36 +120,99 @@ The password is not kept. Server, user and certificates are remembered.`,
 			if err != nil {
 				return err
 			}
-			next, err := c.LogIn(cmd.Context(), l.User, password)
+			answer, err := c.LogIn(cmd.Context(), l.User, password)
 			if err != nil {
 				return explainCall(err)
 			}
-			if err := next.Save(a.loginFile()); err != nil {
-				return failed("", err)
-			}
-			a.ui.note("logged in as %s until %s", next.User, next.Expires.Local().Format("15:04"))
-			return nil
+			return a.finishLogin(cmd.Context(), c, answer)
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "`address` of the portal, https://HOST:PORT")
 	cmd.Flags().StringVar(&user, "user", "", "your `name`")
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificates to trust, instead of the system's")
+	cmd.Flags().BoolVar(&factor, "factor", false, "only prove the second factor again")
 	return cmd
+}
+
+// finishLogin does what a sign-in still wants, and keeps the login.
+func (a *app) finishLogin(ctx context.Context, c *portal.Client, answer *portal.LoginAnswer) (err error) {
+	switch answer.Next {
+	case "factor":
+		code, err := a.askCode()
+		if err != nil {
+			return err
+		}
+		if answer, err = c.Prove(ctx, code); err != nil {
+			return explainCall(err)
+		}
+	case "enrol":
+		if answer, err = a.enrol(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := c.Login().Save(a.loginFile()); err != nil {
+		return failed("", err)
+	}
+	a.ui.note("logged in as %s until %s", answer.User, answer.Expires.Local().Format("15:04"))
+	return nil
+}
+
+// enrol sets up a second factor from the terminal.
+func (a *app) enrol(ctx context.Context, c *portal.Client) (*portal.LoginAnswer, error) {
+	var seed struct{ Secret, URI string }
+	if err := c.Call(ctx, http.MethodPost, "login/enrol", nil, &seed); err != nil {
+		return nil, explainCall(err)
+	}
+	a.ui.note("a second factor is needed: add this to an authenticator app, then type the code that it shows")
+	a.ui.printf("key %s\n%s\n", seed.Secret, seed.URI)
+	code, err := a.askCode()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.Confirm(ctx, code)
+	if err != nil {
+		return nil, explainCall(err)
+	}
+	a.ui.note("recovery codes, each good once instead of the app's code; they are not shown again")
+	for _, code := range answer.Recovery {
+		a.ui.printf("recovery %s\n", code)
+	}
+	return answer, nil
+}
+
+func (a *app) stepUp(ctx context.Context) error {
+	code, err := a.askCode()
+	if err != nil {
+		return err
+	}
+	var none struct{}
+	return a.call(ctx, http.MethodPost, "factor", portal.CodeCall{Code: code}, &none)
+}
+
+// askCode asks for a one-time password or a recovery code.
+func (a *app) askCode() (string, error) {
+	code, err := a.askSecret("Code: ", "code")
+	return code.Reveal(), err
+}
+
+// askSecret asks on the terminal without echo, or reads a line.
+func (a *app) askSecret(prompt, what string) (secret.Text, error) {
+	f, ok := a.env.Stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return a.readLine(what)
+	}
+	_, _ = fmt.Fprint(a.ui.err, prompt)
+	b, err := term.ReadPassword(int(f.Fd()))
+	_, _ = fmt.Fprintln(a.ui.err)
+	if err != nil {
+		return secret.Text{}, failed("", fmt.Errorf("read the %s: %w", what, err))
+	}
+	return secret.New(string(b)), nil
 }
 
 // askOnce asks for a password that exists already.
 func (a *app) askOnce(user string) (secret.Text, error) {
-	f, ok := a.env.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return a.readPassword()
-	}
-	_, _ = fmt.Fprintf(a.ui.err, "Password of %s: ", printable(user))
-	b, err := term.ReadPassword(int(f.Fd()))
-	_, _ = fmt.Fprintln(a.ui.err)
-	if err != nil {
-		return secret.Text{}, failed("", fmt.Errorf("read the password: %w", err))
-	}
-	return secret.New(string(b)), nil
+	return a.askSecret("Password of "+printable(user)+": ", "password")
 }
 
 // temporary makes a credential for one store.

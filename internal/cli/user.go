@@ -17,8 +17,7 @@ import (
 )
 
 func (a *app) user() *cobra.Command {
-	return group("user", "manage the people of the policy file", a.userHash(),
-		notYet("create", "create a local user"))
+	return group("user", "manage the people who sign in", a.userHash(), a.userCreate(), a.userInvite(), a.userAccept(), a.userList(), a.userSet())
 }
 
 func (a *app) userHash() *cobra.Command {
@@ -56,15 +55,23 @@ func (a *app) readPassword() (secret.Text, error) {
 	if f, ok := a.env.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return a.askPassword(f)
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.env.Stdin, maxPassword+1)).ReadString('\n')
+	return a.readLine("password")
+}
+
+// readLine reads one line of standard input; the next call reads the next.
+func (a *app) readLine(what string) (secret.Text, error) {
+	if a.lines == nil {
+		a.lines = bufio.NewReader(io.LimitReader(a.env.Stdin, 4*maxPassword))
+	}
+	line, err := a.lines.ReadString('\n')
 	line = strings.TrimRight(line, "\r\n")
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
-		return secret.Text{}, failed("", fmt.Errorf("read the password: %w", err))
+		return secret.Text{}, failed("", fmt.Errorf("read the %s: %w", what, err))
 	case line == "":
-		return secret.Text{}, failed("type it on a terminal, or send one line to standard input", errors.New("no password given"))
+		return secret.Text{}, failed("type it on a terminal, or send one line to standard input", fmt.Errorf("no %s given", what))
 	case len(line) > maxPassword:
-		return secret.Text{}, failed("", fmt.Errorf("the password is longer than %d bytes", maxPassword))
+		return secret.Text{}, failed("", fmt.Errorf("the %s is longer than %d bytes", what, maxPassword))
 	}
 	return secret.New(line), nil
 }

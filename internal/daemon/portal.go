@@ -37,6 +37,10 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	if err != nil {
 		return nil, err
 	}
+	signs, err := registry(d.grants.st, d.world.Current, d.trail, root, d.grants.desk.Now, d.opts.Random)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := d.portalListener(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	server := &http.Server{
 		Handler: portal.New(portal.Config{
 			Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
-			Throttle: identity.NewThrottle(), Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
+			People: signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
 		}),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),

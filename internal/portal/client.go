@@ -172,17 +172,40 @@ func (c *Client) Call(ctx context.Context, method, path string, body, out any) e
 	return nil
 }
 
-// LogIn proves a user by password and returns the login to keep.
-func (c *Client) LogIn(ctx context.Context, user string, password secret.Text) (Login, error) {
-	var answer LoginAnswer
+// LogIn proves a user by password. The answer says what is left to do, if anything: Prove, or Enrol and Confirm.
+func (c *Client) LogIn(ctx context.Context, user string, password secret.Text) (*LoginAnswer, error) {
 	c.login.Token = ""
-	if err := c.Call(ctx, http.MethodPost, "login", LoginCall{User: user, Password: password.Reveal()}, &answer); err != nil {
-		return Login{}, err
-	}
-	out := c.login
-	out.User, out.Token, out.Expires = answer.User, answer.Token, answer.Expires
-	return out, nil
+	return c.step(ctx, "login", LoginCall{User: user, Password: password.Reveal()})
 }
+
+// Accept follows an invitation, as LogIn does.
+func (c *Client) Accept(ctx context.Context, code, password secret.Text) (*LoginAnswer, error) {
+	c.login.Token = ""
+	return c.step(ctx, "login/accept", AcceptCall{Code: code.Reveal(), Password: password.Reveal()})
+}
+
+// Prove sends a second factor.
+func (c *Client) Prove(ctx context.Context, code string) (*LoginAnswer, error) {
+	return c.step(ctx, "login/factor", CodeCall{Code: code})
+}
+
+// Confirm ends the set-up of a second factor.
+func (c *Client) Confirm(ctx context.Context, code string) (*LoginAnswer, error) {
+	return c.step(ctx, "login/confirm", CodeCall{Code: code})
+}
+
+// step makes a call of a sign-in, and goes on with the token that comes of it.
+func (c *Client) step(ctx context.Context, path string, call any) (*LoginAnswer, error) {
+	var answer LoginAnswer
+	if err := c.Call(ctx, http.MethodPost, path, call, &answer); err != nil {
+		return nil, err
+	}
+	c.login.User, c.login.Token, c.login.Expires = answer.User, answer.Token, answer.Expires
+	return &answer, nil
+}
+
+// Login is what to keep of the last step.
+func (c *Client) Login() Login { return c.login }
 
 // GatewayOf is the host and port at which clients connect. A gateway that listens on every address is reached where the portal is.
 func (c *Client) GatewayOf(address string) (host, port string) {

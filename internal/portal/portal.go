@@ -21,8 +21,8 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
-	"github.com/postern-sec/postern/internal/secret"
 )
 
 // Credentials keeps tokens and temporary credentials.
@@ -40,7 +40,7 @@ type Config struct {
 	Credentials Credentials
 	Policy      func() *policy.Policy
 	Audit       audit.Recorder
-	Throttle    *identity.Throttle
+	People      *people.Registry
 	Mock        *identity.Mock
 	Random      io.Reader
 	Log         *slog.Logger
@@ -52,7 +52,6 @@ type Config struct {
 
 // How long things live, and how large they may be.
 const (
-	sessionLife   = 12 * time.Hour
 	temporaryLife = 8 * time.Hour
 	maxTokenLife  = 366 * 24 * time.Hour
 	maxBody       = 64 << 10
@@ -69,7 +68,7 @@ type Portal struct {
 // New makes a portal.
 func New(c Config) *Portal {
 	p := &Portal{c: c, mux: http.NewServeMux()}
-	p.mux.HandleFunc("POST /api/v1/login", p.login)
+	p.peopleRoutes()
 	p.route("POST /api/v1/logout", p.logout)
 	p.route("GET /api/v1/me", p.me)
 	p.route("POST /api/v1/requests", p.ask)
@@ -135,18 +134,18 @@ func (p *Portal) send(w http.ResponseWriter, status int, v any) {
 	}
 }
 
-var (
-	errToken = &access.Refusal{Code: "not_logged_in", Text: "you are not logged in, or no longer", Hint: "postern login"}
-	errLogin = &access.Refusal{Code: "login_failed", Text: "user and password do not fit"}
-)
+var errToken = &access.Refusal{Code: "not_logged_in", Text: "you are not logged in, or no longer", Hint: "postern login"}
 
 // fail answers with what a person may know. The rest is for the log.
 func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var no *access.Refusal
+	var who *people.Refusal
 	switch {
-	case errors.Is(err, errToken), errors.Is(err, errLogin):
-		_ = errors.As(err, &no)
-		p.send(w, http.StatusUnauthorized, Problem{no.Code, no.Text, no.Hint})
+	case errors.Is(err, errToken):
+		p.send(w, http.StatusUnauthorized, Problem{errToken.Code, errToken.Text, errToken.Hint})
+	case errors.As(err, &who):
+		p.tellRest(r, err, who)
+		p.send(w, statusOf(who), Problem{who.Code, who.Text, who.Hint})
 	case errors.As(err, &no):
 		p.send(w, http.StatusForbidden, Problem{no.Code, no.Text, no.Hint})
 	case errors.Is(err, access.ErrNotFound):
@@ -159,14 +158,39 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// caller finds out who calls. A token of somebody who is no longer in the policy opens nothing.
+// statusOf is 401 for who is not signed in, or not far enough, and 403 for a "no".
+func statusOf(no *people.Refusal) int {
+	switch no.Code {
+	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite:
+		return http.StatusUnauthorized
+	case "not_found":
+		return http.StatusNotFound
+	}
+	return http.StatusForbidden
+}
+
+// tellRest logs what went wrong beside a refusal, such as an event that could not be recorded.
+func (p *Portal) tellRest(r *http.Request, err error, no *people.Refusal) {
+	if err.Error() != no.Error() {
+		p.c.Log.Error("portal", "call", r.Method+" "+r.URL.Path, "error", err)
+	}
+}
+
+// caller finds out who calls: the owner of a session, or of a token for programs. A token of somebody who is no longer in the
+// policy opens nothing.
 func (p *Portal) caller(r *http.Request) (caller, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !strings.HasPrefix(token, identity.TokenPrefix) {
+	token := bearer(r)
+	if !strings.HasPrefix(token.Reveal(), identity.TokenPrefix) {
 		return caller{}, errToken
 	}
+	person, err := p.c.People.Who(r.Context(), token, true)
+	if err == nil {
+		s := person.Session
+		who := access.Actor{Subject: person.Subject, Channel: s.Channel, Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor}
+		return caller{who, identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor}}, nil
+	}
 	now := p.c.Desk.Now()
-	found, err := p.c.Credentials.Bearer(r.Context(), identity.HashToken(token), now)
+	found, err := p.c.Credentials.Bearer(r.Context(), identity.HashToken(token.Reveal()), now)
 	if err != nil || !found.Live(now) {
 		return caller{}, errToken // a state that cannot be read lets nobody in either
 	}
@@ -197,92 +221,6 @@ func firstLine(s string) string {
 	return line
 }
 
-// LoginCall is a login with a password.
-type LoginCall struct {
-	User     string `json:"user"`
-	Password string `json:"password"`
-}
-
-// LoginAnswer is a token for what follows.
-type LoginAnswer struct {
-	Token   string    `json:"token"`
-	User    string    `json:"user"`
-	Expires time.Time `json:"expires"`
-}
-
-// login proves somebody by password. It takes as long for those who do not exist, and answers them alike (PRO-27).
-func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
-	call, err := decode[LoginCall](r)
-	if err != nil {
-		p.fail(w, r, err)
-		return
-	}
-	address := addressOf(r)
-	now := p.c.Desk.Now()
-	delay, locked := p.c.Throttle.Wait(address, call.User, now)
-	if delay > 0 {
-		wait := time.NewTimer(delay)
-		defer wait.Stop()
-		select {
-		case <-wait.C:
-		case <-r.Context().Done():
-			return
-		}
-	}
-	s, ok, err := p.proved(call, locked)
-	if err != nil {
-		p.fail(w, r, err)
-		return
-	}
-	if !ok {
-		p.c.Throttle.Failed(address, call.User, p.c.Desk.Now())
-		if err := p.record(r, audit.Event{Kind: audit.PortalLogin, Subject: call.User, Verdict: "refuse", Reason: "authentication"}); err != nil {
-			p.fail(w, r, err)
-			return
-		}
-		p.fail(w, r, errLogin)
-		return
-	}
-	p.c.Throttle.Succeeded(address, call.User, p.c.Desk.Now())
-	answer, err := p.begin(r, s)
-	if err != nil {
-		p.fail(w, r, err)
-		return
-	}
-	p.send(w, http.StatusOK, answer)
-}
-
-// proved checks a password. Somebody who is locked out is asked for nothing that could be right.
-func (p *Portal) proved(call LoginCall, locked bool) (policy.Subject, bool, error) {
-	pol := p.c.Policy()
-	s, known := pol.Subject(call.User)
-	var account *identity.Account
-	if u := pol.Users[call.User]; known && u.SCRAM != "" && u.Owner == "" && !locked {
-		if v, err := identity.ParseVerifier(u.SCRAM); err == nil {
-			account = identity.AccountOf(v)
-		}
-	}
-	ok, err := identity.CheckPassword(account, call.User, secret.New(call.Password), p.c.Mock)
-	return s, ok && known, err
-}
-
-// begin makes the token of a login. It is in the trail before it is in anybody's hands.
-func (p *Portal) begin(r *http.Request, s policy.Subject) (*LoginAnswer, error) {
-	token, hash, err := identity.NewToken(p.c.Random)
-	if err != nil {
-		return nil, err
-	}
-	now := p.c.Desk.Now()
-	i := identity.Issued{ID: p.newID(), Kind: identity.Session, Subject: s.Name, Hash: hash, Created: now, Expires: now.Add(sessionLife).Truncate(time.Second)}
-	if err := p.record(r, audit.Event{Kind: audit.PortalLogin, Subject: s.Name, Groups: s.Groups, Verdict: "allow", Detail: map[string]string{"credential": i.ID}}); err != nil {
-		return nil, err
-	}
-	if err := p.c.Credentials.Issue(r.Context(), i); err != nil {
-		return nil, err
-	}
-	return &LoginAnswer{Token: token.Reveal(), User: s.Name, Expires: i.Expires}, nil
-}
-
 func (p *Portal) record(r *http.Request, e audit.Event) error {
 	e.Address, e.Listener = r.RemoteAddr, "portal"
 	if _, err := p.c.Audit.Record(context.WithoutCancel(r.Context()), e); err != nil {
@@ -292,11 +230,17 @@ func (p *Portal) record(r *http.Request, e audit.Event) error {
 	return nil
 }
 
+// logout ends the session of the call; a token from before sessions were kept ends as a credential.
 func (p *Portal) logout(r *http.Request, who caller) (any, error) {
-	if err := p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, who.token.ID, p.c.Desk.Now()); err != nil {
+	err := p.c.People.SignOut(r.Context(), bearer(r), from(r))
+	var no *people.Refusal
+	if !errors.As(err, &no) {
+		return struct{}{}, err
+	}
+	if err := p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": who.token.ID}}); err != nil {
 		return nil, err
 	}
-	return struct{}{}, p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": who.token.ID}})
+	return struct{}{}, p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, who.token.ID, p.c.Desk.Now())
 }
 
 // addressOf is where a call comes from, for the brake on guessing.

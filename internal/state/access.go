@@ -309,6 +309,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM access_outcome WHERE at < ?":     now.Add(-keepOutcomes),
 		"DELETE FROM outbox_notice WHERE at < ?":      now.Add(-keepNotices),
 		"DELETE FROM access_delegation WHERE due < ?": now.Add(-keepNotices),
+		"DELETE FROM person_session WHERE due < ?":    now,
 	} {
 		if _, err := db.sql.ExecContext(ctx, query, before.UnixMicro()); err != nil {
 			return fmt.Errorf("tidy state: %w", explain(err))

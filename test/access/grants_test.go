@@ -410,4 +410,5 @@ func TestSecrets(t *testing.T) {
 	if code := p.try("thief", http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
 		t.Errorf("a made-up token: %d", code)
 	}
+	t.Run("People", p.people)
 }

@@ -38,10 +38,11 @@ var rule = map[string]row{
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
 	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state")},
+	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
 	// The path and the state.
-	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/secret")},
-	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/policy internal/secret")},
+	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret")},
+	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
 	// The engine. pgsql is the guard, pgwire the session.
@@ -53,7 +54,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/portal`)},
+		internal/access internal/people internal/portal`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},

@@ -1,0 +1,145 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/people"
+)
+
+var (
+	_ people.Accounts = (*DB)(nil)
+	_ people.Sessions = (*DB)(nil)
+)
+
+// one reads the only document that a query finds.
+func one[T any](ctx context.Context, db *DB, what, query string, args ...any) (T, error) {
+	found, err := read[T](ctx, db, query, args...)
+	var none T
+	switch {
+	case err != nil:
+		return none, fmt.Errorf("read %s: %w", what, err)
+	case len(found) == 0:
+		return none, people.ErrNone
+	}
+	return found[0], nil
+}
+
+// Account implements people.Accounts.
+func (db *DB) Account(ctx context.Context, name string) (people.Account, error) {
+	return one[people.Account](ctx, db, "an account", "SELECT doc FROM person WHERE name = ?", name)
+}
+
+// Invited implements people.Accounts.
+func (db *DB) Invited(ctx context.Context, hash string) (people.Account, error) {
+	return one[people.Account](ctx, db, "an invitation", "SELECT doc FROM person WHERE invite = ?", hash)
+}
+
+// Accounts implements people.Accounts. They come by name.
+func (db *DB) Accounts(ctx context.Context) ([]people.Account, error) {
+	out, err := read[people.Account](ctx, db, "SELECT doc FROM person ORDER BY name")
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	return out, nil
+}
+
+// KeepAccount implements people.Accounts.
+func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	var invite any
+	if a.Invite != "" {
+		invite = a.Invite
+	}
+	err = db.transact(ctx, func(tx *sql.Tx) error {
+		if a.Version == 1 {
+			_, err := tx.ExecContext(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc))
+			return err
+		}
+		return swap(tx.ExecContext(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
+			a.Version, invite, string(doc), a.Name, a.Version-1))
+	}, true)
+	if errors.Is(err, access.ErrConflict) {
+		return people.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("keep an account: %w", err)
+	}
+	return nil
+}
+
+// BeginSession implements people.Sessions.
+func (db *DB) BeginSession(ctx context.Context, s people.Session, instead string) error {
+	return db.session(ctx, s, func(tx *sql.Tx, doc string) error {
+		if instead != "" {
+			// Who comes second with the same half of a sign-in finds it used.
+			if err := swap(tx.ExecContext(ctx, "DELETE FROM person_session WHERE hash = ?", instead)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO person_session (hash, id, subject, due, doc) VALUES (?, ?, ?, ?, ?)", s.Hash, s.ID, s.Subject, s.End.UnixMicro(), doc)
+		return err
+	})
+}
+
+// KeepSession implements people.Sessions.
+func (db *DB) KeepSession(ctx context.Context, s people.Session) error {
+	return db.session(ctx, s, func(tx *sql.Tx, doc string) error {
+		return swap(tx.ExecContext(ctx, "UPDATE person_session SET due = ?, doc = ? WHERE hash = ?", s.End.UnixMicro(), doc, s.Hash))
+	})
+}
+
+func (db *DB) session(ctx context.Context, s people.Session, change func(tx *sql.Tx, doc string) error) error {
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	err = db.transact(ctx, func(tx *sql.Tx) error { return change(tx, string(doc)) }, true)
+	switch {
+	case errors.Is(err, access.ErrConflict):
+		return people.ErrNone
+	case err != nil:
+		return fmt.Errorf("keep a session: %w", err)
+	}
+	return nil
+}
+
+// SessionOf implements people.Sessions.
+func (db *DB) SessionOf(ctx context.Context, hash string) (people.Session, error) {
+	return one[people.Session](ctx, db, "a session", "SELECT doc FROM person_session WHERE hash = ?", hash)
+}
+
+// SessionsOf implements people.Sessions.
+func (db *DB) SessionsOf(ctx context.Context, subject string) ([]people.Session, error) {
+	out, err := read[people.Session](ctx, db, "SELECT doc FROM person_session WHERE subject = ? OR ? = '' ORDER BY id", subject, subject)
+	if err != nil {
+		return nil, fmt.Errorf("read sessions: %w", err)
+	}
+	return out, nil
+}
+
+// EndSessions implements people.Sessions.
+func (db *DB) EndSessions(ctx context.Context, subject string, ids []string) error {
+	if ids != nil && len(ids) == 0 {
+		return nil
+	}
+	query, args := "DELETE FROM person_session WHERE subject = ?", []any{subject}
+	if ids != nil {
+		query += " AND id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
+		for _, id := range ids {
+			args = append(args, id)
+		}
+	}
+	if _, err := db.sql.ExecContext(ctx, query, args...); err != nil {
+		return fmt.Errorf("end sessions: %w", explain(err))
+	}
+	return nil
+}

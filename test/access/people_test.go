@@ -1,0 +1,188 @@
+package access_test
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern-sec/postern/test/site"
+)
+
+// oneTime is what an authenticator shows at a time (RFC 6238), worked out without the code under test.
+func oneTime(t *testing.T, seed string, at time.Time) string {
+	t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m [8]byte
+	binary.BigEndian.PutUint64(m[:], uint64(at.Unix()/30))
+	h := hmac.New(sha1.New, key)
+	h.Write(m[:])
+	sum := h.Sum(nil)
+	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff)%1_000_000)
+}
+
+// answer is a step of a sign-in.
+type answer struct {
+	Token, User, Role, Next string
+	Recovery                []string
+}
+
+// people signs an admin in from the link that an operator makes, and somebody else on a terminal.
+func (p *place) people(t *testing.T) {
+	var link struct{ Name, Link, Code string }
+	if err := json.Unmarshal([]byte(p.Must(t, "user", "create", "root", "--admin", "--format", "json")), &link); err != nil {
+		t.Fatal(err)
+	}
+	if link.Link != p.portal+"/join#"+link.Code {
+		t.Errorf("the link is %s", strings.Replace(link.Link, link.Code, "…", 1))
+	}
+	var in answer
+	var done answer
+	accept := map[string]string{"code": link.Code, "password": "four plain words here"}
+	p.call("", http.MethodPost, "login/accept", accept, &in)
+	if in.Next != "enrol" || p.try("", http.MethodPost, "login/accept", accept, nil) != http.StatusUnauthorized {
+		t.Errorf("after the link: %q; or the link works twice", in.Next)
+	}
+	p.tokens["root"] = in.Token
+	if code := p.try("root", http.MethodGet, "users", nil, nil); code != http.StatusUnauthorized {
+		t.Errorf("half a sign-in opens the list of users: %d", code)
+	}
+	var seed struct{ Secret string }
+	p.call("root", http.MethodPost, "login/enrol", nil, &seed)
+	p.call("root", http.MethodPost, "login/confirm", map[string]string{"code": oneTime(t, seed.Secret, time.Now())}, &done)
+	in = done
+	if in.Next != "" || in.Role != "admin" || len(in.Recovery) != 10 {
+		t.Fatalf("after the second factor: %q %q, %d codes", in.Next, in.Role, len(in.Recovery))
+	}
+	p.tokens["root"] = in.Token
+	var users []struct {
+		Name   string
+		Factor bool `json:"second_factor"`
+	}
+	p.call("root", http.MethodGet, "users", nil, &users)
+	if len(users) != 1 || users[0].Name != "root" || !users[0].Factor {
+		t.Errorf("users: %+v", users)
+	}
+	for method, path := range map[string]string{http.MethodGet: "users", http.MethodPost: "users/ana", http.MethodDelete: "users/root/sessions"} {
+		if code := p.try("ana", method, path, struct{}{}, nil); code != http.StatusForbidden {
+			t.Errorf("ana, who is no admin: %s %s: %d", method, path, code)
+		}
+	}
+	// A code that was used, and one of a program's token, prove nothing again.
+	if code := p.try("root", http.MethodPost, "factor", map[string]string{"code": oneTime(t, seed.Secret, time.Now().Add(-30*time.Second))}, nil); code != http.StatusUnauthorized {
+		t.Errorf("an old code: %d", code)
+	}
+	p.call("root", http.MethodPost, "factor", map[string]string{"code": in.Recovery[0]}, nil)
+	if code := p.try("root", http.MethodPost, "factor", map[string]string{"code": in.Recovery[0]}, nil); code != http.StatusUnauthorized {
+		t.Errorf("a recovery code twice: %d", code)
+	}
+	p.onTerminal(t)
+	// An admin ends somebody else's sessions, and their account.
+	p.call("root", http.MethodPost, "users/eve", map[string]any{"disabled": true}, nil)
+	if code := p.try("eve", http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
+		t.Errorf("eve, disabled: %d", code)
+	}
+	if out := p.Must(t, "user", "list"); !strings.Contains(out, "eve") || !strings.Contains(out, "disabled since") {
+		t.Errorf("user list:\n%s", out)
+	}
+	p.call("root", http.MethodDelete, "sessions", nil, nil)
+	if code := p.try("root", http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
+		t.Errorf("root, all of whose sessions ended: %d", code)
+	}
+	p.Stop(t)
+	out := p.Must(t, "audit", "search", "--format", "json")
+	for _, want := range []string{"account.created", "account.accepted", "account.factor", "account.disabled", "factor.proved", "factor.refused", "portal.session_ended"} {
+		if !strings.Contains(out, `"kind":"`+want+`"`) {
+			t.Errorf("the trail has no %s", want)
+		}
+	}
+}
+
+// onTerminal plays `postern user accept` and `postern login` with a second factor, line by line as somebody would type it.
+func (p *place) onTerminal(t *testing.T) {
+	link := strings.TrimSpace(p.Must(t, "user", "create", "eve"))
+	login := filepath.Join(t.TempDir(), "login.json")
+	seed := ""
+	app := func(seen string) string {
+		if key, ok := strings.CutPrefix(seen, "key "); ok {
+			seed = key
+			return oneTime(t, seed, time.Now())
+		}
+		return ""
+	}
+	// eve owns nothing and needs no second factor; as an auditor she does.
+	p.Must(t, "user", "set", "eve", "--role", "auditor")
+	out := p.typed(t, login, []string{link, "quite another password"}, app, "user", "accept", "--server", p.portal)
+	if strings.Count(out, "recovery ") < 10 {
+		t.Fatalf("eve accepts:\n%s", out)
+	}
+	recovery := out[strings.Index(out, "recovery ")+len("recovery "):]
+	recovery, _, _ = strings.Cut(recovery, "\n")
+	out = p.typed(t, login, []string{"quite another password", recovery}, nil, "login", "--server", p.portal, "--user", "eve")
+	if !strings.Contains(out, "logged in as eve") {
+		t.Fatalf("eve logs in:\n%s", out)
+	}
+	text, err := os.ReadFile(login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept struct{ Token string }
+	if err := json.Unmarshal(text, &kept); err != nil {
+		t.Fatal(err)
+	}
+	p.tokens["eve"] = kept.Token
+	p.call("eve", http.MethodGet, "me", nil, nil)
+}
+
+// typed runs a command and types lines, then what is answered to lines that it prints.
+func (p *place) typed(t *testing.T, login string, lines []string, answer func(string) string, args ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	env := site.Command(t, folder)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(folder, "postern"), args...)
+	cmd.Dir, cmd.Env = p.Dir, append(os.Environ(), env, "POSTERN_LOGIN="+login)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lines {
+		_, _ = io.WriteString(in, l+"\n")
+	}
+	var all strings.Builder
+	for scan := bufio.NewScanner(out); scan.Scan(); {
+		all.WriteString(scan.Text() + "\n")
+		if answer != nil {
+			if more := answer(scan.Text()); more != "" {
+				_, _ = io.WriteString(in, more+"\n")
+			}
+		}
+	}
+	_ = in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("postern %s: %v\n%s%s", strings.Join(args, " "), err, all.String(), errors.String())
+	}
+	return all.String() + errors.String()
+}
