@@ -77,7 +77,7 @@ func (p *place) people(t *testing.T) {
 	if len(users) != 1 || users[0].Name != "root" || !users[0].Factor {
 		t.Errorf("users: %+v", users)
 	}
-	for method, path := range map[string]string{http.MethodGet: "users", http.MethodPost: "users/ana", http.MethodDelete: "users/root/sessions"} {
+	for method, path := range map[string]string{http.MethodGet: "users", http.MethodPost: "users/ana", http.MethodDelete: "users/bob/sessions"} {
 		if code := p.try("ana", method, path, struct{}{}, nil); code != http.StatusForbidden {
 			t.Errorf("ana, who is no admin: %s %s: %d", method, path, code)
 		}
