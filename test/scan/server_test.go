@@ -132,6 +132,7 @@ func TestHostileServer(t *testing.T) {
 			t.Errorf("%s: a name got through unescaped", format)
 		}
 	}
+	checkSARIF(t, r)
 }
 
 // TestLockedTable: what somebody else has locked costs one fact, not the scan.
