@@ -3,6 +3,7 @@ package scan
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -239,23 +240,29 @@ func noFIPS(e *catalog.Evidence, env *Env) Verdict {
 	})(e, env)
 }
 
-// openSSLEnds is the last day of each branch of OpenSSL, by its own release strategy; as of dataDay.
+// openSSLEnds is the last day of each branch of OpenSSL by the project's release strategy, read in its editions of September 2016,
+// November 2023 and June 2025 and in the announcement of 4.0. Before 3.0 a branch has three numbers.
 var openSSLEnds = map[string]string{
-	"1.0": "2019-12-31", "1.1": "2023-09-11", "3.0": "2026-09-07", "3.1": "2025-03-14", "3.2": "2025-11-23", "3.3": "2026-04-09", "3.4": "2026-10-22", "3.5": "2030-04-08", "3.6": "2026-11-01",
+	"0.9.8": "2015-12-31", "1.0.0": "2015-12-31", "1.0.1": "2016-12-31", "1.0.2": "2019-12-31", "1.1.0": "2019-09-11", "1.1.1": "2023-09-11",
+	"3.0": "2026-09-07", "3.1": "2025-03-14", "3.2": "2025-11-23", "3.3": "2026-04-09", "3.4": "2026-10-22", "3.5": "2030-04-08", "3.6": "2026-11-01",
+	"4.0": "2027-05-14",
 }
+
+// openSSLBranch is the branch of a version such as 1.1.1n, 3.0.17-1~deb12u2 or 1:1.0.2k.
+var openSSLBranch = regexp.MustCompile(`^(?:\d+:)?(0\.\d+\.\d+|1\.\d+\.\d+|\d+\.\d+)`)
 
 func oldOpenSSL(e *catalog.Evidence, env *Env) Verdict {
 	v, known := fact(e, catalog.FactOpenSSL)
 	if !known {
 		return notSeen(e, "the TLS library's package", "packages")
 	}
-	parts := strings.SplitN(v, ".", 3)
-	if len(parts) < 2 {
+	m := openSSLBranch.FindStringSubmatch(v)
+	if m == nil {
 		return notEvaluated("its version reads " + v)
 	}
-	day, ok := openSSLEnds[parts[0]+"."+parts[1]]
+	day, ok := openSSLEnds[m[1]]
 	if !ok {
-		return notEvaluated("this version does not know OpenSSL " + parts[0] + "." + parts[1])
+		return notEvaluated("this version does not know OpenSSL " + m[1])
 	}
 	end, err := time.Parse(time.DateOnly, day)
 	if err != nil {

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"net/netip"
+	"testing"
 	"time"
 
 	"github.com/postern-sec/postern/internal/catalog"
@@ -301,5 +302,28 @@ func hostWorlds() []world {
 			env:    consent(scan.ReadLogs),
 			expect: "blind ROL-020 HBA-035 LOG-031 LOG-032 SEC-002",
 		},
+	}
+}
+
+// TestOpenSSLBranches: the branch is read from the ways that distributions write versions, and an unknown one is not passed.
+func TestOpenSSLBranches(t *testing.T) {
+	for version, want := range map[string]string{
+		"1:1.0.2k-26.el7": "fail", "1.1.0l-1~deb9u6": "fail", "1.1.1w": "fail", "3.0.17-1~deb12u2": "fail", "3.4.3": "fail", "3.5.4-1~deb13u1": "pass", "3.6.0": "fail", "4.0.1": "pass",
+		"4.9.0": "blind", "unknown": "blind",
+	} {
+		e := recordings.take(t, "bad")
+		goodSystem(e)
+		e.Host.Facts[catalog.FactOpenSSL] = version
+		r, err := scan.Run(e, newEnv(t), scan.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := want + " TLS-042"
+		if want == "fail" {
+			line += " OpenSSL " + version
+		}
+		if complaint := disagree(r, line); complaint != "" {
+			t.Errorf("%s: %s", version, complaint)
+		}
 	}
 }

@@ -5,6 +5,7 @@
 //	                        working folder
 //	site FILE               the same with the policy of a file, {{portal}} in it being a free address
 //	cluster [MAJOR]         a server with an empty database "shop", and nothing of Postern
+//	standby                 a server that streams from the last one, in SOCKET and SERVERPORT
 //	exits CODE COMMAND…     runs a command that has to exit with this code, and that shows no secret if it is postern
 //	apply                   does all that plan says, an operator's steps and consents included, until nothing is left
 //	serve, stop             starts and ends the daemon of the site
@@ -95,7 +96,7 @@ func TestInit(t *testing.T) {
 
 func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"site": makeSite, "cluster": makeCluster, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
+		"site": makeSite, "cluster": makeCluster, "standby": makeStandby, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
 		"psql": throughGateway, "direct": direct, "edit": edit, "tamper": tamper, "until": until,
 		"keep": keep,
 	}
@@ -134,6 +135,13 @@ func makeSite(ts *testscript.TestScript, _ bool, args []string) {
 	s.db = s.site.DB
 	ts.Setenv("PORT", strconv.Itoa(s.site.Port))
 	ts.Check(ts.Chdir(s.site.Dir))
+}
+
+func makeStandby(ts *testscript.TestScript, _ bool, _ []string) {
+	s := stageOf(ts)
+	c := s.db.Standby(s.t)
+	ts.Setenv("SOCKET", c.SocketDir)
+	ts.Setenv("SERVERPORT", strconv.Itoa(c.Port))
 }
 
 func makeCluster(ts *testscript.TestScript, _ bool, args []string) {
