@@ -34,13 +34,18 @@ func (a *app) request() *cobra.Command {
 		Long: `Asks for a rule, or for the one that you can ask for on a dataset. A rule of self-service is yours at
 once; one on request waits for its approvers. postern grants --askable lists what you can ask for.
 
---extend asks for a later end of a grant, in the last fifth of its time.`,
+--extend asks for a later end of a grant, in the last fifth of its time.
+
+--break-glass takes a rule on request at once, where the policy lets you in an emergency. It wants a
+reason and a second factor of the last five minutes (postern login --factor). Everybody whose
+approval was skipped and the owners of the dataset are told, and somebody else has to review it.`,
 		Example: `  postern request staff --for 8h --note "quarterly report, ticket 4711"
+  postern request staff --break-glass --note "payroll run stuck, incident 815"
   postern request --withdraw 5f2c9a61d0b7`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if withdraw != "" {
-				return a.decide(cmd, "requests/"+withdraw+"/withdraw", "", format)
+				return a.decide(cmd, portal.Path("requests", withdraw, "withdraw"), "", format)
 			}
 			if len(args) == 0 {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("name a dataset or a rule")}
@@ -68,6 +73,7 @@ once; one on request waits for its approvers. postern grants --askable lists wha
 	f.StringVar(&call.Note, "note", "", "`why`, for the approvers")
 	f.StringVar(&call.Extends, "extend", "", "the `grant` whose end is to be later")
 	f.StringVar(&call.Key, "key", "", "`text` of your choice: asked again with the same one, the first outcome comes back")
+	f.BoolVar(&call.Break, "break-glass", false, "take it now, without approval, in an emergency; --note says why")
 	f.StringVar(&withdraw, "withdraw", "", "take back the request with this `id`")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
@@ -152,7 +158,7 @@ themselves. --delegate lets somebody decide in your place while you are away.`,
 			case len(args) == 0:
 				return a.inbox(cmd, format)
 			}
-			return a.decide(cmd, "requests/"+args[0]+"/approve", note, format)
+			return a.decide(cmd, portal.Path("requests", args[0], "approve"), note, format)
 		},
 	}
 	cmd.Flags().StringVar(&note, "note", "", "`why`")
@@ -188,7 +194,7 @@ func (a *app) deny() *cobra.Command {
 		Use: "deny REQUEST", Short: "refuse a request, which ends it", Args: cobra.ExactArgs(1),
 		Example: `  postern deny 5f2c9a61d0b7 --note "ask for the masked rule"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.decide(cmd, "requests/"+args[0]+"/deny", note, format)
+			return a.decide(cmd, portal.Path("requests", args[0], "deny"), note, format)
 		},
 	}
 	cmd.Flags().StringVar(&note, "note", "", "`why`")
@@ -199,7 +205,7 @@ func (a *app) deny() *cobra.Command {
 // changeGrant makes a call about a grant.
 func (a *app) changeGrant(cmd *cobra.Command, id, what, note, format string) error {
 	var g portal.Grant
-	if err := a.call(cmd.Context(), http.MethodPost, "grants/"+id+"/"+what, portal.NoteCall{Note: note}, &g); err != nil {
+	if err := a.call(cmd.Context(), http.MethodPost, portal.Path("grants", id, what), portal.NoteCall{Note: note}, &g); err != nil {
 		return err
 	}
 	if format == "json" {
@@ -426,7 +432,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 		Use: "revoke ID", Short: "end a token or credential, and the sessions that use it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var none struct{}
-			return a.call(cmd.Context(), http.MethodDelete, "credentials/"+args[0], nil, &none)
+			return a.call(cmd.Context(), http.MethodDelete, portal.Path("credentials", args[0]), nil, &none)
 		},
 	}
 }

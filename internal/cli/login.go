@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -276,35 +277,74 @@ func (a *app) run() *cobra.Command {
 		Short: "run a client with a connection made for you",
 		Long: `Makes a temporary credential and runs a program with it in libpq's environment variables
 (PGHOST, PGUSER, PGPASSWORD and so on), which psql, pg_dump and most libraries read. The
-credential stands in no file and on no command line. Exit code: the program's.`,
+credential stands in no file and on no command line. What stands behind the program is the
+program's, but for --store. Exit code: the program's.`,
 		Example: `  postern run psql --store shop
-  postern run --store shop -- psql -c 'select count(*) from customers'`,
-		Args: cobra.MinimumNArgs(1),
+  postern run --store shop psql -c 'select count(*) from customers'`,
+		Args:               cobra.ArbitraryArgs,
+		DisableFlagParsing: true, // psql -c is no configuration file
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := exec.LookPath(args[0])
-			if err != nil {
-				return failed("", fmt.Errorf("find %s: %w", args[0], err))
+			ours, theirs := splitRun(args)
+			cmd.InheritedFlags() // joins them to the command's own
+			if err := cmd.Flags().Parse(ours); err != nil {
+				return &usageError{command: cmd.CommandPath(), err: err}
 			}
-			c, err := a.temporary(cmd.Context(), store)
-			if err != nil {
-				return err
+			if help, _ := cmd.Flags().GetBool("help"); help {
+				return cmd.Help()
 			}
-			p := exec.CommandContext(cmd.Context(), path, args[1:]...) //nolint:gosec // what the user asked to run
-			p.Stdin, p.Stdout, p.Stderr = a.env.Stdin, a.env.Stdout, a.env.Stderr
-			p.Env = append(os.Environ(), c.environ()...)
-			err = p.Run()
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				return silently(max(exit.ExitCode(), 1))
+			if len(theirs) == 0 {
+				return &usageError{command: cmd.CommandPath(), err: errors.New("name the program to run")}
 			}
-			if err != nil {
-				return failed("", fmt.Errorf("run %s: %w", args[0], err))
-			}
-			return nil
+			return a.runProgram(cmd.Context(), store, theirs)
 		},
 	}
 	cmd.Flags().StringVar(&store, "store", "", "`name` of the store; not needed if you hold rules on one")
 	return cmd
+}
+
+// splitRun tells the flags of postern run from the program and its arguments: ours stand before the program, and --store may stand
+// behind it, up to a "--".
+func splitRun(args []string) (ours, theirs []string) {
+	for i := 0; i < len(args); i++ {
+		s := args[i]
+		named, _, whole := strings.Cut(s, "=")
+		mine := strings.HasPrefix(s, "-") && (len(theirs) == 0 || named == "--store")
+		switch {
+		case s == "--":
+			return ours, append(theirs, args[i+1:]...)
+		case !mine:
+			theirs = append(theirs, s)
+		case !whole && slices.Contains([]string{"--store", "--config", "-c", "--color"}, s) && i+1 < len(args):
+			ours = append(ours, s, args[i+1])
+			i++
+		default:
+			ours = append(ours, s)
+		}
+	}
+	return ours, theirs
+}
+
+func (a *app) runProgram(ctx context.Context, store string, words []string) error {
+	path, err := exec.LookPath(words[0])
+	if err != nil {
+		return failed("", fmt.Errorf("find %s: %w", words[0], err))
+	}
+	c, err := a.temporary(ctx, store)
+	if err != nil {
+		return err
+	}
+	p := exec.CommandContext(ctx, path, words[1:]...) //nolint:gosec // what the user asked to run
+	p.Stdin, p.Stdout, p.Stderr = a.env.Stdin, a.env.Stdout, a.env.Stderr
+	p.Env = append(os.Environ(), c.environ()...)
+	err = p.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return silently(max(exit.ExitCode(), 1))
+	}
+	if err != nil {
+		return failed("", fmt.Errorf("run %s: %w", words[0], err))
+	}
+	return nil
 }
 
 func (a *app) connect() *cobra.Command {

@@ -42,7 +42,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
 		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network, NetworkPos: doc.Gateway.Pos,
-		Purposes: doc.Purposes,
+		Purposes: doc.Purposes, BreakGlass: doc.BreakGlass,
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]

@@ -26,7 +26,7 @@ type document struct {
 	Portal      portalDoc                           `key:"portal" doc:"where requests, approvals and logins of the command line are answered. Without it there are none."`
 	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
 	Slack       policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
-	BreakGlass  policy.Later                        `key:"break_glass" doc:"emergency access."`
+	BreakGlass  policy.BreakGlassEntry              `key:"break_glass" doc:"emergency access: rules on request taken without approval, loudly. Without it there is none."`
 	Pos         policy.Pos
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -128,6 +129,14 @@ func NewClient(l Login) (*Client, error) {
 func loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// Path joins the parts of a call's path. What somebody typed as an id stays one part, whatever stands in it.
+func Path(parts ...string) string {
+	for i, s := range parts {
+		parts[i] = url.PathEscape(s)
+	}
+	return strings.Join(parts, "/")
 }
 
 // Call makes a call and reads its answer into out.

@@ -51,7 +51,7 @@ stores:
 gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:PORT"}
-groups: {office: [bob]}
+groups: {office: [bob], oncall: [eve]}
 users:
   ana: {scram: "{{scram ana}}"}
   bob: {scram: "{{scram bob}}"}
@@ -65,7 +65,8 @@ rules:
   base: {to: [ana], on: base}
   take-a: {to: [ana, eve], on: a, request: {kind: self_service, max: 1h}}
   take-b: {to: [ana], on: b, request: {kind: self_service, max: 1h}}
-  ask-c: {to: [ana], on: c, request: {kind: on_request, max: 1h, approvers: {any: [owners]}}}
+  ask-c: {to: [ana, eve], on: c, request: {kind: on_request, max: 1h, approvers: {any: [owners]}}}
+break_glass: {groups: [oncall], max: 30m}
 audit: {folder: audit, sync: 100ms}
 `
 

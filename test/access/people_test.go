@@ -91,6 +91,7 @@ func (p *place) people(t *testing.T) {
 		t.Errorf("a recovery code twice: %d", code)
 	}
 	p.onTerminal(t)
+	p.breakGlass(t)
 	// An admin ends somebody else's sessions, and their account.
 	p.call("root", http.MethodPost, "users/eve", map[string]any{"disabled": true}, nil)
 	if code := p.try("eve", http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
@@ -105,11 +106,35 @@ func (p *place) people(t *testing.T) {
 	}
 	p.Stop(t)
 	out := p.Must(t, "audit", "search", "--format", "json")
-	for _, want := range []string{"account.created", "account.accepted", "account.factor", "account.disabled", "factor.proved", "factor.refused", "portal.session_ended"} {
+	for _, want := range []string{"account.created", "account.accepted", "account.factor", "account.disabled", "factor.proved", "factor.refused", "portal.session_ended", "breakglass.started", "breakglass.reviewed"} {
 		if !strings.Contains(out, `"kind":"`+want+`"`) {
 			t.Errorf("the trail has no %s", want)
 		}
 	}
+}
+
+// breakGlass lets eve, who is on call and has proved a second factor a moment ago, in without approval, and nobody else; somebody
+// else has to look at it.
+func (p *place) breakGlass(t *testing.T) {
+	ask := map[string]any{"what": "ask-c", "break_glass": true, "note": "the report of incident 815 is stuck"}
+	if code := p.try("ana", http.MethodPost, "requests", ask, nil); code != http.StatusForbidden {
+		t.Errorf("ana, who is not on call: %d", code)
+	}
+	if code := p.try("eve", http.MethodPost, "requests", map[string]any{"what": "ask-c", "break_glass": true}, nil); code != http.StatusForbidden {
+		t.Errorf("without a reason: %d", code)
+	}
+	var out outcome
+	p.call("eve", http.MethodPost, "requests", ask, &out)
+	if out.Grant == nil || out.Grant.State != "active" || time.Until(out.Grant.End) > 30*time.Minute {
+		t.Fatalf("eve breaks glass: %+v", out)
+	}
+	if n, err := p.query(p.DSN("eve", "shop"), "SELECT count(*) FROM c"); err != nil || n != 10 {
+		t.Errorf("eve queries: %d, %v", n, err)
+	}
+	if code := p.try("eve", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil); code != http.StatusForbidden {
+		t.Errorf("eve reviews herself: %d", code)
+	}
+	p.call("bob", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil)
 }
 
 // onTerminal plays `postern user accept` and `postern login` with a second factor, line by line as somebody would type it.
