@@ -278,7 +278,7 @@ func (a *app) run() *cobra.Command {
 		Long: `Makes a temporary credential and runs a program with it in libpq's environment variables
 (PGHOST, PGUSER, PGPASSWORD and so on), which psql, pg_dump and most libraries read. The
 credential stands in no file and on no command line. What stands behind the program is the
-program's, but for --store. Exit code: the program's.`,
+program's, but for --store and --help. Exit code: the program's.`,
 		Example: `  postern run psql --store shop
   postern run --store shop psql -c 'select count(*) from customers'`,
 		Args:               cobra.ArbitraryArgs,
@@ -302,13 +302,13 @@ program's, but for --store. Exit code: the program's.`,
 	return cmd
 }
 
-// splitRun tells the flags of postern run from the program and its arguments: ours stand before the program, and --store may stand
-// behind it, up to a "--".
+// splitRun tells the flags of postern run from the program and its arguments: ours stand before the program, and --store and --help
+// may stand behind it, up to a "--".
 func splitRun(args []string) (ours, theirs []string) {
 	for i := 0; i < len(args); i++ {
 		s := args[i]
 		named, _, whole := strings.Cut(s, "=")
-		mine := strings.HasPrefix(s, "-") && (len(theirs) == 0 || named == "--store")
+		mine := strings.HasPrefix(s, "-") && (len(theirs) == 0 || named == "--store" || s == "--help")
 		switch {
 		case s == "--":
 			return ours, append(theirs, args[i+1:]...)

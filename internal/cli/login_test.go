@@ -21,7 +21,8 @@ func TestRunLeavesTheProgramItsFlags(t *testing.T) {
 		"--store shop -- psql -c x":        {"--store shop", "psql -c x"},
 		"pg_dump -- --store shop":          {"", "pg_dump --store shop"},
 		"--help":                           {"--help", ""},
-		"psql --help":                      {"", "psql --help"},
+		"psql --help":                      {"--help", "psql"},
+		"psql -- --help":                   {"", "psql --help"},
 		"psql --store":                     {"--store", "psql"},
 	} {
 		ours, theirs := splitRun(strings.Fields(line))
