@@ -66,7 +66,7 @@ func testPsqlCommands(t *testing.T, s *site.Site) {
 	t.Helper()
 	var refused []string
 	for _, command := range strings.Fields(`\d+ \dt+ \dt+_customers \d+_customers \di \di+ \ds \dv \dm \dE \dT \dT+ \dD \dC \dL \dO \du \dg \drds \dx \dy \det \des \dew \deu \dF \dFd \dFp \dFt
-		\da \do_+ \db \dc \dA \dAc \dAf \dAo \dAp \ddp \l \l+ \sf_get_customer_ssn \sv_customers \dRp \dRs \dX \dn+ \df+ \dP \dl \z \encoding \conninfo \timing`) {
+		\da \do_+ \db \dc \dA \dAc \dAf \dAo \dAp \ddp \l \l+ \sf_get_customer_ssn \sv_customers \dRp \dRs \dX \dn+ \df+ \dP \dl \dconfig \dconfig_work_mem \z \encoding \conninfo \timing`) {
 		out, stderr, err := try(t, s, "psql", "-X", "-c", strings.ReplaceAll(command, "_", " "))
 		if text := out + stderr; strings.Contains(text, "KANARI") || strings.Contains(text, "CANARY") {
 			t.Errorf("%s shows a hidden value:\n%s", command, text)

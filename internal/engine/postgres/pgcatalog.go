@@ -45,7 +45,7 @@ var catalogFiles embed.FS
 // catalogFirst are the views that others, and the functions, are written over; in the order in which they are made.
 var catalogFirst = []string{
 	"pg_class", "pg_attribute", "pg_attrdef", "pg_index", "pg_constraint", "pg_inherits", "pg_namespace", "pg_type",
-	"pg_proc", "pg_description", "pg_roles",
+	"pg_proc", "pg_description", "pg_roles", "pg_settings",
 }
 
 // CatalogDDL returns the statements that make schema postern_catalog with its views and functions, owned by owner, on a

@@ -289,7 +289,7 @@ func TestCatalogShows(t *testing.T) {
 			{"SELECT postern_catalog.pg_get_serial_sequence('customers', 'id')", "public.customers_id_seq"},
 			{"SELECT postern_catalog.pg_get_serial_sequence('sales.orders', 'id')", "sales.orders_id_seq"},
 			{"SELECT postern_catalog.pg_get_partkeydef(postern_catalog.to_regclass('events'))", "LIST (region)"},
-			{"SELECT string_agg(postern_catalog.pg_get_constraintdef(oid), ', ' ORDER BY conname) FROM postern_catalog.pg_constraint WHERE conrelid = postern_catalog.to_regclass('orders') AND contype <> 'n'", "FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE, PRIMARY KEY (id)"},
+			{"SELECT string_agg(postern_catalog.pg_get_constraintdef(oid), ', ' ORDER BY conname) FROM postern_catalog.pg_constraint WHERE conrelid = postern_catalog.to_regclass('orders') AND contype <> 'n'", "FOREIGN KEY (customer_id) REFERENCES customers(id) ON DELETE CASCADE, PRIMARY KEY (id)"},
 			{"SELECT concat_ws(' ', postern_catalog.has_table_privilege('customers', 'SELECT'), postern_catalog.has_table_privilege('customers', 'DELETE'), postern_catalog.has_column_privilege('public.customers', 'name', 'UPDATE'), postern_catalog.has_column_privilege('customers', 3::smallint, 'UPDATE'), postern_catalog.has_any_column_privilege('customers', 'UPDATE'))", "t f t f t"},
 			{"SELECT concat_ws(' ', postern_catalog.has_table_privilege(current_user, 'customers', 'SELECT'), postern_catalog.has_table_privilege('cat_owner', 'customers', 'SELECT'), postern_catalog.has_table_privilege('pg_class', 'SELECT'), postern_catalog.has_schema_privilege('sales', 'USAGE'), postern_catalog.has_schema_privilege('sales', 'CREATE'))", "t t t f"},
 			{"SELECT string_agg(c.relname || ' ' || postern_catalog.pg_table_is_visible(c.oid), ', ' ORDER BY relnamespace::regnamespace::text, relname) FROM postern_catalog.pg_class c WHERE relname IN ('customers', 'orders', 'pg_class', 'customers_pkey')", "pg_class true, customers true, customers_pkey true, orders true, orders false"},
@@ -403,7 +403,7 @@ func TestCatalogPsql(t *testing.T) {
 			"public|customers|table|cat_owner", "public|events|partitioned table|cat_owner", "OID|public|customers", "OID|sales|orders",
 			"name|text||t|", "email|character varying(40)||f|", "balance|numeric(12,2)|0|f|", "up|text|upper(name)|f|",
 			"customers_pkey|t|t|f|t|CREATE UNIQUE INDEX customers_pkey ON public.customers USING btree (id)|PRIMARY KEY (id)|p|",
-			"FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE", "LIST (region)", "where to write",
+			"FOREIGN KEY (customer_id) REFERENCES customers(id) ON DELETE CASCADE", "LIST (region)", "where to write",
 			"sales|cat_owner", "public|customers_name|index|cat_owner|customers", "tier|", "cat_ana|f|t|f|f|t|",
 		} {
 			if !strings.Contains(got, want) {

@@ -61,14 +61,29 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT pg_catalog.pg_get_indexdef($1, $2, $3) FROM postern_catalog.pg_class c WHERE c.oid = $1
 $body$;
 
+-- The server writes the table that a foreign key refers to with its schema, because the base's schema is not in the path. Whoever
+-- reaches it by its plain name is told that one: mappers take the other for a second table.
+CREATE FUNCTION postern_catalog._constraintdef(oid, text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $body$
+SELECT coalesce((
+  SELECT pg_catalog.overlay($2, ' REFERENCES ' || pg_catalog.quote_ident(c.relname) || '(', f.at, pg_catalog.length(f.long))
+  FROM postern_catalog.pg_constraint k
+  JOIN postern_catalog._relation r ON r.oid = k.confrelid AND r.plain
+  JOIN pg_catalog.pg_class c ON c.oid = r.oid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (SELECT ' REFERENCES ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) || '(' AS long) l
+  CROSS JOIN LATERAL (SELECT pg_catalog.strpos($2, l.long) AS at, l.long) f
+  WHERE k.oid = $1 AND k.contype = 'f' AND f.at > 0), $2)
+$body$;
+
 CREATE FUNCTION postern_catalog.pg_get_constraintdef(oid) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT pg_catalog.pg_get_constraintdef($1) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
+SELECT postern_catalog._constraintdef($1, pg_catalog.pg_get_constraintdef($1)) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.pg_get_constraintdef(oid, boolean) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT pg_catalog.pg_get_constraintdef($1, $2) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
+SELECT postern_catalog._constraintdef($1, pg_catalog.pg_get_constraintdef($1, $2)) FROM postern_catalog.pg_constraint k WHERE k.oid = $1
 $body$;
 
 CREATE FUNCTION postern_catalog.pg_get_partkeydef(oid) RETURNS text
@@ -380,4 +395,15 @@ $body$;
 CREATE FUNCTION postern_catalog.pg_table_size(regclass) RETURNS bigint
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT NULL::pg_catalog.int8
+$body$;
+
+-- Of the settings that pg_settings shows, those that it leaves out have none.
+CREATE FUNCTION postern_catalog.current_setting(text) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.current_setting(s.name) FROM postern_catalog.pg_settings s WHERE s.name = $1 OR pg_catalog.lower(s.name) = pg_catalog.lower($1) LIMIT 1
+$body$;
+
+CREATE FUNCTION postern_catalog.current_setting(text, boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.current_setting($1)
 $body$;

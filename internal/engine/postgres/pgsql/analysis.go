@@ -104,7 +104,9 @@ func (a *analysis) node(n *pg.Node, sc *scope) {
 	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_AStar, *pg.Node_SetToDefault, *pg.Node_String_, *pg.Node_Integer, *pg.Node_Float,
 		*pg.Node_Boolean, *pg.Node_BitString:
 	case *pg.Node_ColumnRef:
-		a.columnRef(x.ColumnRef, sc)
+		if !a.catalogTableOID(n, x.ColumnRef, sc) {
+			a.columnRef(x.ColumnRef, sc)
+		}
 	case *pg.Node_FuncCall:
 		a.funcCall(n, x.FuncCall, sc)
 	case *pg.Node_TypeCast:

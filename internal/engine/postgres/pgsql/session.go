@@ -293,8 +293,17 @@ func (a *analysis) currentSetting(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	if ok && len(f.Args) == 2 {
 		_, ok = boolConst(f.Args[1])
 	}
-	if !ok || len(f.Args) > 2 {
+	if len(f.Args) == 0 || len(f.Args) > 2 {
 		a.notConstant(f.Location, "current_setting")
+		return
+	}
+	if !ok {
+		// A name that is computed, as psql does over pg_settings, is answered by the same view, which does not have those that
+		// tell how a profile is made.
+		target, _ := CatalogFunction("current_setting", a.w.Major)
+		f.Funcname, f.Funcformat = nameNodes(target.Schema, target.Name), pg.CoercionForm_COERCE_EXPLICIT_CALL
+		a.rewrote = true
+		a.callParts(f, "current_setting", sc)
 		return
 	}
 	name = strings.ToLower(name)

@@ -164,13 +164,17 @@ func (a *analysis) transactionModes(list []*pg.Node) {
 
 // declare judges a cursor's query.
 func (a *analysis) declare(d *pg.DeclareCursorStmt) Statement {
-	const holdOption = 0x0020 // CURSOR_OPT_HOLD
+	const (
+		holdOption       = 0x0020 // CURSOR_OPT_HOLD
+		asensitiveOption = 0x0010 // CURSOR_OPT_ASENSITIVE
+	)
 	q := d.Query.GetSelectStmt()
 	if q == nil {
 		a.misplaced(d)
 		return Statement{Tag: "DECLARE CURSOR"}
 	}
 	a.selectStmt(q, nil)
+	d.Options &^= asensitiveOption // what every cursor is that says nothing; the deparser does not write it
 	return Statement{Tag: "DECLARE CURSOR", Effects: []Effect{{Kind: DeclareCursor, Name: d.Portalname, Hold: d.Options&holdOption != 0}}}
 }
 
