@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
@@ -151,7 +152,11 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 		return nil, failed("", fmt.Errorf("user %q has no profile on store %s", user, s.Name))
 	}
 	out.Profile = id.Profile.Schema
-	d := pgsql.NewGuard(-1).Decide(postgres.World(wanted, id.Profile, snap), sql, pgsql.Simple)
+	world, err := worldOf(wanted, id, snap)
+	if err != nil {
+		return nil, failed("", err)
+	}
+	d := pgsql.NewGuard(-1).Decide(world, sql, pgsql.Simple)
 	out.fill(d, id.Profile)
 	if d.Refusal != nil {
 		out.Allowed = waysToAllow(c.Policy, subject, d.Refusal)
@@ -177,6 +182,14 @@ func (e *explanation) shadow(ctx context.Context, session *storeSession, p *poli
 		e.Shadow.Rules = append(e.Shadow.Rules, r.Name)
 	}
 	return nil
+}
+
+// worldOf is what the gateway decides a subject's statements with.
+func worldOf(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pgsql.World, error) {
+	if w.Inline {
+		return postgres.InlineWorld(w, id, snap)
+	}
+	return postgres.World(w, id.Profile, snap), nil
 }
 
 func (e *explanation) fill(d *pgsql.Decision, p *plan.Profile) {

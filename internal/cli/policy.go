@@ -50,7 +50,44 @@ type policyReport struct {
 	Datasets []string        `json:"datasets"`
 	Rules    []string        `json:"rules"`
 	Users    int             `json:"users"`
+	Tiers    []policyTier    `json:"tiers"`
 	Digest   string          `json:"digest,omitempty"`
+}
+
+// policyTier says who enforces the policy on the tables of a dataset.
+type policyTier struct {
+	Tables  string `json:"tables"` // a location of a dataset
+	Dataset string `json:"dataset"`
+	Tier    string `json:"tier"`
+	Means   string `json:"means"`
+}
+
+// What the tiers mean, on one line.
+const (
+	walledMeans = "enforced by the server itself and by the gateway"
+	inlineMeans = "masked and filtered by the gateway only; read only; no catalog; no index on filtered tables; nothing behind a gap in the gateway"
+)
+
+// tiers lists every location of every dataset with its tier, store by store.
+func tiers(c *config.Config) []policyTier {
+	var out []policyTier
+	for _, name := range slices.Sorted(maps.Keys(c.Policy.Datasets)) {
+		for _, at := range c.Policy.Datasets[name].Include {
+			for _, store := range slices.Sorted(maps.Keys(c.Stores)) {
+				if at.Store != "" && at.Store != "*" && at.Store != store {
+					continue
+				}
+				here := at
+				here.Store = store
+				tier := policyTier{Tables: here.String(), Dataset: name, Tier: "walled", Means: walledMeans}
+				if c.Stores[store].Inline {
+					tier.Tier, tier.Means = "inline", inlineMeans
+				}
+				out = append(out, tier)
+			}
+		}
+	}
+	return out
 }
 
 func (a *app) checkPolicy(path, format string) error {
@@ -63,6 +100,7 @@ func (a *app) checkPolicy(path, format string) error {
 	if c != nil {
 		r.Warnings, r.Digest, r.Users = c.Warnings, c.Policy.Digest, len(c.Policy.Users)
 		r.Stores = slices.Sorted(maps.Keys(c.Stores))
+		r.Tiers = tiers(c)
 		r.Datasets = slices.Sorted(maps.Keys(c.Policy.Datasets))
 		for _, rule := range c.Policy.Rules {
 			r.Rules = append(r.Rules, rule.Name)
@@ -82,6 +120,9 @@ func (a *app) checkPolicy(path, format string) error {
 	}
 	if err != nil {
 		return problemsError(problems)
+	}
+	for _, t := range r.Tiers {
+		a.ui.printf("%-40s %-7s %s\n", printable(t.Tables), t.Tier, t.Means)
 	}
 	a.ui.printf("%s: ok: %s, %s, %s, %s\n", path, count(len(r.Stores), "store"), count(len(r.Datasets), "dataset"),
 		count(len(r.Rules), "rule"), count(r.Users, "user"))

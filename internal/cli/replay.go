@@ -186,7 +186,7 @@ type side struct {
 	policy *policy.Policy
 	wanted *plan.Wanted // nil: the policy does not have the store
 	worlds map[string]*pgsql.World
-	make   func(*plan.Profile) *pgsql.World
+	make   func(*plan.Identity) *pgsql.World
 }
 
 func (r *replayer) stores(ctx context.Context, c *config.Config, other *policy.Policy, statements map[replayed]*recorded) error {
@@ -251,7 +251,18 @@ func (s *storeSession) side(ctx context.Context, p *policy.Policy) (*side, error
 		return nil, explainPlan(err)
 	}
 	out.wanted = wanted
-	out.make = func(p *plan.Profile) *pgsql.World { return postgres.World(wanted, p, snap) }
+	for _, id := range wanted.Identities {
+		if _, err := worldOf(wanted, id, snap); err != nil {
+			return nil, failed("", err)
+		}
+	}
+	out.make = func(id *plan.Identity) *pgsql.World {
+		w, err := worldOf(wanted, id, snap)
+		if err != nil {
+			return &pgsql.World{} // cannot be: it was made above
+		}
+		return w
+	}
 	return out, nil
 }
 
@@ -264,10 +275,14 @@ func (s *side) decide(g *pgsql.Guard, user, sql string) (*pgsql.Decision, *plan.
 	if id == nil || id.Profile == nil {
 		return nil, nil
 	}
-	if s.worlds[id.Profile.Schema] == nil {
-		s.worlds[id.Profile.Schema] = s.make(id.Profile)
+	key := id.Profile.Schema
+	if s.wanted.Inline {
+		key = user // whose constants are in it
 	}
-	return g.Decide(s.worlds[id.Profile.Schema], sql, pgsql.Simple), id.Profile
+	if s.worlds[key] == nil {
+		s.worlds[key] = s.make(id)
+	}
+	return g.Decide(s.worlds[key], sql, pgsql.Simple), id.Profile
 }
 
 // compare decides a statement under both policies.

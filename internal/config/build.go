@@ -49,7 +49,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		if s == nil {
 			continue // a standby: what is on it comes from its primary
 		}
-		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Observe: s.Observe, Pos: s.Pos})
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Observe: s.Observe, Inline: s.Inline, Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)
@@ -177,6 +177,7 @@ func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	s.Address = b.address(d.Address)
 	b.storeTLS(s, d.TLS)
 	b.observe(s, d)
+	b.inline(s, d)
 	if d.Provision.Value == string(ProvisionAuto) {
 		if s.Provision = ProvisionAuto; d.Provisioner.Pos.IsZero() {
 			b.report(policy.KindMissing, d.Provision.Pos, "add provisioner: {user: …, password: …}", "store %s: provision: auto needs a provisioner", s.Name)
@@ -185,7 +186,7 @@ func (b *builder) store(key policy.Text, d storeDoc) *Store {
 	s.Limits = policy.ReadLimits(d.Limits, func(kind policy.Kind, pos policy.Pos, hint, message string) {
 		b.report(kind, pos, hint, "store %s: %s", s.Name, message)
 	})
-	if s.Grantor.User != "" && s.Grantor.User == s.Provisioner.User {
+	if s.Grantor.User != "" && s.Grantor.User == s.Provisioner.User && !s.Inline {
 		b.warn(d.Grantor.Pos, "'postern init' prints the SQL for both", "store %s: provisioner and grantor are one role, so the gateway holds every right of the provisioner", s.Name)
 	}
 	return s

@@ -66,6 +66,8 @@ type Store struct {
 	Provision   Provision
 	Limits      policy.Limits // of everybody who reads from it
 	Observe     policy.Observe
+	Inline      bool               // tier: inline
+	Reader      Account            // that statements run as, with Inline
 	Upstream    map[string]Account // of observed users
 	StandbyOf   string             // a store's name, or ""
 	Pos         policy.Pos

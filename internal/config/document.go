@@ -57,6 +57,8 @@ type storeDoc struct {
 	Provision   policy.Text            `key:"provision" default:"manual" enum:"manual|auto" doc:"manual: only 'postern apply' changes the wall; auto: serve applies the access part itself."`
 	StandbyOf   policy.Text            `key:"standby_of" doc:"the store whose standby this server is. 'postern scan --fleet' looks at it and compares it with its primary; nothing else of postern does."`
 	Mode        policy.Text            `key:"mode" default:"guard" enum:"guard|observe" doc:"guard: what is not allowed is refused. observe: every statement is decided, recorded and sent as it is; nothing is enforced, and only users of upstream come in."`
+	Tier        policy.Text            `key:"tier" default:"walled" enum:"walled|inline" doc:"walled: the server itself enforces the policy, and so does the gateway. inline: for a server on which nothing may be created: the gateway alone masks and filters, and everything is read only. See docs/guide/inline.md for what it does not promise."`
+	Reader      accountDoc             `key:"reader" doc:"with tier: inline, the role that every statement runs as. 'postern plan' prints the rights that it needs."`
 	SSH         policy.Later           `key:"ssh" doc:"reach the store through an SSH host."`
 	Observe     []policy.Text          `key:"observe" doc:"users and groups (group:NAME) whose statements are decided and recorded, and sent as they are: nothing of the policy is enforced for them."`
 	Upstream    policy.Map[accountDoc] `key:"upstream" name:"user" doc:"logins of observed users: roles that exist on the server already. Whoever is observed and has none is not let in."`

@@ -18,7 +18,7 @@ func Compile(in Input) (*Wanted, error) {
 	}
 	c.w = &Wanted{
 		Store: in.Store, Database: in.Snapshot.Database.Name, Installation: InstallationID(in.RootKey), Schemas: c.store.Schemas,
-		Provisioner: in.Provisioner, Grantor: in.Grantor, Generation: in.Generation, ServerID: in.Snapshot.ServerID, RootKey: in.RootKey,
+		Provisioner: in.Provisioner, Grantor: in.Grantor, Inline: c.store.Inline, Generation: in.Generation, ServerID: in.Snapshot.ServerID, RootKey: in.RootKey,
 	}
 	c.defaults()
 	c.limits()
@@ -30,6 +30,7 @@ func Compile(in Input) (*Wanted, error) {
 	c.identities()
 	c.profiles()
 	c.hidden()
+	c.inline()
 	if len(c.problems) > 0 {
 		return nil, c.problems.Sort()
 	}

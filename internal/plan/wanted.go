@@ -20,6 +20,9 @@ type Wanted struct {
 	ServerID     string
 	RootKey      secret.Text // what identity passwords and pseudonym keys derive from
 
+	// Inline: nothing of this is made on the server; the gateway alone shows the profiles (ENF-39).
+	Inline bool
+
 	Rules      []*Rule // rules in force on this store, in file order; the baseline's last
 	Profiles   []*Profile
 	Identities []*Identity

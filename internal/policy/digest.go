@@ -17,6 +17,9 @@ func (p *Policy) digest() string {
 		if !s.Limits.IsZero() {
 			meaning = append(meaning, s.Limits.String())
 		}
+		if s.Inline {
+			meaning = append(meaning, "inline")
+		}
 		if o := s.Observe; o.All || len(o.To) > 0 {
 			meaning = append(meaning, []any{"observe", o.All, sortedSet(o.To), sortedSet(o.Upstream)})
 		}

@@ -90,6 +90,7 @@ type Store struct {
 	// Extensions are those whose reviewed functions subjects may call.
 	Extensions []string
 	Observe    Observe
+	Inline     bool // nothing of Postern is on the server: the gateway alone masks and filters
 	Pos        Pos
 }
 

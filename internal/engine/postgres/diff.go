@@ -32,6 +32,9 @@ const (
 // together at all: a name that is taken, a policy of the application's that opens the wall.
 func (Engine) Diff(w *plan.Wanted, snap *catalog.Snapshot) (*plan.Plan, error) {
 	d := compare(w, snap)
+	if w.Inline {
+		return d.inlinePlan(), nil
+	}
 	if wall := snap.Wall; wall != nil && wall.Suspended {
 		if d.check(); len(d.problems) > 0 {
 			return nil, d.problems.Sort()

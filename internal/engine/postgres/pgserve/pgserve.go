@@ -209,7 +209,7 @@ func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (dae
 // of provision: manual has no right to try or to compare more than the markers. patient says that what an apply or a verify keeps
 // from being brought may wait for the next look.
 func (w *wall) compile(ctx context.Context, srv *postgres.Server, request postgres.Request, patient bool) (*postgres.Result, daemon.Report, error) {
-	if w.store.Provision != config.ProvisionAuto && !asks(request.Policy) {
+	if w.store.Inline || w.store.Provision != config.ProvisionAuto && !asks(request.Policy) {
 		return w.compileOnly(ctx, srv, request)
 	}
 	var report daemon.Report
@@ -275,6 +275,9 @@ func asks(p *policy.Policy) bool {
 
 // Hand implements daemon.Wall.
 func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.Report, error) {
+	if w.store.Inline {
+		return w.Refresh(ctx, p) // nobody is told on the server
+	}
 	srv, err := postgres.Open(ctx, w.login)
 	if err != nil {
 		return nil, daemon.Report{}, err
@@ -351,12 +354,17 @@ type view struct {
 	broken    map[string]bool            // by user: the login is not what was applied
 	outdated  []string
 	suspended bool
-	others    // who is observed, and what is decided beside the profiles
+	inline    map[string]inlined // by user; nil: the store has a wall
+	login     gateway.Profile    // as whom everybody of an inline store logs in
+	others                       // who is observed, and what is decided beside the profiles
 }
 
 // view builds the answers. A profile that decides as it did before keeps its generation, so that prepared statements live on. One
 // whose wall is another policy's, or was changed by hand, is refused (ENF-95).
 func (w *wall) view(found *postgres.Result) (*view, error) {
+	if w.store.Inline {
+		return w.inlineView(found)
+	}
 	v := &view{store: w.store.Name, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}, broken: map[string]bool{}}
 	broken, err := postgres.FindBroken(found.Wanted, found.Snapshot)
 	if err != nil {
@@ -460,6 +468,9 @@ func searchPath(schemas []string) string {
 func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
 	if h.Observed {
 		return v.observe(h)
+	}
+	if v.inline != nil {
+		return v.inlineProfile(h)
 	}
 	if v.suspended {
 		return nil, &gateway.Unavailable{

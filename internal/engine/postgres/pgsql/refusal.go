@@ -25,6 +25,7 @@ const (
 	ReasonColumn           Reason = "column_not_writable"     // the column may not be inserted or updated
 	ReasonMaskedValue      Reason = "masked_value"            // a masked value would be stored over a real one
 	ReasonColumnUnknown    Reason = "column_unknown"          // no such column, or no such table in scope
+	ReasonInline           Reason = "inline_tier"             // needs something on the server, which the inline tier does not have
 	ReasonSystemColumn     Reason = "system_column"           // ctid, xmin and so on of a protected relation
 	ReasonAmbiguous        Reason = "ambiguous_reference"     // a qualified reference that cannot be kept apart after the rewrite
 	ReasonFunction         Reason = "function_not_allowed"    // not on the list of functions
@@ -48,7 +49,7 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonSyntax, ReasonLimit, ReasonMultiple, ReasonStatement, ReasonConstruct,
 		ReasonRelationUnknown, ReasonRelation, ReasonCatalog, ReasonAction, ReasonColumn,
-		ReasonMaskedValue, ReasonColumnUnknown, ReasonSystemColumn, ReasonAmbiguous, ReasonFunction,
+		ReasonMaskedValue, ReasonInline, ReasonColumnUnknown, ReasonSystemColumn, ReasonAmbiguous, ReasonFunction,
 		ReasonFunctionArgument, ReasonOperator, ReasonType, ReasonSetting, ReasonSettingValue,
 		ReasonCopy, ReasonExplain, ReasonTemporary, ReasonLock, ReasonMinGroup, ReasonRoundTrip,
 		ReasonParser, ReasonInternal,

@@ -27,6 +27,9 @@ type World struct {
 	Callable  map[Name]byte      // routines outside pg_catalog that may be called, with their pg_proc.prokind
 	Extension map[string]string  // extension -> schema, for those whose types protected columns use
 
+	// Inline holds, on the inline tier, the query that stands for each target; the server has no view of that name. nil: walled.
+	Inline map[Name]string
+
 	// Routines names the routines outside pg_catalog, so that x.f of an unknown row type can be told from a call of f.
 	// nil means that they are not known: such references are refused.
 	Routines map[string]bool

@@ -549,7 +549,8 @@ func (s *session) pinMoved(name string) error {
 // tripwire looks at where the fields of a result come from. A base table that the profile only shows through a view means
 // that the guard or the wall has failed; nothing of the result goes out (ENF-69, PRO-72).
 func (s *session) tripwire(body []byte) error {
-	protected := s.profile().Protected
+	profile := s.profile()
+	protected := profile.Protected
 	fields := int(binary.BigEndian.Uint16(body))
 	rest := body[2:]
 	const afterName = 18 // OID, attnum, type OID, length, modifier, format
@@ -558,7 +559,8 @@ func (s *session) tripwire(body []byte) error {
 		if !ok || len(after) < afterName {
 			return s.broken("sent a row description that cannot be read")
 		}
-		if _, hit := protected[binary.BigEndian.Uint32(after)]; hit {
+		at := Origin{binary.BigEndian.Uint32(after), int16(binary.BigEndian.Uint16(after[4:]))} //nolint:gosec // as the protocol has it
+		if _, hit := protected[at.OID]; hit && !profile.shows(at) {
 			return s.alarmLocked(gateway.Ending{
 				Code: gateway.CodeTripwire, Message: "the result was withheld: a field of it comes from a protected table",
 				Hint: "tell the operator of the gateway",
@@ -570,6 +572,11 @@ func (s *session) tripwire(body []byte) error {
 		return s.broken("sent a row description that cannot be read")
 	}
 	return nil
+}
+
+func (p *Profile) shows(at Origin) bool {
+	_, ok := p.Shown[at]
+	return ok
 }
 
 // finish says the last word to the client, if there is one to say and a place to say it, and lets run close everything.

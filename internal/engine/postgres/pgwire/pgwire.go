@@ -43,6 +43,11 @@ type Profile struct {
 	// Watched holds the columns that a Watcher may see: shown as they are, without a label.
 	Watched  map[Origin]*WatchedColumn
 	Upstream *Upstream
+	// Shown holds the columns of protected tables that are shown as they are where nothing stands between the table and the result:
+	// on the inline tier.
+	Shown map[Origin]struct{}
+	// ReadOnly makes the session's transactions read only on the server too.
+	ReadOnly bool
 }
 
 // TLSMode is how the connection to a store is protected; the names are libpq's.

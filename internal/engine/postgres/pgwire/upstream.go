@@ -281,6 +281,9 @@ func startParameters(p *Profile, who *gateway.Profile, start *startup) map[strin
 		"plan_cache_mode":             "auto",
 		"search_path":                 p.SearchPath,
 	})
+	if p.ReadOnly {
+		out["default_transaction_read_only"] = "on"
+	}
 	return out
 }
 
