@@ -21,6 +21,7 @@ type Env struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Version string
+	Program string // how it was called, for lines to type; "" is postern
 }
 
 // app is what every command shares.
@@ -36,6 +37,9 @@ type app struct {
 func Main(ctx context.Context, env Env) int {
 	if len(env.Args) == 1 && env.Args[0] == workerVerb {
 		return parserWorker(env)
+	}
+	if env.Program == "" {
+		env.Program = "postern"
 	}
 	a := &app{env: env, ui: newUI(env, colourFlag(env.Args))}
 	root := a.root()

@@ -53,7 +53,7 @@ be. It needs the PostgreSQL server's binaries (Debian: postgresql-NN) and psql.`
 				}
 			}
 			err := demo.Run(cmd.Context(), demo.Options{
-				Listen: listen, Portal: portal, Keep: keep, Check: check, Getenv: a.env.Getenv, Out: a.ui.out, Err: a.ui.err,
+				Listen: listen, Portal: portal, Keep: keep, Check: check, Program: a.env.Program, Getenv: a.env.Getenv, Out: a.ui.out, Err: a.ui.err,
 				Tools: demoTools{a}, Bold: func(s string) string { return a.ui.style(styleBold, s) },
 			})
 			switch {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -57,9 +58,18 @@ func openAs(ctx context.Context, c *config.Config, s *config.Store, account conf
 	}
 	server, err := postgres.Open(ctx, login)
 	if err != nil {
-		return nil, failed("postern init prints the SQL that makes Postern's logins", err)
+		return nil, failed(openHint(s.Name, err), err)
 	}
 	return &storeSession{config: c, store: s, server: server, request: pgserve.Request(s, now, root)}, nil
+}
+
+// openHint says what to do when a store does not let Postern in: what is missing on a server that answered, else where it was looked for.
+func openHint(store string, err error) string {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return "is the server running, and is stores." + store + ".address the one it listens on?"
+	}
+	return "postern init prints the SQL that makes Postern's logins"
 }
 
 func (s *storeSession) close() { _ = s.server.Close(context.Background()) }

@@ -136,6 +136,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	d := &daemon{opts: o, config: c, log: o.Log, world: newWorld(c.Policy)}
+	for _, source := range c.Secrets() {
+		if advice := source.Advice(); advice != "" {
+			d.log.Warn("a secret is not kept to this account", "secret", advice, "remedy", "chmod 600")
+		}
+	}
 	root, key, err := readKeys(ctx, c)
 	if err != nil {
 		return err

@@ -72,15 +72,16 @@ type Tools interface {
 
 // Options says how to run.
 type Options struct {
-	Listen string // address of the gateway
-	Portal string // address of the portal
-	Keep   bool   // leave the folder behind
-	Check  bool   // play the tour and stop
-	Getenv func(string) string
-	Out    io.Writer // what a person reads
-	Err    io.Writer // progress
-	Tools  Tools
-	Bold   func(string) string // how a heading looks; identity where there is no colour
+	Listen  string // address of the gateway
+	Portal  string // address of the portal
+	Keep    bool   // leave the folder behind
+	Check   bool   // play the tour and stop
+	Program string // how a person calls postern, for the lines to type
+	Getenv  func(string) string
+	Out     io.Writer // what a person reads
+	Err     io.Writer // progress
+	Tools   Tools
+	Bold    func(string) string // how a heading looks; identity where there is no colour
 }
 
 // people of the demo, in the order of the tour.
@@ -317,14 +318,14 @@ func (s *site) welcome() {
 	p("")
 	p("Ana may ask for the payroll, and dora decides:")
 	p("  export POSTERN_LOGIN=%s   # dora's in another terminal: dora.json", filepath.Join(s.folder, "ana.json"))
-	p("  postern login --server https://%s --ca %s --user ana", s.portal, filepath.Join(s.folder, "tls", "ca.crt"))
-	p("  postern request staff --for 1h --note 'quarterly report'; postern approve   # as dora")
+	p("  %s login --server https://%s --ca %s --user ana", s.Program, s.portal, filepath.Join(s.folder, "tls", "ca.crt"))
+	p("  %s request staff --for 1h --note 'quarterly report'; %[1]s approve   # as dora", s.Program)
 	p("Passwords of people are in %s.", s.services)
 	p("")
 	p("The policy is %s:", s.policy)
 	p("edit it, and open sessions follow. Who did what:")
-	p("  postern audit search --config %s --subject ana", s.policy)
-	p("  postern audit verify --config %s", s.policy)
+	p("  %s audit search --config %s --subject ana", s.Program, s.policy)
+	p("  %s audit verify --config %s", s.Program, s.policy)
 	p("")
 	if s.Keep {
 		p("Ctrl-C stops everything and leaves the folder.")

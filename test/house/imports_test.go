@@ -65,7 +65,7 @@ var rule = map[string]row{
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
 	// attack runner derives the password of an identity role, which nobody is told.
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
-	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres")},
+	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres test/site")},
 	"test/house":    {},
 	"test/docs":     {tests: words("internal/cli")},
 	"test/attacks":  {tests: words("test/site internal/engine/postgres internal/secret")},

@@ -15,9 +15,10 @@ import (
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/internal/scan"
+	"github.com/postern-sec/postern/test/site"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) { site.Main(m) }
 
 // today is the day on which all worlds are judged.
 var today = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
