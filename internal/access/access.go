@@ -181,6 +181,13 @@ type Notice struct {
 	At      time.Time `json:"at"`
 }
 
+// Delivery is a notice on its way by one transport.
+type Delivery struct {
+	ID    int64 // place in the outbox
+	Tries int   // before this one
+	Notice
+}
+
 // Change is one transition, whole: a Store carries all of it out, or nothing. A record with Version 1 is new; any other must
 // stand at the version before.
 type Change struct {

@@ -71,6 +71,8 @@ const (
 	AccountRole       Kind = "account.role"             // an account was given another role
 	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
+	NoticeSent        Kind = "notice.sent"              // a transport took a notice to somebody
+	NoticeDead        Kind = "notice.dead"              // a notice could not be delivered, and why
 )
 
 // Event is one record of the trail. Seq, Time, Instance and the chain are filled in by the trail. No field may hold a

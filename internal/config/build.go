@@ -38,6 +38,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	b.audit(doc.Audit)
 	b.discover(doc)
 	b.portal(doc.Portal)
+	b.notices(doc.Notices)
 
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,

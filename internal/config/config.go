@@ -36,6 +36,7 @@ type Config struct {
 	Audit    Audit
 	Discover Discover
 	Portal   Portal
+	Notices  Notices
 	Warnings Problems // what is allowed and probably not meant
 }
 
@@ -148,6 +149,20 @@ type ListenerTLS struct {
 	Cert, Key  string
 	MinVersion uint16 // a crypto/tls version
 	ClientCA   string // path; empty: clients are not asked for a certificate
+}
+
+// Notices says how people are told. A transport without an address is none.
+type Notices struct {
+	Link    string
+	Webhook struct {
+		URL    string
+		Secret Source
+	}
+	Mail struct {
+		Server, From, TLS, User, Templates string
+		Password                           Source
+	}
+	Pos policy.Pos
 }
 
 // Portal is where requests and approvals are answered. Without an address there is none.

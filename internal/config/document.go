@@ -24,6 +24,7 @@ type document struct {
 	Audit       auditDoc                            `key:"audit" doc:"the trail."`
 	Hardening   policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
 	Portal      portalDoc                           `key:"portal" doc:"where requests, approvals and logins of the command line are answered. Without it there are none."`
+	Notices     noticesDoc                          `key:"notices" doc:"how people are told of requests, grants and emergencies. Whoever is told is named by the workflow; here are the ways."`
 	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
 	Slack       policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
 	BreakGlass  policy.BreakGlassEntry              `key:"break_glass" doc:"emergency access: rules on request taken without approval, loudly. Without it there is none."`
@@ -114,6 +115,29 @@ type portalDoc struct {
 	TLS     portalTLSDoc `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
 	OIDC    policy.Later `key:"oidc" doc:"single sign-on."`
 	Pos     policy.Pos
+}
+
+type noticesDoc struct {
+	Link    policy.Text `key:"link" doc:"the address under which people reach the portal, for the messages."`
+	Webhook webhookDoc  `key:"webhook" doc:"every notice as JSON by POST. The header Postern-Signature is v1= and the HMAC-SHA-256, in hex, of the header Postern-Timestamp, a dot and the body; Postern-Id is the same at every attempt."`
+	Mail    mailDoc     `key:"mail" doc:"mails to the address in the attribute 'email' of a user."`
+	Pos     policy.Pos
+}
+
+type webhookDoc struct {
+	URL    policy.Text `key:"url" required:"true" doc:"https address; http on this machine alone."`
+	Secret sourceDoc   `key:"secret" required:"true" doc:"the key that messages are signed with."`
+	Pos    policy.Pos
+}
+
+type mailDoc struct {
+	Server    policy.Text `key:"server" required:"true" doc:"host:port of the mail server."`
+	From      policy.Text `key:"from" required:"true" doc:"the sender's address."`
+	TLS       policy.Text `key:"tls" default:"starttls" enum:"starttls|implicit|disable" doc:"starttls is demanded and never given up; disable on this machine alone."`
+	User      policy.Text `key:"user" doc:"the user at the mail server."`
+	Password  sourceDoc   `key:"password" doc:"its password."`
+	Templates policy.Text `key:"templates" doc:"a file with templates (Go's text/template) that replace ours: one for each kind of notice, and 'default'. The first line is the subject."`
+	Pos       policy.Pos
 }
 
 type portalTLSDoc struct {

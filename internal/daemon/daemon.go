@@ -285,6 +285,11 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 		return err
 	}
 	defer closePortal()
+	stopNotices, err := d.startNotices(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopNotices()
 	d.tellCertificates()
 	if _, err := d.trail.Record(ctx, audit.Event{
 		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: map[string]string{"version": d.opts.Version},

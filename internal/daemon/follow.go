@@ -14,6 +14,7 @@ import (
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // follow reacts to the policy file, to SIGHUP and to the stores until ctx ends.
@@ -114,6 +115,7 @@ func needsRestart(old, next *config.Config) error {
 		{"keys", plainKeys(old), plainKeys(next)},
 		{"audit", old.Audit, next.Audit},
 		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
+		{"notices", plainNotices(old.Notices), plainNotices(next.Notices)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
 		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},
 		{"stores", storesOf(old), storesOf(next)},
@@ -128,6 +130,11 @@ func needsRestart(old, next *config.Config) error {
 // The following leave out positions: moving a line is no change.
 
 func plain(s config.State) string { return s.SQLite }
+
+func plainNotices(n config.Notices) config.Notices {
+	n.Pos, n.Webhook.Secret.Pos, n.Mail.Password.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}
+	return n
+}
 
 func plainPortal(p config.Portal) [3]string { return [3]string{p.Address, p.Cert, p.Key} }
 

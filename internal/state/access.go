@@ -315,5 +315,8 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("tidy state: %w", explain(err))
 		}
 	}
+	if _, err := db.sql.ExecContext(ctx, "DELETE FROM notice_delivery WHERE notice NOT IN (SELECT id FROM outbox_notice)"); err != nil {
+		return fmt.Errorf("tidy state: %w", explain(err))
+	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,7 @@ stores:
 gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:PORT"}
+notices: {webhook: {url: "HOOK", secret: {file: secrets/root.key}}}
 groups: {office: [bob], oncall: [eve]}
 users:
   ana: {scram: "{{scram ana}}"}
@@ -77,6 +79,7 @@ type place struct {
 	db     *pgtest.DB
 	portal string
 	tokens map[string]string
+	told   sync.Map // "kind to" of what the webhook was sent
 }
 
 func newPlace(t *testing.T) *place {
@@ -90,7 +93,14 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
-	p.Site = site.New(t, db, strings.Replace(policyText, "PORT", fmt.Sprint(port), 1))
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var m struct{ Kind, To string }
+		if json.NewDecoder(r.Body).Decode(&m) == nil && r.Header.Get("Postern-Signature") != "" {
+			p.told.Store(m.Kind+" "+m.To, true)
+		}
+	}))
+	t.Cleanup(hook.Close)
+	p.Site = site.New(t, db, strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL).Replace(policyText))
 	args := []string{"apply", "--yes"}
 	for _, c := range p.Plan(t).Changes {
 		if c.Consent != "" {

@@ -134,6 +134,10 @@ func (p *place) breakGlass(t *testing.T) {
 	if code := p.try("eve", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil); code != http.StatusForbidden {
 		t.Errorf("eve reviews herself: %d", code)
 	}
+	eventually(t, "bob, whose approval was skipped, is told", func() bool {
+		_, told := p.told.Load("breakglass.started bob")
+		return told
+	})
 	p.call("bob", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil)
 }
 

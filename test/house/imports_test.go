@@ -38,6 +38,7 @@ var rule = map[string]row{
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
 	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state")},
+	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
 	// The path and the state.
@@ -54,7 +55,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/people internal/portal`)},
+		internal/access internal/notify internal/people internal/portal`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},
