@@ -155,6 +155,29 @@ func TestPRO118_Observe(t *testing.T) {
 			t.Errorf("explain with a shadow rule: exit %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 		}
 	})
+	t.Run("drain", func(t *testing.T) { testObservedDrain(ctx, t, s) })
+}
+
+// testObservedDrain: a gateway that shuts down lets an observed session finish what it has asked for.
+func testObservedDrain(ctx context.Context, t *testing.T, s *site.Site) {
+	conn, idle := connectObserved(t, s, "analyst", nil), connectObserved(t, s, "analyst", nil)
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(ctx, "SELECT pg_sleep(1.5)")
+		done <- err
+	}()
+	waitFor(t, func() bool {
+		return s.DB.Query(t, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(1.5)%'") == "1"
+	})
+	s.Stop(t)
+	if err := <-done; err != nil {
+		t.Errorf("what ran when the gateway stopped: %v", err)
+	}
+	for _, c := range []*pgx.Conn{conn, idle} {
+		if err := c.Ping(ctx); err == nil {
+			t.Error("a session lives on after the gateway has stopped")
+		}
+	}
 }
 
 // testObservedStore: mode: observe needs nothing of Postern on the server, and lets nobody in who has no login of their own there.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
@@ -57,10 +58,15 @@ func (s *session) observeServer() {
 		n, err := s.up.conn.Read(*buf)
 		if n > 0 {
 			s.totals.rows.Add(at.pass((*buf)[:n]))
+			s.seen.ready.Store(at.ready)
+			s.seen.status.Store(uint32(at.status))
 			s.totals.bytes.Add(int64(n))
 			if werr := s.client.write((*buf)[:n], s.clock.Now()); werr != nil {
 				s.End(gateway.Ending{Code: gateway.CodeGone, Message: "the client does not take what is sent to it"})
 				return
+			}
+			if s.draining.Load() {
+				_ = s.client.conn.SetReadDeadline(longAgo) // the client's goroutine looks whether this is the moment
 			}
 		}
 		if err == nil {
@@ -79,6 +85,9 @@ type framing struct {
 	head [headerSize]byte
 	have int   // bytes of head
 	rest int64 // bytes of the message's body still to come
+
+	ready  int64 // ReadyForQuery messages so far
+	status byte  // of the last
 }
 
 // between says whether the stream is between two messages.
@@ -89,6 +98,10 @@ func (f *framing) pass(b []byte) (rows int64) {
 	for len(b) > 0 {
 		if f.rest > 0 {
 			n := min(f.rest, int64(len(b)))
+			if f.head[0] == 'Z' {
+				f.ready++
+				f.status = b[0]
+			}
 			f.rest -= n
 			b = b[n:]
 			continue
@@ -113,21 +126,53 @@ type observer struct {
 	in       *bufio.Reader
 	out      *bufio.Writer
 	prepared map[string]audit.Event // the decision on a prepared statement, by its name
+	waiting  bool                   // for the first byte of a message
+	dirty    bool                   // something was sent since the last Sync
+}
+
+// observed is what the two goroutines of an observed session tell each other, to find the moment at which it may end (PRO-108).
+type observed struct {
+	asked, ready atomic.Int64 // what asks for a ReadyForQuery, and how many have come
+	status       atomic.Uint32
+}
+
+// quiet says whether nothing is under way, as far as the client has asked.
+func (o *observer) quiet() bool {
+	seen := &o.s.seen
+	return o.waiting && !o.dirty && o.in.Buffered() == 0 && seen.asked.Load() == seen.ready.Load() && byte(seen.status.Load()) == 'I'
+}
+
+// Read reads from the client. Being woken by Drain ends it only where the session can end.
+func (o *observer) Read(b []byte) (int, error) {
+	for {
+		n, err := o.s.client.conn.Read(b)
+		if n > 0 || !isTimeout(err) || o.s.ended() {
+			return n, err
+		}
+		// First, so that whoever wakes us from here on is not unheard. A closed connection shows at the next read.
+		_ = o.s.client.conn.SetReadDeadline(time.Time{})
+		if o.s.draining.Load() && o.quiet() {
+			return 0, err
+		}
+	}
 }
 
 // observeClient decides, records and passes on what the client sends.
 func (s *session) observeClient(ctx context.Context) error {
-	o := &observer{s: s, in: bufio.NewReaderSize(s.client.conn, bufferSize), out: bufio.NewWriterSize(s.up.conn, bufferSize), prepared: map[string]audit.Event{}}
+	o := &observer{s: s, out: bufio.NewWriterSize(s.up.conn, bufferSize), prepared: map[string]audit.Event{}}
+	o.in = bufio.NewReaderSize(o, bufferSize)
+	s.seen.status.Store('I')
 	for {
 		if o.in.Buffered() == 0 {
 			if err := o.out.Flush(); err != nil {
 				return err
 			}
 		}
+		o.waiting = true
 		head, err := o.in.Peek(headerSize)
+		o.waiting = false
 		if err != nil {
 			if isTimeout(err) && !s.ended() {
-				// Woken by Drain: when an observed session is between two statements is the server's to know, so it is ended.
 				s.End(gateway.Ending{Code: gateway.CodeShutdown, Message: "the gateway is shutting down"})
 			}
 			return err
@@ -138,6 +183,15 @@ func (s *session) observeClient(ctx context.Context) error {
 		kind, declared := head[0], int64(binary.BigEndian.Uint32(head[1:]))
 		if declared < 4 {
 			return s.violation("invalid message length")
+		}
+		switch kind {
+		case 'Q', 'F':
+			s.seen.asked.Add(1)
+		case 'S':
+			s.seen.asked.Add(1)
+			o.dirty = false
+		default:
+			o.dirty = true
 		}
 		if err := o.message(ctx, kind, declared); err != nil {
 			return err

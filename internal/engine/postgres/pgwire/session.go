@@ -46,6 +46,8 @@ type session struct {
 	in  clientSide
 	out serverSide
 
+	seen observed // of an observed session, which has neither of them
+
 	totals struct{ statements, refused, rows, bytes atomic.Int64 }
 }
 
