@@ -311,11 +311,11 @@ func md5Verifiers(e *catalog.Evidence, _ *Env) Verdict {
 
 func noPassword(e *catalog.Evidence, _ *Env) Verdict {
 	var fs []Finding
+	all := reach(e)
 	for _, v := range e.Server.Verifiers {
 		if v.Kind != "none" {
 			continue
 		}
-		all := reach(e)
 		var asks *catalog.HBARule
 		otherwise := false // another rule lets it in without a password
 		for i := range all {
