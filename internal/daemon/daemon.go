@@ -70,6 +70,14 @@ type Wall interface {
 type View interface {
 	// Profile is gateway.Profiles for one store.
 	Profile(h gateway.Holder) (*gateway.Profile, error)
+	// Columns are those of the store's tables and views, table by table.
+	Columns() []Column
+}
+
+// Column is a column as the server has it.
+type Column struct {
+	policy.Column
+	Type string
 }
 
 // Report is what a Refresh did and found, for the log and the trail.

@@ -49,6 +49,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		Handler: portal.New(portal.Config{
 			Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
 			People: signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
+			Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
 		}),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),

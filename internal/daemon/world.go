@@ -8,6 +8,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/gateway"
 	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/portal"
 )
 
 // world is what is in force: the policy and, for each store, what its wall shows. It changes in one step, so that a decision
@@ -52,6 +53,33 @@ func (w *world) Profile(h gateway.Holder) (*gateway.Profile, error) {
 		return nil, v.why
 	}
 	return v.view.Profile(h)
+}
+
+// columns lists the columns of every store that was looked at.
+func (w *world) columns() []portal.Column {
+	var out []portal.Column
+	all := w.current.Load().views
+	for _, name := range sortedKeys(all) {
+		if all[name].view == nil {
+			continue
+		}
+		for _, c := range all[name].view.Columns() {
+			out = append(out, portal.Column(c))
+		}
+	}
+	return out
+}
+
+// health says of each store whether it can be used, and if not why.
+func (w *world) health() map[string]string {
+	out := map[string]string{}
+	for name, v := range w.current.Load().views {
+		out[name] = ""
+		if v.why != nil {
+			out[name] = v.why.Message
+		}
+	}
+	return out
 }
 
 // set puts a policy and some stores' views in force; stores that are not in views keep theirs.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -290,13 +291,28 @@ func (s *site) serve(ctx context.Context) error {
 		tour = s.tour(ctx)
 		cancel()
 	default:
-		s.welcome()
+		if tour = s.greet(ctx); tour != nil {
+			cancel()
+		}
 	}
 	err = <-served
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	return errors.Join(tour, err)
+}
+
+// greet leaves a request waiting on the portal, and says what to type.
+func (s *site) greet(ctx context.Context) error {
+	ana, err := s.browse(ctx, "ana")
+	if err == nil {
+		err = ana.send(ctx, "/ask/payroll-review", url.Values{"for": {"1h"}, "note": {"Quarterly report: salaries by team"}})
+	}
+	if err != nil {
+		return fmt.Errorf("leave a request on the portal: %w", err)
+	}
+	s.welcome()
+	return nil
 }
 
 func (s *site) welcome() {
@@ -316,11 +332,14 @@ func (s *site) welcome() {
 	p("  SELECT * FROM payroll;")
 	p("  \\d customers")
 	p("")
-	p("Ana may ask for the payroll, and dora decides:")
+	p("The portal is at https://%s (trust %s). Ana asked for the payroll; dora decides there, at /inbox:", s.portal, filepath.Join(s.folder, "tls", "ca.crt"))
+	for _, who := range people {
+		p("  user %-5s password %s", who.name, s.passwords[who.name].Reveal())
+	}
+	p("Or from a terminal:")
 	p("  export POSTERN_LOGIN=%s   # dora's in another terminal: dora.json", filepath.Join(s.folder, "ana.json"))
 	p("  %s login --server https://%s --ca %s --user ana", s.Program, s.portal, filepath.Join(s.folder, "tls", "ca.crt"))
-	p("  %s request staff --for 1h --note 'quarterly report'; %[1]s approve   # as dora", s.Program)
-	p("Passwords of people are in %s.", s.services)
+	p("  %s grants; %[1]s approve   # as dora", s.Program)
 	p("")
 	p("The policy is %s:", s.policy)
 	p("edit it, and open sessions follow. Who did what:")

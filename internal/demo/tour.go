@@ -45,6 +45,7 @@ func (s *site) tour(ctx context.Context) error {
 		{"A change of the policy reaches a session that is open", (*stage).live},
 		{"Access for as long as it is needed: asked for, approved, and over at its time", (*stage).request},
 		{"Access that is revoked ends in the middle of a statement", (*stage).revoke},
+		{"The same on the portal's pages: asked, approved, used, ended", (*stage).pages},
 		{"A new table is looked through, labelled, and masked", (*stage).found},
 		{"The trail is whole, and a forged copy is found out", (*stage).trail},
 	}

@@ -74,6 +74,15 @@ func (p *Portal) ask(r *http.Request, who caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	out, err := p.askFor(r, who, call)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// askFor is a request, from the interface or a page.
+func (p *Portal) askFor(r *http.Request, who caller, call AskCall) (*access.Outcome, error) {
 	rule, err := p.meant(who, call.What)
 	if err != nil {
 		return nil, err
@@ -119,7 +128,7 @@ func (p *Portal) meant(who caller, what string) (string, error) {
 }
 
 // settled waits until a new grant has reached the servers, so that "active" means that the next login works.
-func (p *Portal) settled(r *http.Request, out *access.Outcome) (any, error) {
+func (p *Portal) settled(r *http.Request, out *access.Outcome) (*access.Outcome, error) {
 	if out.Grant == nil || out.Grant.State != access.Active || p.c.Settled == nil {
 		return out, nil
 	}
@@ -163,13 +172,16 @@ func (p *Portal) decide(r *http.Request, who caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := r.PathValue("id")
-	var out *access.Outcome
-	switch path.Base(r.URL.Path) {
+	return p.decideOn(r, who, r.PathValue("id"), path.Base(r.URL.Path), call.Note)
+}
+
+// decideOn is a decision about a request, from the interface or a page.
+func (p *Portal) decideOn(r *http.Request, who caller, id, what, note string) (out *access.Outcome, err error) {
+	switch what {
 	case "approve":
-		out, err = p.c.Desk.Approve(r.Context(), who.Actor, id, call.Note)
+		out, err = p.c.Desk.Approve(r.Context(), who.Actor, id, note)
 	case "deny":
-		out, err = p.c.Desk.Deny(r.Context(), who.Actor, id, call.Note)
+		out, err = p.c.Desk.Deny(r.Context(), who.Actor, id, note)
 	default:
 		out, err = p.c.Desk.Withdraw(r.Context(), who.Actor, id)
 	}
@@ -187,6 +199,10 @@ func (p *Portal) grants(r *http.Request, who caller) (any, error) {
 	if answers {
 		f.Subject = ""
 	}
+	return p.grantsOf(r, who, f, answers)
+}
+
+func (p *Portal) grantsOf(r *http.Request, who caller, f access.Filter, answers bool) ([]access.Grant, error) {
 	found, err := p.c.Access.Grants(r.Context(), f)
 	if err != nil {
 		return nil, err
@@ -214,13 +230,16 @@ func (p *Portal) grant(r *http.Request, who caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := r.PathValue("id")
-	var g *access.Grant
-	switch r.PathValue("what") {
+	return p.changeGrant(r, who, r.PathValue("id"), r.PathValue("what"), call.Note)
+}
+
+// changeGrant is what somebody does to a grant, from the interface or a page.
+func (p *Portal) changeGrant(r *http.Request, who caller, id, what, note string) (g *access.Grant, err error) {
+	switch what {
 	case "revoke":
-		g, err = p.c.Desk.Revoke(r.Context(), who.Actor, id, call.Note)
+		g, err = p.c.Desk.Revoke(r.Context(), who.Actor, id, note)
 	case "suspend":
-		g, err = p.c.Desk.Suspend(r.Context(), who.Actor, id, call.Note)
+		g, err = p.c.Desk.Suspend(r.Context(), who.Actor, id, note)
 	case "resume":
 		g, err = p.c.Desk.Resume(r.Context(), who.Actor, id)
 	case "confirm":
@@ -293,6 +312,10 @@ func (p *Portal) issue(r *http.Request, who caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.issueFor(r, who, call)
+}
+
+func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAnswer, error) {
 	if who.token.Kind != identity.Session {
 		return nil, &access.Refusal{Code: access.CodeNotYours, Text: "a token makes no further credentials", Hint: "postern login"}
 	}

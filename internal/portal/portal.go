@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"net"
@@ -48,6 +49,17 @@ type Config struct {
 	Settled func(ctx context.Context)
 	// Gateway says where clients connect, for connection settings.
 	Gateway string
+	// Columns lists the columns of every store, as last seen; Health says of each store why it cannot be used, "" where it can.
+	Columns func() []Column
+	Health  func() map[string]string
+	Trail   string // folder of the audit trail
+	Version string
+}
+
+// Column is a column as its server has it.
+type Column struct {
+	policy.Column
+	Type string
 }
 
 // How long things live, and how large they may be.
@@ -61,8 +73,10 @@ const (
 
 // Portal answers. It is safe for concurrent use.
 type Portal struct {
-	c   Config
-	mux *http.ServeMux
+	c         Config
+	mux       *http.ServeMux
+	templates map[string]*template.Template
+	origin    *http.CrossOriginProtection
 }
 
 // New makes a portal.
@@ -82,11 +96,14 @@ func New(c Config) *Portal {
 	p.route("GET /api/v1/credentials", p.credentials)
 	p.route("POST /api/v1/credentials", p.issue)
 	p.route("DELETE /api/v1/credentials/{id}", p.revoke)
+	p.pageRoutes()
 	return p
 }
 
 // ServeHTTP implements http.Handler.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", contentPolicy)
+	w.Header().Set("Referrer-Policy", "same-origin")
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
@@ -353,6 +354,7 @@ type view struct {
 	passwords map[string]gateway.Profile // by user
 	broken    map[string]bool            // by user: the login is not what was applied
 	outdated  []string
+	columns   []daemon.Column // of the application's tables
 	suspended bool
 	inline    map[string]inlined // by user; nil: the store has a wall
 	login     gateway.Profile    // as whom everybody of an inline store logs in
@@ -371,6 +373,7 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 		return nil, err
 	}
 	v.suspended = found.Snapshot.Wall != nil && found.Snapshot.Wall.Suspended
+	v.columns = columnsOf(w.store.Name, found.Snapshot)
 	digests := postgres.ProfileDigests(found.Snapshot, found.Wanted.Installation, w.store.Name)
 	protected := protectedTables(found.Wanted)
 	for _, p := range found.Wanted.Profiles {
@@ -463,6 +466,24 @@ func searchPath(schemas []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// columnsOf lists what people may read of a store's shape: tables and views, not what is PostgreSQL's or Postern's own.
+func columnsOf(store string, s *catalog.Snapshot) []daemon.Column {
+	var out []daemon.Column
+	for i := range s.Relations {
+		r := &s.Relations[i]
+		if !strings.ContainsRune("rpvmf", rune(r.Kind)) || r.IsPartition || r.Extension != "" || strings.HasPrefix(r.Name.Schema, "postern") {
+			continue
+		}
+		for _, c := range r.Columns {
+			out = append(out, daemon.Column{Column: policy.Column{Table: policy.Table{Store: store, Schema: r.Name.Schema, Name: r.Name.Name}, Column: c.Name}, Type: c.Type})
+		}
+	}
+	return out
+}
+
+// Columns implements daemon.View.
+func (v *view) Columns() []daemon.Column { return v.columns }
 
 // Profile implements daemon.View.
 func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {

@@ -1,0 +1,398 @@
+package portal
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+//go:embed web
+var webFiles embed.FS
+
+// contentPolicy lets a page load its own style sheet and script, send its own forms, and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// viewer is who looks at a page.
+type viewer struct {
+	caller
+	role   people.Role
+	owns   bool // a dataset
+	cookie secret.Text
+}
+
+// right says who may open a page or do what it offers. What the desk decides by itself, such as who approves, is everybody's here.
+type right func(v *viewer) bool
+
+func everybody(*viewer) bool { return true }
+
+func overseers(v *viewer) bool {
+	return v.owns || v.role == people.Admin || v.role == people.Auditor
+}
+
+func trailReaders(v *viewer) bool { return v.role == people.Admin || v.role == people.Auditor }
+
+func policyReaders(v *viewer) bool { return v.role != people.NoRole }
+
+func operators(v *viewer) bool { return v.role == people.Admin || v.role == people.Reader }
+
+// page is what every template gets.
+type page struct {
+	Title, Active string
+	Who           *viewer
+	Nav           []navItem
+	CSRF          string
+	Done          string
+	Problem       *Problem
+	Now           time.Time
+	Data          any
+}
+
+type navItem struct {
+	Path, Name string
+	Count      int
+}
+
+// shown is what a page's work came to: which template, with what.
+type shown struct {
+	name, title string
+	data        any
+}
+
+type (
+	show func(r *http.Request, v *viewer) (shown, error)
+	act  func(r *http.Request, v *viewer) (to string, err error)
+)
+
+// pageRoutes adds the pages. Each line says who may; nothing else decides it.
+func (p *Portal) pageRoutes() {
+	p.templates = parsePages()
+	p.origin = http.NewCrossOriginProtection()
+	p.signInRoutes()
+	p.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/catalogue", http.StatusSeeOther) })
+	p.get("/catalogue", everybody, p.cataloguePage)
+	p.get("/datasets/{name}", everybody, p.datasetPage)
+	p.get("/ask/{rule}", everybody, p.askPage)
+	p.post("/ask/{rule}", everybody, p.askAct, p.askPage)
+	p.get("/inbox", everybody, p.inboxPage)
+	p.post("/requests/{id}/{what}", everybody, p.decideAct, p.inboxPage)
+	p.get("/mine", everybody, p.minePage)
+	p.post("/mine/{id}/{what}", everybody, p.mineAct, p.minePage)
+	p.get("/connect", everybody, p.connectPage)
+	p.secretPage("/connect", everybody, p.issuePage, p.connectPage)
+	p.post("/credentials/{id}/revoke", everybody, p.revokeAct, p.connectPage)
+	p.get("/account", everybody, p.accountPage)
+	p.post("/account/sessions/{id}/end", everybody, p.endSessionAct, p.accountPage)
+	p.get("/grants", overseers, p.grantsPage)
+	p.post("/grants/{id}/{what}", overseers, p.grantAct, p.grantsPage)
+	p.get("/trail", trailReaders, p.trailPage)
+	p.get("/trail/sessions/{id}", trailReaders, p.timelinePage)
+	p.get("/policy", policyReaders, p.policyPage)
+	p.get("/health", operators, p.healthPage)
+	assets, err := fs.Sub(webFiles, "web")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	files := http.StripPrefix("/assets/", http.FileServerFS(assets))
+	p.mux.HandleFunc("GET /assets/{file}", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.PathValue("file"), ".html") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=300")
+		files.ServeHTTP(w, r)
+	})
+}
+
+// get adds a page.
+func (p *Portal) get(path string, who right, do show) {
+	p.guarded("GET "+path, who, func(w http.ResponseWriter, r *http.Request, v *viewer) {
+		out, err := do(r, v)
+		if err != nil {
+			p.failPage(w, r, v, err)
+			return
+		}
+		p.render(w, r, http.StatusOK, v, out, nil)
+	})
+}
+
+// post adds what a form does. After it the reader is sent on; after a "no" the page comes again and says why.
+func (p *Portal) post(path string, who right, do act, again show) {
+	p.guarded("POST "+path, who, func(w http.ResponseWriter, r *http.Request, v *viewer) {
+		to, err := do(r, v)
+		if err != nil {
+			p.again(w, r, v, err, again)
+			return
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+	})
+}
+
+// secretPage adds a form whose answer is shown once and never kept.
+func (p *Portal) secretPage(path string, who right, do, again show) {
+	p.guarded("POST "+path, who, func(w http.ResponseWriter, r *http.Request, v *viewer) {
+		out, err := do(r, v)
+		if err != nil {
+			p.again(w, r, v, err, again)
+			return
+		}
+		p.render(w, r, http.StatusOK, v, out, nil)
+	})
+}
+
+// guarded is the one way to a page: who is it, may they, and for what changes something, did they mean it. A "no" is in the trail.
+func (p *Portal) guarded(pattern string, who right, do func(w http.ResponseWriter, r *http.Request, v *viewer)) {
+	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		v, err := p.viewer(r)
+		if err != nil {
+			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+			return
+		}
+		reason := ""
+		switch {
+		case !who(v):
+			reason = "not_for_you"
+		case r.Method != http.MethodGet && !p.meantIt(r, v):
+			reason = "form_outdated"
+		}
+		if reason == "" {
+			do(w, r, v)
+			return
+		}
+		if err := p.record(r, audit.Event{
+			Kind: audit.PortalRefused, Subject: v.Subject.Name, Verdict: "refuse", Reason: reason, Detail: map[string]string{"page": pattern},
+		}); err != nil {
+			p.failPage(w, r, v, err)
+			return
+		}
+		p.failPage(w, r, v, pageRefusals[reason])
+	})
+}
+
+var pageRefusals = map[string]*access.Refusal{
+	"not_for_you":   {Code: "not_for_you", Text: "This page is not for your role.", Hint: "An admin can give you a role, such as auditor."},
+	"form_outdated": {Code: "form_outdated", Text: "This form did not come from a page of yours, or that page was too old.", Hint: "Go back, reload the page and try again."},
+}
+
+// meantIt checks that a form was sent from a page of this session.
+func (p *Portal) meantIt(r *http.Request, v *viewer) bool {
+	want := people.FormToken(v.cookie).Reveal()
+	return p.origin.Check(r) == nil && subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(want)) == 1
+}
+
+// viewer finds out whose browser it is. Only a session opens pages: a token for programs in a cookie opens nothing.
+func (p *Portal) viewer(r *http.Request) (*viewer, error) {
+	token := sessionCookie(r)
+	if token.Reveal() == "" {
+		return nil, errToken
+	}
+	person, err := p.c.People.Who(r.Context(), token, true)
+	if err != nil {
+		return nil, err
+	}
+	s := person.Session
+	v := &viewer{role: person.Role, cookie: token}
+	v.Actor = access.Actor{Subject: person.Subject, Channel: "portal", Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor}
+	v.token = identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor}
+	for _, d := range p.c.Policy().Datasets {
+		v.owns = v.owns || person.Subject.Is(d.Owners)
+	}
+	return v, nil
+}
+
+// Name and Role are for templates.
+func (v *viewer) Name() string { return v.Subject.Name }
+
+// Role is the account's role, or what the policy makes of its subject.
+func (v *viewer) Role() string {
+	switch {
+	case v.role != people.NoRole:
+		return string(v.role)
+	case v.owns:
+		return "owner"
+	}
+	return ""
+}
+
+const (
+	secureCookie = "__Host-postern"
+	plainCookie  = "postern"
+)
+
+// secureHost says whether a browser takes and keeps Secure cookies from here: over TLS, also one that ended before us. Plain HTTP is
+// for this machine alone.
+func secureHost(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host != "localhost" && (err != nil || !a.IsLoopback())
+}
+
+func cookieName(r *http.Request) string {
+	if secureHost(r) {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+func sessionCookie(r *http.Request) secret.Text {
+	c, err := r.Cookie(cookieName(r))
+	if err != nil {
+		return secret.Text{}
+	}
+	return secret.New(c.Value)
+}
+
+// setSession puts a session into the browser. It ends with the browser, and earlier on the server.
+func setSession(w http.ResponseWriter, r *http.Request, token string) {
+	c := &http.Cookie{Name: cookieName(r), Value: token, Path: "/", HttpOnly: true, Secure: secureHost(r), SameSite: http.SameSiteLaxMode}
+	if token == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// again shows a form's page with what was wrong.
+func (p *Portal) again(w http.ResponseWriter, r *http.Request, v *viewer, why error, page show) {
+	problem, status := problemOf(why)
+	if problem == nil {
+		p.failPage(w, r, v, why)
+		return
+	}
+	out, err := page(r, v)
+	if err != nil {
+		p.failPage(w, r, v, why)
+		return
+	}
+	p.render(w, r, status, v, out, problem)
+}
+
+// problemOf is what a person may know of an error; nil: nothing.
+func problemOf(err error) (*Problem, int) {
+	var no *access.Refusal
+	var who *people.Refusal
+	switch {
+	case errors.As(err, &who):
+		return &Problem{who.Code, who.Text, who.Hint}, statusOf(who)
+	case errors.As(err, &no):
+		return &Problem{no.Code, no.Text, no.Hint}, http.StatusForbidden
+	case errors.Is(err, access.ErrNotFound):
+		return &Problem{Code: "not_found", Error: "There is nothing here.", Hint: "It may have been withdrawn or renamed."}, http.StatusNotFound
+	case errors.Is(err, access.ErrConflict):
+		return &Problem{Code: "conflict", Error: "Somebody else was faster: look at it again."}, http.StatusConflict
+	}
+	return nil, 0
+}
+
+func (p *Portal) failPage(w http.ResponseWriter, r *http.Request, v *viewer, err error) {
+	problem, status := problemOf(err)
+	if problem == nil {
+		p.c.Log.Error("portal", "page", r.Method+" "+r.URL.Path, "error", err)
+		problem, status = &Problem{Code: "internal", Error: "That could not be done at the moment.", Hint: "The log of Postern says why."}, http.StatusInternalServerError
+	}
+	p.render(w, r, status, v, shown{"problem", "Not possible", nil}, problem)
+}
+
+func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *viewer, what shown, problem *Problem) {
+	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")]}
+	if v != nil {
+		out.CSRF, out.Nav = people.FormToken(v.cookie).Reveal(), p.nav(r.Context(), v)
+	}
+	var body bytes.Buffer
+	if err := p.templates[what.name].ExecuteTemplate(&body, "layout.html", out); err != nil {
+		p.c.Log.Error("portal", "page", what.name, "error", err)
+		http.Error(w, "That could not be shown at the moment; the log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if _, err := body.WriteTo(w); err != nil {
+		p.c.Log.Debug("a page was not taken", "error", err)
+	}
+}
+
+// doneTexts are the only things that a link can make a page say.
+var doneTexts = map[string]string{
+	"asked": "Your request is on its way to the people who decide.", "taken": "You have access now.",
+	"approve": "Approved.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
+	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
+	"confirm": "Confirmed: it is still needed.", "credential": "The password no longer works.", "session": "That session is over.",
+}
+
+func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
+	waiting, err := p.waiting(ctx, v)
+	if err != nil {
+		p.c.Log.Error("portal", "page", "inbox", "error", err)
+	}
+	out := []navItem{{"/catalogue", "Catalogue", 0}, {"/mine", "My access", 0}, {"/inbox", "To decide", len(waiting)}}
+	for _, more := range []struct {
+		navItem
+		who right
+	}{
+		{navItem{"/grants", "Grants", 0}, overseers},
+		{navItem{"/trail", "Trail", 0}, trailReaders},
+		{navItem{"/policy", "Policy", 0}, policyReaders},
+		{navItem{"/health", "Health", 0}, operators},
+	} {
+		if more.who(v) {
+			out = append(out, more.navItem)
+		}
+	}
+	return out
+}
+
+func parsePages() map[string]*template.Template {
+	helpers := template.FuncMap{
+		"left": left, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"join": strings.Join, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
+	}
+	layout := template.Must(template.New("").Funcs(helpers).ParseFS(webFiles, "web/layout.html"))
+	out := map[string]*template.Template{}
+	names, err := fs.Glob(webFiles, "web/*.html")
+	if err != nil {
+		panic(err) // a constant pattern
+	}
+	for _, name := range names {
+		short := strings.TrimSuffix(strings.TrimPrefix(name, "web/"), ".html")
+		if short != "layout" {
+			out[short] = template.Must(template.Must(layout.Clone()).ParseFS(webFiles, name))
+		}
+	}
+	return out
+}
+
+// left says in words how long it is until a time.
+func left(now, end time.Time) string {
+	d := end.Sub(now)
+	switch {
+	case d <= 0:
+		return "over"
+	case d < time.Minute:
+		return "less than a minute"
+	case d < 2*time.Hour:
+		return plural(int(d.Minutes()), "minute")
+	case d < 48*time.Hour:
+		return plural(int(d.Hours()), "hour")
+	}
+	return plural(int(d.Hours()/24), "day")
+}

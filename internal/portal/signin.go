@@ -1,0 +1,112 @@
+package portal
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// signInRoutes are the pages before somebody is in. The session's token changes at every step, so that one planted before is worth
+// nothing after.
+func (p *Portal) signInRoutes() {
+	p.mux.HandleFunc("GET /sign-in", func(w http.ResponseWriter, r *http.Request) {
+		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", signInData{}}, nil)
+	})
+	p.mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
+		p.render(w, r, http.StatusOK, nil, shown{"join", "Welcome", nil}, nil)
+	})
+	p.step("POST /sign-in", "signin", "Sign in", func(r *http.Request) (*people.Entry, error) {
+		return p.c.People.SignIn(r.Context(), r.PostFormValue("user"), secret.New(r.PostFormValue("password")), fromPage(r))
+	})
+	p.step("POST /join", "join", "Welcome", func(r *http.Request) (*people.Entry, error) {
+		return p.c.People.Accept(r.Context(), secret.New(r.PostFormValue("code")), secret.New(r.PostFormValue("password")), fromPage(r))
+	})
+	p.step("POST /sign-in/factor", "factor", "Second factor", func(r *http.Request) (*people.Entry, error) {
+		return p.c.People.Prove(r.Context(), sessionCookie(r), r.PostFormValue("code"), fromPage(r))
+	})
+	p.step("POST /sign-in/confirm", "enrol", "Second factor", func(r *http.Request) (*people.Entry, error) {
+		return p.c.People.Confirm(r.Context(), sessionCookie(r), r.PostFormValue("code"), fromPage(r))
+	})
+	p.mux.HandleFunc("GET /sign-in/{step}", func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("step")
+		if name != "factor" && name != "enrol" {
+			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+			return
+		}
+		p.render(w, r, http.StatusOK, nil, shown{name, "Second factor", signInData{}}, nil)
+	})
+	p.mux.HandleFunc("POST /sign-in/enrol", p.enrolPage)
+	p.mux.HandleFunc("POST /sign-out", func(w http.ResponseWriter, r *http.Request) {
+		if p.origin.Check(r) == nil {
+			if err := p.c.People.SignOut(r.Context(), sessionCookie(r), fromPage(r)); err != nil {
+				p.c.Log.Debug("sign out", "error", err) // it was over already
+			}
+			setSession(w, r, "")
+		}
+		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+	})
+}
+
+type signInData struct {
+	User     string
+	Enrol    *people.Enrolment
+	Recovery []string
+}
+
+func fromPage(r *http.Request) people.From {
+	f := from(r)
+	f.Channel = "portal"
+	return f
+}
+
+// step takes a sign-in one step on. No session exists yet that a form could be tied to: where the browser says that another site
+// sent it, nothing happens.
+func (p *Portal) step(pattern, again, title string, do func(r *http.Request) (*people.Entry, error)) {
+	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if p.origin.Check(r) != nil {
+			p.failPage(w, r, nil, pageRefusals["form_outdated"])
+			return
+		}
+		e, err := do(r)
+		if err != nil {
+			problem, status := problemOf(err)
+			if problem == nil {
+				p.failPage(w, r, nil, err)
+				return
+			}
+			p.render(w, r, status, nil, shown{again, title, signInData{User: r.PostFormValue("user")}}, problem)
+			return
+		}
+		setSession(w, r, e.Token.Reveal())
+		switch {
+		case e.Session.Stage != people.Full:
+			http.Redirect(w, r, "/sign-in/"+string(e.Session.Stage), http.StatusSeeOther)
+		case len(e.Recovery) > 0:
+			p.render(w, r, http.StatusOK, nil, shown{"enrol", "Recovery codes", signInData{Recovery: e.Recovery}}, nil)
+		default:
+			http.Redirect(w, r, "/catalogue", http.StatusSeeOther)
+		}
+	})
+}
+
+func (p *Portal) enrolPage(w http.ResponseWriter, r *http.Request) {
+	if p.origin.Check(r) != nil {
+		p.failPage(w, r, nil, pageRefusals["form_outdated"])
+		return
+	}
+	e, err := p.c.People.Enrol(r.Context(), sessionCookie(r))
+	if err != nil {
+		p.failPage(w, r, nil, err)
+		return
+	}
+	p.render(w, r, http.StatusOK, nil, shown{"enrol", "Second factor", signInData{Enrol: e}}, nil)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return strconv.Itoa(n) + " " + word + "s"
+}

@@ -1,0 +1,36 @@
+// What a page gains where scripts run. Everything works without.
+"use strict";
+for (const t of document.querySelectorAll("time[datetime]")) {
+  const at = new Date(t.dateTime);
+  t.title = t.textContent;
+  t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+for (const field of document.querySelectorAll("input[data-fragment]")) {
+  if (location.hash.length > 1) {
+    field.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname); // a one-time secret does not stay in the address
+  }
+}
+for (const field of document.querySelectorAll("input[data-filter]")) {
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const item of document.querySelectorAll(field.dataset.filter)) {
+      const text = item.textContent.toLowerCase();
+      item.hidden = !words.every((w) => text.includes(w));
+    }
+  });
+}
+document.addEventListener("submit", (e) => {
+  const ask = (e.submitter && e.submitter.dataset.confirm) || (!(e.submitter && e.submitter.hasAttribute("formaction")) && e.target.dataset.confirm);
+  if (ask && !confirm(ask)) { e.preventDefault(); return; }
+  for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; });
+});
+for (const b of document.querySelectorAll("button[data-copy]")) {
+  b.hidden = !navigator.clipboard;
+  b.addEventListener("click", () => navigator.clipboard.writeText(document.querySelector(b.dataset.copy).textContent).then(() => { b.textContent = "Copied"; }));
+}
+document.addEventListener("keydown", (e) => {
+  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest("input, textarea, select")) return;
+  const b = document.querySelector(`button[data-key="${CSS.escape(e.key)}"]`);
+  if (b && confirm(`${b.textContent}: ${b.closest("article").querySelector("h2").textContent}?`)) b.click();
+});
