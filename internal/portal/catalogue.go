@@ -147,6 +147,11 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, access.ErrNotFound
 	}
 	out := datasetData{card: p.cardOf(pol, v, d, columns)}
+	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
+	if err != nil {
+		return shown{}, err
+	}
+	out.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == d.Name })
 	for _, rule := range pol.Askable(v.Subject, "") {
 		if rule.On == d.Name && !pol.Holds(v.Subject, rule) {
 			out.Rules = append(out.Rules, rule)

@@ -43,7 +43,7 @@ var rule = map[string]row{
 
 	// The path and the state.
 	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret")},
-	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret")},
+	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
 	// The engine. pgsql is the guard, pgwire the session.
