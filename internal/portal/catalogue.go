@@ -138,6 +138,8 @@ type datasetData struct {
 	Holders []access.Grant // for those who answer for the dataset
 	Direct  []string
 	Answers bool
+	As      string // whose view it is, for those who read the policy
+	MayAs   bool
 }
 
 func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
@@ -152,13 +154,22 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	out.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == d.Name })
-	for _, rule := range pol.Askable(v.Subject, "") {
-		if rule.On == d.Name && !pol.Holds(v.Subject, rule) {
+	seer := v.Subject
+	if out.MayAs = policyReaders(v); out.MayAs {
+		out.As = strings.TrimSpace(r.URL.Query().Get("as"))
+		if other, known := pol.Subject(out.As); known {
+			seer = other
+		} else if out.As != "" {
+			return shown{}, &access.Refusal{Code: "bad_call", Text: "There is no " + out.As + " in the policy.", Hint: "Go back and write the name as the policy file has it."}
+		}
+	}
+	for _, rule := range pol.Askable(seer, "") {
+		if rule.On == d.Name && !pol.Holds(seer, rule) {
 			out.Rules = append(out.Rules, rule)
 		}
 	}
 	if out.Open {
-		out.Tables = p.tablesOf(pol, v.Subject, d, columns, out.Rules)
+		out.Tables = p.tablesOf(pol, seer, d, columns, out.Rules)
 	}
 	if out.Answers = v.Subject.Is(d.Owners) || trailReaders(v); out.Answers {
 		live, err := p.c.Access.Grants(r.Context(), access.Filter{Open: true})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -362,7 +363,7 @@ func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
 
 func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
-		"left": left, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"left": left, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"join": strings.Join, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}
@@ -395,4 +396,16 @@ func left(now, end time.Time) string {
 		return plural(int(d.Hours()), "hour")
 	}
 	return plural(int(d.Hours()/24), "day")
+}
+
+// spanWords writes a duration such as 8h in words. One of several parts stays as it is.
+func spanWords(text string) string {
+	for _, unit := range []struct{ short, word string }{{"mo", "month"}, {"m", "minute"}, {"h", "hour"}, {"d", "day"}, {"w", "week"}, {"y", "year"}} {
+		if number, ok := strings.CutSuffix(text, unit.short); ok {
+			if n, err := strconv.Atoi(number); err == nil {
+				return plural(n, unit.word)
+			}
+		}
+	}
+	return text
 }

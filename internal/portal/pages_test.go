@@ -400,6 +400,14 @@ func TestBrowserDefences(t *testing.T) {
 			}
 		}
 	}
+	for who, sees := range map[string]bool{"auditor": true, "sam": false} {
+		if _, text := p.call(who, http.MethodGet, "/datasets/staff?as=ana", nil, nil); strings.Contains(text, "ana would see") != sees {
+			t.Errorf("%s sees a dataset as ana: %v", who, !sees)
+		}
+	}
+	if answer, _ := p.call("auditor", http.MethodGet, "/datasets/staff?as=nobody", nil, nil); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("a dataset as nobody: %s", answer.Status)
+	}
 	if answer, _ := p.call("", http.MethodGet, "/assets/layout.html", nil, nil); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("a template can be read: %s", answer.Status)
 	}
