@@ -290,7 +290,7 @@ func TestAskDecideEnd(t *testing.T) {
 		t.Fatalf("ana asks: %s\n%s", answer.Status, text)
 	}
 	_, text := p.call("dora", http.MethodGet, "/inbox", nil, nil)
-	if !strings.Contains(text, "&lt;b&gt;report&lt;/b&gt;") || strings.Contains(text, "<b>report") || !strings.Contains(text, "fin.iban") {
+	if !strings.Contains(text, "&lt;b&gt;report&lt;/b&gt;") || strings.Contains(text, "<b>report") || !strings.Contains(text, "fin.iban") || !strings.Contains(text, "read, for 1 hour") {
 		t.Fatalf("the inbox shows\n%s", text)
 	}
 	at := regexp.MustCompile(`action="(/requests/[^"]+/approve)"`).FindStringSubmatch(text)
