@@ -289,11 +289,15 @@ func (j *judge) cardinality(s *scored, k *kind) {
 	if s.p.tested == 0 || s.p.tested > 8 {
 		return
 	}
-	d := s.p.distinct
-	if d < 0 || d > 8 && d != 0 {
+	rows := max(float64(s.p.rows), s.table.Rows) * (1 - s.p.nullShare)
+	if rows < 100 { // of those that have a value: one address in one row is not a constant
 		return
 	}
-	if max(float64(s.p.rows), s.table.Rows) < 100 {
+	d := s.p.distinct
+	if d < 0 {
+		d *= -rows
+	}
+	if d > 8 {
 		return
 	}
 	switch k.class {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -233,7 +234,8 @@ func quoted(s string) (text, rest string, ok bool) {
 	return "", s, false
 }
 
-// measureRecord splits composite values "(a,b,…)" into the attributes of the type.
+// measureRecord splits composite values "(a,b,…)" into the attributes of the type. What is inside a structured attribute becomes a
+// path of the column.
 func (c *Classifier) measureRecord(p *Profile, col *Column, texts []string) {
 	columns := make([][]string, len(col.Fields))
 	for _, t := range texts {
@@ -246,8 +248,33 @@ func (c *Classifier) measureRecord(p *Profile, col *Column, texts []string) {
 	p.tested = len(texts)
 	for i := range col.Fields {
 		sub := c.Measure(&col.Fields[i], Values{Texts: columns[i], Rows: len(columns[i]), Stats: p.stats})
-		p.children = append(p.children, child{path: []Ident{Ident(col.Fields[i].Name)}, profile: sub})
+		var path []Ident
+		if p.array {
+			path = append(path, anyIndex)
+		}
+		path = append(path, Ident(col.Fields[i].Name))
+		if len(sub.children) == 0 {
+			p.children = append(p.children, child{path: path, profile: sub})
+		}
+		for _, ch := range sub.children {
+			p.children = append(p.children, child{path: append(path[:len(path):len(path)], ch.path...), profile: ch.profile})
+		}
 	}
+}
+
+// fieldAt finds the attribute of a composite column that a path leads to; nil when the path leaves the composite types.
+func fieldAt(col *Column, path []Ident) *Column {
+	for _, step := range path {
+		if step == anyIndex {
+			continue
+		}
+		i := slices.IndexFunc(col.Fields, func(c Column) bool { return c.Name == string(step) })
+		if i < 0 {
+			return nil
+		}
+		col = &col.Fields[i]
+	}
+	return col
 }
 
 func recordFields(s string) []string {

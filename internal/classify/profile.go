@@ -13,6 +13,9 @@ import (
 // Tested is how many distinct values were looked at.
 func (p *Profile) Tested() int { return p.tested }
 
+// Unseen reports statistics that know of values and show none of them: values wider than 1 kB, json, xml, a single value.
+func (p *Profile) Unseen() bool { return p.stats && p.tested == 0 && p.nullShare < 0.99999 }
+
 // Wide reports text so long, or so structured, that statistics show too little of it.
 func (p *Profile) Wide() bool {
 	return p.stats && (p.lenMean > model.freeTextChars || p.family == famJSON || p.family == famXML || p.family == famHstore || p.family == famRecord)

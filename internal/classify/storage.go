@@ -145,7 +145,9 @@ func (j *judge) structured(s *scored) {
 	inner := &judge{c: j.c, opt: j.opt, countries: j.countries, tables: []Table{*sub}}
 	if s.p.family == famRecord {
 		for i := range inner.tables[0].Columns {
-			inner.tables[0].Columns[i].Column = s.col.Fields[i]
+			if field := fieldAt(s.col, s.p.children[i].path); field != nil {
+				inner.tables[0].Columns[i].Column = *field
+			}
 		}
 	}
 	inner.cols = [][]*scored{inner.firstPass(&inner.tables[0])}

@@ -66,10 +66,33 @@ Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 coul
 	flags.BoolVar(&f.all, "all", false, "with --format tsv: list columns without a class, as none")
 	flags.BoolVar(&f.restart, "restart", false, "forget what a broken run had done")
 	flags.IntVar(&f.jobs, "jobs", 1, "`tables` to sample at once")
-	flags.IntVar(&f.rows, "rows", 0, "`rows` to sample of a table (default 2000)")
-	flags.Float64Var(&f.load, "load", 0, "`share` of the time to keep the server busy, up to 1 (default 0.8)")
+	flags.IntVar(&f.rows, "rows", discover.DefaultRows, "`rows` to sample of a table")
+	flags.Float64Var(&f.load, "load", discover.DefaultLoad, "`share` of the time to keep the server busy, up to 1")
 	cmd.AddCommand(a.discoverTest())
 	return cmd
+}
+
+// check refuses numbers that mean nothing: somebody who wrote --load 50 for half of the time would load the server fully.
+func (f *discoverFlags) check() error {
+	switch {
+	case f.jobs < 1:
+		return failed("", fmt.Errorf("--jobs is a number of tables from 1, not %d", f.jobs))
+	case f.rows < 1:
+		return failed("", fmt.Errorf("--rows is a number of rows from 1, not %d", f.rows))
+	case !(f.load > 0 && f.load <= 1):
+		return failed("", fmt.Errorf("--load is a share above 0 and up to 1, not %g", f.load))
+	}
+	return nil
+}
+
+// unmatched refuses a pattern of --include that nothing matches: a misspelt name would pass for a clean table.
+func (f *discoverFlags) unmatched(reports discover.Reports) error {
+	for _, p := range f.include {
+		if !slices.ContainsFunc(reports, func(r *discover.Report) bool { return r.Has(p) }) {
+			return failed("a pattern is schema, schema.table or schema.table.column, with * within a name", fmt.Errorf("--include %s matches no column that was looked at", p))
+		}
+	}
+	return nil
 }
 
 // discoverTarget is one database to look at.
@@ -80,6 +103,9 @@ type discoverTarget struct {
 }
 
 func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	targets, c, err := a.discoverTargets(ctx, f, args)
 	if err != nil {
 		return err
@@ -100,6 +126,11 @@ func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) 
 		case err != nil: // the other stores are no worse for it
 			incomplete = true
 			a.ui.report(failed("", fmt.Errorf("store %s was not examined: %w", t.store, err)))
+		}
+	}
+	if !incomplete {
+		if err := f.unmatched(reports); err != nil {
+			return err
 		}
 	}
 	if err := a.finishDiscover(f, c, reports, targets); err != nil {
@@ -224,6 +255,14 @@ func (a *app) finishDiscover(f *discoverFlags, c *config.Config, reports discove
 	for _, r := range reports {
 		if patched, err = r.Patch(patched, c.Policy); err != nil {
 			return failed("", err)
+		}
+		if left := r.Unserved(c.Policy); len(left) > 0 {
+			a.ui.note("store %s does not serve the schemas %q: what was found there is not in the patch; add them to stores.%s.schemas", r.Store, left, r.Store)
+		}
+	}
+	for _, r := range reports {
+		if n := r.Unwritable(); n > 0 {
+			a.ui.note("%s of store %s not in the patch: their names have control characters, which the policy refuses", count(n, "column"), r.Store)
 		}
 	}
 	if err := os.WriteFile(f.write, patched, 0o600); err != nil {

@@ -148,11 +148,12 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 	}
 }
 
-// viewGap marks only the computed columns of a view: the others show a base column, which is examined where it is.
+// viewGap marks the columns of a view that are computed, or show a column that this run leaves out: the others show a base column,
+// which is examined where it is.
 func (r *run) viewGap(w *work) {
 	var computed []string
 	for k := range w.t.Columns {
-		if w.wanted[k] && r.base(w.t, &w.t.Columns[k].Column) == (classify.Target{}) {
+		if w.wanted[k] && !r.looked(r.base(w.t, &w.t.Columns[k].Column)) {
 			computed = append(computed, w.t.Columns[k].Name)
 			w.why[k] = WhyView
 		}
@@ -164,7 +165,7 @@ func (r *run) viewGap(w *work) {
 
 // columnGaps lists columns without privilege, and columns that had neither statistics nor a sample.
 func (r *run) columnGaps(w *work, interrupted bool) {
-	var denied, unseen []string
+	var denied, unseen, hidden []string
 	for k := range w.t.Columns {
 		c := &w.t.Columns[k]
 		switch {
@@ -172,9 +173,15 @@ func (r *run) columnGaps(w *work, interrupted bool) {
 		case !c.CanSelect:
 			denied = append(denied, c.Name)
 			w.why[k] = WhyPrivilege
-		case w.profiles[k] == nil && w.t.Parent.Table == "" && w.t.Rows != 0:
+		case w.profiles[k] == nil && (w.t.Parent.Table == "" || !r.covered(w.t)) && w.t.Rows != 0:
 			unseen = append(unseen, c.Name)
+		case r.opt.From == FromStats && w.profiles[k] != nil && w.profiles[k].Unseen() && !classify.Opaque(c.Type):
+			hidden = append(hidden, c.Name)
+			w.why[k] = WhyUnseen
 		}
+	}
+	if len(hidden) > 0 {
+		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: hidden, Why: WhyUnseen, Minor: true})
 	}
 	if len(denied) > 0 {
 		gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: WhyPrivilege, Grant: r.grantTable(w.t)}

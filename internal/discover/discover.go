@@ -54,9 +54,14 @@ type Progress struct {
 	Remaining   time.Duration
 }
 
+// What a run uses unless told otherwise.
+const (
+	DefaultRows = 2000 // of a table
+	DefaultLoad = 0.8  // share of the time
+)
+
 // Limits of one sample (start values of classification.md §2.2).
 const (
-	defaultRows  = 2000
 	valueBytes   = 4096
 	totalBytes   = 24 << 20
 	sparseShare  = 0.9
@@ -75,10 +80,10 @@ func (o *Options) defaults() error {
 	}
 	o.Jobs = max(1, o.Jobs)
 	if o.Load <= 0 || o.Load > 1 {
-		o.Load = 0.8
+		o.Load = DefaultLoad
 	}
 	if o.Rows <= 0 {
-		o.Rows = defaultRows
+		o.Rows = DefaultRows
 	}
 	if o.Seed == 0 {
 		o.Seed = 1
@@ -288,7 +293,7 @@ func (r *run) undecided() map[*work][]int {
 	return out
 }
 
-// readable says whether a table is read at all: partitions are covered by their parent, views by their base tables.
+// readable says whether a table is read at all: partitions are covered by their parent if that is read, views by their base tables.
 func (r *run) readable(w *work) bool {
 	t := w.t
 	switch {
@@ -299,9 +304,41 @@ func (r *run) readable(w *work) bool {
 	case t.Kind == 'f':
 		return r.opt.Foreign
 	case t.Parent.Table != "":
-		return false
+		return !r.covered(t)
 	}
 	return true
+}
+
+// covered says whether the columns of a partition are looked at as those of its parent: a parent that is left out, or that the
+// login may not read, speaks for nobody.
+func (r *run) covered(t *Table) bool {
+	for _, w := range r.tabs {
+		if w.t.Schema != t.Parent.Schema || w.t.Name != t.Parent.Table {
+			continue
+		}
+		for k := range w.t.Columns {
+			if !w.wanted[k] || !w.t.Columns[k].CanSelect {
+				return false
+			}
+		}
+		return w.t.Usage && !w.t.RowSecurity && (w.t.Parent.Table == "" || r.covered(w.t))
+	}
+	return false
+}
+
+// looked says whether a column is looked at in this run where it is.
+func (r *run) looked(at classify.Target) bool {
+	for _, w := range r.tabs {
+		if w.t.Schema != at.Schema || w.t.Name != at.Table {
+			continue
+		}
+		for k := range w.t.Columns {
+			if w.t.Columns[k].Name == at.Column {
+				return w.wanted[k]
+			}
+		}
+	}
+	return false
 }
 
 // sure judges the statistics alone and marks the columns that a sample would not change.

@@ -249,6 +249,48 @@ func TestIncludeAndExclude(t *testing.T) {
 	}
 }
 
+// What a run leaves out speaks for nobody: a partition without its parent is read, a view without its table is listed.
+func TestWhatCoversMustBeLookedAt(t *testing.T) {
+	shelf := func() *shelf {
+		s := someShelf()
+		parent, leaf, view := table(11, "log", "who text"), table(12, "log_1", "who text"), table(13, "people", "who text")
+		parent.Kind, view.Kind = 'p', 'v'
+		leaf.Parent = classify.Target{Schema: "public", Table: "log"}
+		view.ViewColumns = []classify.Target{{Schema: "public", Table: "log", Column: "who"}}
+		s.cat.Tables = []Table{parent, leaf, view}
+		s.values = map[string][]string{"public.log.who": mails(20), "public.log_1.who": mails(20)}
+		return s
+	}
+	for name, c := range map[string]struct {
+		opt     Options
+		denied  bool
+		sampled string
+		gaps    int
+	}{
+		"all":                {Options{}, false, "public.log", 0},
+		"partition included": {Options{Include: []string{"public.log_1"}}, false, "public.log_1", 0},
+		"parent excluded":    {Options{Exclude: []string{"public.log"}}, false, "public.log_1", 1},
+		"parent denied":      {Options{Exclude: []string{"people"}}, true, "public.log_1", 1},
+		"view included":      {Options{Include: []string{"people"}}, false, "", 1},
+	} {
+		s := shelf()
+		s.cat.Tables[0].Columns[0].CanSelect = !c.denied
+		c.opt.From = FromSample
+		rep := mustRun(t, s, c.opt)
+		if got := strings.Join(s.sampled, " "); got != c.sampled {
+			t.Errorf("%s: sampled %q, want %q", name, got, c.sampled)
+		}
+		if len(rep.NotExamined) != c.gaps {
+			t.Errorf("%s: gaps %+v, want %d", name, rep.NotExamined, c.gaps)
+		}
+		for i := range rep.Columns {
+			if r := &rep.Columns[i]; r.Class == "" && r.State != classify.StateNotExamined {
+				t.Errorf("%s: %s is shown as clean", name, r.Place())
+			}
+		}
+	}
+}
+
 func TestVerdictsAreSticky(t *testing.T) {
 	rep := mustRun(t, someShelf(), Options{Store: "s", From: FromSample, Verdicts: []Verdict{
 		{Column: "s.public.customers.email", Class: "", By: "ana", Reason: "shared mailboxes"}, {Column: "s.public.customers.flag", Class: "special.trade_union"}, {Column: "s.public.orders.*", Class: "contact.email", Type: "varchar"},
@@ -419,7 +461,7 @@ func TestPatchKeepsEverything(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 			continue
 		}
-		if doc.Labels["s.public.customers.email"] != "contact.email" || doc.Masks["discovered"]["id.us_ssn"] != map[bool]string{true: "hash", false: "keep_last(4)"}[name == "own profile"] || len(doc.Datasets["discovered"].Include) != 2 {
+		if doc.Labels["s.public.customers.email"] != "contact.email" || doc.Masks["discovered"]["id.us_ssn"] != map[bool]string{true: "hash", false: "keep_last(4)"}[name == "own profile"] || len(doc.Datasets["discovered"].Include) != 2 || len(doc.Labels) > 6 || rep.Unwritable() != 1 {
 			t.Errorf("%s: %+v\n%s", name, doc, out)
 		}
 		for _, line := range strings.Split(file, "\n") {

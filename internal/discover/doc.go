@@ -84,6 +84,7 @@ const (
 	WhyView        Why = "view"
 	WhyNoStats     Why = "never analysed"
 	WhyStale       Why = "stale statistics"
+	WhyUnseen      Why = "statistics without values"
 	WhyError       Why = "server error"
 	WhyInterrupted Why = "interrupted"
 )

@@ -1,11 +1,15 @@
 package discover
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -59,19 +63,76 @@ type entry struct {
 
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$-]*$`)
 
-// place is the column's name in the policy language; empty when a part of it cannot be written there.
+// place is a location in the policy language: a name that is not plain stands in double quotes there. It is empty when a name has
+// control characters, which the language refuses.
 func (r *Report) place(parts ...string) string {
+	out := r.Store
 	for _, p := range parts {
-		if !plainName.MatchString(p) {
+		if strings.ContainsFunc(p, unicode.IsControl) {
 			return ""
 		}
+		if !plainName.MatchString(p) {
+			p = `"` + strings.ReplaceAll(p, `"`, `""`) + `"`
+		}
+		out += "." + p
 	}
-	return r.Store + "." + strings.Join(parts, ".")
+	return out
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$.-]*$`)
+
+// yamlText writes a text so that YAML reads it as just that text.
+func yamlText(s string) string {
+	if plainKey.MatchString(s) {
+		return s
+	}
+	quoted, err := json.Marshal(s) // YAML reads JSON's strings
+	if err != nil {
+		return strconv.Quote(s) // cannot be: a string always has a JSON form
+	}
+	return string(quoted)
+}
+
+// served lists what was found in schemas that the policy's store serves: the policy refuses to speak of any other.
+func (r *Report) served(known *policy.Policy) []*Record {
+	var out []*Record
+	for _, c := range r.Sensitive() {
+		if serves(known, r.Store, c.Schema) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func serves(known *policy.Policy, store, schema string) bool {
+	return known == nil || known.Stores[store] == nil || slices.Contains(known.Stores[store].Schemas, schema)
+}
+
+// Unwritable counts the sensitive columns that a patch leaves out, because their names have control characters.
+func (r *Report) Unwritable() int {
+	n := 0
+	for _, c := range r.Sensitive() {
+		if r.place(c.Schema, c.Table, c.Column) == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Unserved names the schemas with sensitive columns that a patch leaves out, because the store of the policy does not serve them.
+func (r *Report) Unserved(known *policy.Policy) []string {
+	var out []string
+	for _, c := range r.Sensitive() {
+		if !serves(known, r.Store, c.Schema) && !slices.Contains(out, c.Schema) {
+			out = append(out, c.Schema)
+		}
+	}
+	return out
 }
 
 func (r *Report) labelEntries(known *policy.Policy) []entry {
 	var out []entry
-	for _, c := range r.Sensitive() {
+	for _, c := range r.served(known) {
 		place := r.place(c.Schema, c.Table, c.Column)
 		if place == "" || c.State == classify.StateNotExamined {
 			continue
@@ -91,7 +152,7 @@ func (r *Report) labelEntries(known *policy.Policy) []entry {
 // maskEntries gives each class one mask; columns whose type wants another are named.
 func (r *Report) maskEntries(known *policy.Policy) []entry {
 	byClass := map[classify.Class]map[string]int{}
-	for _, c := range r.Sensitive() {
+	for _, c := range r.served(known) {
 		if byClass[c.Class] == nil {
 			byClass[c.Class] = map[string]int{}
 		}
@@ -117,7 +178,7 @@ func (r *Report) maskEntries(known *policy.Policy) []entry {
 			out = append(out, entry{key: c, value: scalar(m)})
 		}
 	}
-	for _, c := range r.Sensitive() {
+	for _, c := range r.served(known) {
 		if m := usable(c.Mask); m != common[c.Class] {
 			if place := r.place(c.Schema, c.Table, c.Column); place != "" && !have[place] {
 				out = append(out, entry{key: place, value: scalar(m)})
@@ -125,7 +186,7 @@ func (r *Report) maskEntries(known *policy.Policy) []entry {
 		}
 	}
 	if len(out) > 0 && !have["*"] {
-		out = append(out, entry{key: `"*"`, value: "hidden"})
+		out = append(out, entry{key: "*", value: "hidden"})
 		rest := "keep"
 		if r.incomplete() {
 			rest = "hidden" // what was not examined is not shown
@@ -168,13 +229,13 @@ func scalar(s string) string {
 func (r *Report) datasetEntries(known *policy.Policy) []entry {
 	var include []string
 	last := ""
-	for _, c := range r.Sensitive() {
+	for _, c := range r.served(known) {
 		place := r.place(c.Schema, c.Table)
 		if place == "" || place == last || (c.Kind != "r" && c.Kind != "p" && c.Kind != "m") || inDataset(known, r.Store, c.Schema, c.Table) {
 			continue
 		}
 		last = place
-		include = append(include, place)
+		include = append(include, yamlText(place))
 	}
 	if len(include) == 0 || known != nil && known.Datasets[patchDataset] != nil {
 		return nil
@@ -256,7 +317,7 @@ func block(entries []entry, indent int) []string {
 	var out []string
 	pad := strings.Repeat(" ", indent)
 	for _, e := range entries {
-		line := pad + e.key + ":"
+		line := pad + yamlText(e.key) + ":"
 		if e.below == nil {
 			line += " " + e.value
 		}
@@ -277,7 +338,7 @@ func flow(entries []entry) string {
 		if e.below != nil {
 			v = "{" + flow(e.below) + "}"
 		}
-		parts[i] = e.key + ": " + v
+		parts[i] = yamlText(e.key) + ": " + v
 	}
 	return strings.Join(parts, ", ")
 }
@@ -309,7 +370,7 @@ func into(text string, m *yaml.Node, entries []entry) (string, error) {
 func missing(m *yaml.Node, entries []entry) []entry {
 	var out []entry
 	for _, e := range entries {
-		if k, _ := lookup(m, strings.Trim(e.key, `"`)); k == nil {
+		if k, _ := lookup(m, e.key); k == nil {
 			out = append(out, e)
 		}
 	}

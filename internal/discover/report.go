@@ -134,6 +134,16 @@ func (r *Report) Sensitive() []*Record {
 	return out
 }
 
+// Has says whether a pattern of --include admits any column of the report.
+func (r *Report) Has(pattern string) bool {
+	for i := range r.Columns {
+		if c := &r.Columns[i]; Matches(pattern, c.Schema, c.Table, c.Column) {
+			return true
+		}
+	}
+	return false
+}
+
 // Compare fills New with what is classified now and was not, or was otherwise, in the last report.
 func (r *Report) Compare(last *Report) {
 	was := map[string]classify.Class{}

@@ -61,7 +61,7 @@ func sampleColumn(ctx context.Context, feed Feed, column string) ([]string, erro
 			if t.Schema+"."+t.Name+"."+t.Columns[k].Name != column {
 				continue
 			}
-			v, err := feed.Sample(ctx, Ask{Table: t, Columns: []int{k}, Rows: defaultRows, Bytes: valueBytes, Total: totalBytes, Seed: 1})
+			v, err := feed.Sample(ctx, Ask{Table: t, Columns: []int{k}, Rows: DefaultRows, Bytes: valueBytes, Total: totalBytes, Seed: 1})
 			if err != nil {
 				return nil, fmt.Errorf("sample %s: %w", column, err)
 			}

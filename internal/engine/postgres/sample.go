@@ -146,7 +146,7 @@ type columnJSON struct {
 	Base       string           `json:"base"`
 	Domain     string           `json:"domain"`
 	Enum       []string         `json:"enum"`
-	Fields     []columnJSON     `json:"fields"`
+	TypeID     int64            `json:"typeid"`
 	Comment    string           `json:"comment"`
 	NotNull    bool             `json:"notnull"`
 	Surrogate  bool             `json:"surrogate"`
@@ -156,7 +156,7 @@ type columnJSON struct {
 	References *classify.Target `json:"references"`
 }
 
-func (c *columnJSON) facts() classify.Column {
+func (c *columnJSON) facts(types composites) classify.Column {
 	out := classify.Column{
 		Name: c.Name, Type: c.Type, Base: c.Base, Domain: c.Domain, EnumLabels: c.Enum, Comment: c.Comment, NotNull: c.NotNull,
 		Unique: c.Unique || c.Primary, Primary: c.Primary, Surrogate: c.Surrogate,
@@ -164,10 +164,60 @@ func (c *columnJSON) facts() classify.Column {
 	if c.References != nil {
 		out.References = *c.References
 	}
-	for i := range c.Fields {
-		out.Fields = append(out.Fields, c.Fields[i].facts())
+	out.Fields = types.fields(c.TypeID, compositeDepth)
+	return out
+}
+
+// composites are the types that are, or lead to, composite types, by their OID.
+type composites map[int64]compositeType
+
+type compositeType struct {
+	below  int64 // what is below a domain or an array
+	fields []columnJSON
+}
+
+// compositeDepth bounds how deep types may lie in each other.
+const compositeDepth = 8
+
+// fields are the attributes of a type, or of what it is a domain or an array of.
+func (t composites) fields(oid int64, depth int) []classify.Column {
+	typ, ok := t[oid]
+	if !ok || depth == 0 {
+		return nil
+	}
+	if typ.fields == nil {
+		return t.fields(typ.below, depth-1)
+	}
+	var out []classify.Column
+	for i := range typ.fields {
+		c := &typ.fields[i]
+		out = append(out, classify.Column{Name: c.Name, Type: c.Type, Base: c.Base, Domain: c.Domain, Fields: t.fields(c.TypeID, depth-1)})
 	}
 	return out
+}
+
+func readComposites(ctx context.Context, tx pgx.Tx) (composites, error) {
+	rows, err := tx.Query(ctx, sampleQuestion("composites"))
+	if err != nil {
+		return nil, sampleRefusal(err)
+	}
+	defer rows.Close()
+	out := composites{}
+	for rows.Next() {
+		var oid int64
+		var typ compositeType
+		var fields *string
+		if err := rows.Scan(&oid, &typ.below, &fields); err != nil {
+			return nil, sampleRefusal(err)
+		}
+		if fields != nil {
+			if err := json.Unmarshal([]byte(*fields), &typ.fields); err != nil {
+				return nil, fmt.Errorf("read composite type %d: %w", oid, err)
+			}
+		}
+		out[oid] = typ
+	}
+	return out, sampleRefusal(rows.Err())
 }
 
 // Catalog reads relations and columns.
@@ -181,13 +231,17 @@ func (f *Feed) Catalog(ctx context.Context) (*discover.Catalog, error) {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '120s'"); err != nil {
 			return sampleRefusal(err)
 		}
+		types, err := readComposites(ctx, tx)
+		if err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, sampleQuestion("relations"))
 		if err != nil {
 			return sampleRefusal(err)
 		}
 		defer rows.Close()
 		for rows.Next() {
-			t, err := scanRelation(rows)
+			t, err := scanRelation(rows, types)
 			if err != nil {
 				return err
 			}
@@ -201,7 +255,7 @@ func (f *Feed) Catalog(ctx context.Context) (*discover.Catalog, error) {
 	return out, nil
 }
 
-func scanRelation(rows pgx.Rows) (*discover.Table, error) {
+func scanRelation(rows pgx.Rows, types composites) (*discover.Table, error) {
 	var t discover.Table
 	var oid int64
 	var kind string
@@ -229,7 +283,7 @@ func scanRelation(rows pgx.Rows) (*discover.Table, error) {
 		}
 	}
 	for i := range list {
-		t.Columns = append(t.Columns, discover.Column{Column: list[i].facts(), Num: list[i].Num, CanSelect: list[i].Select})
+		t.Columns = append(t.Columns, discover.Column{Column: list[i].facts(types), Num: list[i].Num, CanSelect: list[i].Select})
 	}
 	return &t, nil
 }

@@ -15,10 +15,18 @@ import (
 // A patch must load: what discover writes is the policy language.
 func TestThePatchLoads(t *testing.T) {
 	db := pgtest.Default(t).NewDatabase(t)
-	db.Exec(t, discoverTables)
+	db.Exec(t, discoverTables+`CREATE SCHEMA other; CREATE TABLE other.t (email text); CREATE TABLE "O'Neil ""x"".y" ("e: {mail} #" text);
+		INSERT INTO "O'Neil ""x"".y" SELECT 'o' || i || '@haus.de' FROM generate_series(1, 30) i`)
 	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{Store: "shop"})
 	raw := []byte(minimalPolicy)
-	patched, err := rep.Patch(raw, nil)
+	bare, err := config.Parse(t.TempDir(), []config.File{{Name: "postern.yaml", Text: raw}}, pgsql.Syntax{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := rep.Unserved(bare.Policy); len(left) != 1 || left[0] != "other" {
+		t.Errorf("left out: %q", left)
+	}
+	patched, err := rep.Patch(raw, bare.Policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +37,10 @@ func TestThePatchLoads(t *testing.T) {
 	col := policy.Column{Table: policy.Table{Store: "shop", Schema: "public", Name: "customers"}, Column: "email"}
 	if l := cfg.Policy.Labels[col]; l == nil || l.Class != "contact.email" {
 		t.Errorf("label %+v\n%s", l, patched)
+	}
+	odd := policy.Column{Table: policy.Table{Store: "shop", Schema: "public", Name: `O'Neil "x".y`}, Column: "e: {mail} #"}
+	if l := cfg.Policy.Labels[odd]; l == nil || l.Class != "contact.email" {
+		t.Errorf("a name that needs quotes has no label\n%s", patched)
 	}
 	again, err := rep.Patch(patched, cfg.Policy)
 	if err != nil || string(again) != string(patched) {

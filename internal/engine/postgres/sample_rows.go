@@ -78,12 +78,20 @@ func sampleSQL(ask discover.Ask, share float64) string {
 		c := &t.Columns[ask.Columns[0]]
 		name := quoteIdent(c.Name)
 		sql += " WHERE " + name + " IS NOT NULL"
-		if isTextType(c.Type) {
-			sql += " AND " + name + " <> ''"
+		if isTextType(baseType(c)) {
+			sql += " AND " + name + "::pg_catalog.text <> ''"
 		}
 		sql += fmt.Sprintf(" LIMIT %d", ask.Rows)
 	}
 	return sql
+}
+
+// baseType is the type below a domain.
+func baseType(c *discover.Column) string {
+	if c.Base != "" {
+		return c.Base
+	}
+	return c.Type
 }
 
 func isTextType(typ string) bool {
@@ -93,11 +101,7 @@ func isTextType(typ string) bool {
 // cutColumn gives a column's text form, cut before it leaves the server; of bytea only the magic number is read.
 func cutColumn(c *discover.Column, limit int) string {
 	name := quoteIdent(c.Name)
-	typ := c.Type
-	if c.Base != "" {
-		typ = c.Base
-	}
-	if typ == "bytea" {
+	if baseType(c) == "bytea" {
 		return "pg_catalog.substring(" + name + "::pg_catalog.bytea, 1, 64)::pg_catalog.text"
 	}
 	return fmt.Sprintf(`pg_catalog."left"(%s::pg_catalog.text, %d)`, name, limit)
@@ -166,11 +170,12 @@ func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
 func (r *reservoir) values() []classify.Values {
 	out := make([]classify.Values, len(r.ask.Columns))
 	for i := range out {
+		blank := isTextType(baseType(&r.ask.Table.Columns[r.ask.Columns[i]]))
 		seen := map[string]bool{}
 		nulls := 0
 		for k, row := range r.rows {
-			if r.nulls[k][i] {
-				nulls++
+			if r.nulls[k][i] || blank && strings.TrimSpace(row[i]) == "" {
+				nulls++ // an empty text stands for no value as often as a null does
 				continue
 			}
 			if !seen[row[i]] {

@@ -46,6 +46,15 @@ func classOf(t *testing.T, rep *discover.Report, place string) string {
 	return ""
 }
 
+func gapOf(rep *discover.Report, table string) discover.Gap {
+	for _, g := range rep.NotExamined {
+		if g.Table == table {
+			return g
+		}
+	}
+	return discover.Gap{}
+}
+
 const discoverTables = `
 CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, vorname text, nachname text, geb date,
 	prefs jsonb, note json, photo bytea, tags text[], mails text[], seen int4range, sparse text);
@@ -62,6 +71,14 @@ INSERT INTO part SELECT i, 'GB82WEST12345698765432' FROM generate_series(1, 50) 
 CREATE TYPE addr AS (street text, city text);
 CREATE TABLE comp (a addr);
 INSERT INTO comp SELECT row('Lindenweg ' || i, 'Hamburg')::addr FROM generate_series(1, 30) i;
+CREATE TYPE pay AS (id int, home addr, inside jsonb);
+CREATE DOMAIN place AS addr;
+CREATE TABLE nested (many addr[], deep pay, own place);
+INSERT INTO nested SELECT ARRAY[row('Lindenweg ' || i, 'Hamburg')::addr], row(i, row('Lindenweg ' || i, 'Hamburg'), jsonb_build_object('mail', 'n' || i || '@haus.de'))::pay,
+	row('Lindenweg ' || i, 'Hamburg')::addr FROM generate_series(1, 30) i;
+CREATE TABLE seldom (one text, blank text, wide text);
+INSERT INTO seldom SELECT CASE i WHEN 99 THEN 'only@haus.de' END, CASE WHEN i % 100 = 0 THEN 'b' || i || '@haus.de' ELSE '' END, repeat('Lorem ipsum ', 90) || 'w' || i || '@haus.de'
+FROM generate_series(1, 2500) i;
 CREATE TABLE empty (email text, x int);
 ANALYZE;
 `
@@ -75,18 +92,23 @@ func TestFeedsOnEveryMajor(t *testing.T) {
 			for place, want := range map[string]string{
 				"public.customers.email": "contact.email", "public.customers.vorname": "person.first_name", "public.customers.nachname": "person.last_name",
 				"public.customers.geb": "person.birth_date", "public.customers.prefs": "json.pii", "public.customers.mails": "contact.email",
-				"public.customers.id": "", "public.customers.seen": "", "public.mails.email": "contact.email",
+				"public.customers.id": "", "public.customers.seen": "", "public.mails.email": "contact.email", "public.nested.many": "json.pii",
+				"public.nested.deep": "json.pii", "public.nested.own": "json.pii", "public.seldom.blank": "contact.email",
 			} {
 				if got := classOf(t, rep, place); got != want {
 					t.Errorf("%s: %s is %q, want %q", from, place, got, want)
 				}
 			}
 			if from == discover.FromStats {
+				if gap := gapOf(rep, "seldom"); strings.Join(gap.Columns, " ") != "one wide" || gap.Why != discover.WhyUnseen {
+					t.Errorf("what statistics do not show is not listed: %+v", gap)
+				}
 				continue
 			}
 			for place, want := range map[string]string{
 				"public.customers.note": "json.pii", "public.part.iban": "fin.iban", "public.part1.iban": "fin.iban", "public.comp.a": "json.pii",
 				"public.empty.email": "contact.email", "public.customers.tags": "", "public.customers.photo": "person.photo",
+				"public.seldom.one": "contact.email", "public.seldom.wide": "text.pii",
 			} {
 				if got := classOf(t, rep, place); got != want {
 					t.Errorf("%s: %s is %q, want %q", from, place, got, want)
