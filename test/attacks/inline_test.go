@@ -3,6 +3,7 @@ package attacks
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,11 @@ func newInline(t *testing.T, major int) *site.Site {
 	p := s.Plan(t)
 	if len(p.Changes) > 0 {
 		t.Errorf("plan wants to change a server on which nothing may be created: %v", p.Changes)
+	}
+	if !slices.ContainsFunc(p.Warnings, func(w site.PlanWarning) bool {
+		return strings.Contains(w.Text, "masked and filtered by the gateway only")
+	}) {
+		t.Errorf("plan does not say what the tier leaves open (ENF-43): %v", p.Warnings)
 	}
 	for _, step := range p.Operator {
 		db.Exec(t, strings.Join(step.SQL, ";\n"))

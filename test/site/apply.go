@@ -21,6 +21,13 @@ type Plan struct {
 		SQL      []string `json:"sql"`
 		Required bool     `json:"required"`
 	} `json:"operator_steps"`
+	Warnings []PlanWarning `json:"warnings"`
+}
+
+// PlanWarning is what somebody should know before saying yes.
+type PlanWarning struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
 }
 
 // Plan asks for the plan of the only store.

@@ -75,6 +75,24 @@ func TestENF41_InlineRefuses(t *testing.T) {
 	}
 }
 
+// TestENF42_InlineFunctions: what the server's list does not have is refused, whatever else is asked with it.
+func TestENF42_InlineFunctions(t *testing.T) {
+	w := inlineWorld(t)
+	for sql, sent := range map[string]bool{
+		"SELECT upper(ssn) FROM customers":                                   true,
+		"SELECT count(*) FROM customers WHERE left(ssn, 1) = 'a'":            true,
+		"SELECT public.upper(ssn) FROM customers":                            false,
+		"SELECT pg_read_file('/etc/passwd')":                                 false,
+		"SELECT query_to_xml('SELECT ssn FROM customers', true, true, '')":   false,
+		"SELECT id FROM customers WHERE pg_sleep(1) IS NULL":                 false,
+		"SELECT * FROM dblink('', 'SELECT ssn FROM customers') AS t(s text)": false,
+	} {
+		if d := NewGuard(0).Decide(w, sql, Simple); (d.Refusal == nil) != sent {
+			t.Errorf("%s: %v", sql, d.Refusal)
+		}
+	}
+}
+
 // TestENF44_InlineQueryRefusesKeys: a query that needs a table of Postern's other than who somebody is cannot be written out.
 func TestENF44_InlineQueryRefusesKeys(t *testing.T) {
 	if sql, err := InlineQuery("SELECT (SELECT ipad FROM postern.key) FROM public.customers", InlineIdentity{Role: "ana"}); err == nil {
