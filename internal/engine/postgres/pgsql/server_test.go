@@ -65,6 +65,9 @@ func TestAcceptedTextsMeanTheSame(t *testing.T) {
 			if d.Refusal != nil || strings.Contains(d.Text, CatalogSchema) || beyondComparison(tc.input) {
 				continue
 			}
+			if c.Major < 14 && strings.Contains(tc.input, "ASENSITIVE") {
+				continue // a word that 14 brought; what is sent does without it
+			}
 			compared++
 			want, got := answer(t, base, tc.input), answer(t, gated, d.Text)
 			if !strings.HasPrefix(want, "error") {
