@@ -16,7 +16,7 @@ import (
 type Query struct {
 	Subject  string
 	Store    string
-	Kind     Kind
+	Kind     Kind // "request.*" means all that begin so
 	Verdict  string
 	Reason   string
 	Relation string // store.schema.table, or its end: "customers", "public.customers"
@@ -148,7 +148,11 @@ func newMatcher(q Query) *matcher {
 	}
 	need(`"subject":`, q.Subject)
 	need(`"store":`, q.Store)
-	need(`"kind":`, string(q.Kind))
+	if family, ok := strings.CutSuffix(string(q.Kind), "*"); ok {
+		m.must = append(m.must, []byte(`"kind":"`+family)) // kinds have nothing to escape
+	} else {
+		need(`"kind":`, family)
+	}
 	need(`"verdict":`, q.Verdict)
 	need(`"reason":`, q.Reason)
 	need(`"session":`, q.Session)
@@ -186,7 +190,7 @@ func (m *matcher) match(text []byte) (Record, bool, error) {
 		return Record{}, false, nil
 	case !q.Since.IsZero() && f.time.Before(q.Since), !q.Until.IsZero() && !f.time.Before(q.Until):
 		return Record{}, false, nil
-	case f.sig != nil && !q.Signed && f.kind != q.Kind:
+	case f.sig != nil && !q.Signed && !q.ofKind(f.kind):
 		return Record{}, false, nil
 	}
 	for _, s := range m.must {
@@ -209,7 +213,6 @@ func (m *matcher) matchRecord(r *Record) bool {
 	for _, pair := range [][2]string{
 		{q.Subject, r.Subject},
 		{q.Store, r.Store},
-		{string(q.Kind), string(r.Kind)},
 		{q.Verdict, r.Verdict},
 		{q.Reason, r.Reason},
 		{q.Session, r.Session},
@@ -218,13 +221,21 @@ func (m *matcher) matchRecord(r *Record) bool {
 			return false
 		}
 	}
-	if q.ID != "" && q.ID != r.ID && q.ID != r.Ref {
+	if q.ID != "" && q.ID != r.ID && q.ID != r.Ref || q.Kind != "" && !q.ofKind(r.Kind) {
 		return false
 	}
 	if q.Address != "" && q.Address != r.Address && !strings.HasPrefix(r.Address, q.Address+":") && !strings.HasPrefix(r.Address, "["+q.Address+"]:") {
 		return false
 	}
 	return matchTouches(q, r.Touches)
+}
+
+// ofKind says whether k is the kind asked for, or one of the family.
+func (q *Query) ofKind(k Kind) bool {
+	if family, ok := strings.CutSuffix(string(q.Kind), "*"); ok {
+		return strings.HasPrefix(string(k), family)
+	}
+	return k == q.Kind
 }
 
 // matchTouches wants one touch that has both the relation and the label.

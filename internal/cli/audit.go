@@ -214,7 +214,7 @@ func (f *queryFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.q.Subject, "subject", "", "who acted")
 	flags.StringVar(&f.q.Store, "store", "", "on which store")
-	flags.StringVar(&f.kind, "kind", "", "kind of event, such as statement.decision")
+	flags.StringVar(&f.kind, "kind", "", "kind of event, such as statement.decision or request.*")
 	flags.StringVar(&f.q.Verdict, "verdict", "", "allow, rewrite or refuse")
 	flags.StringVar(&f.q.Reason, "reason", "", "reason code of a refusal")
 	flags.StringVar(&f.q.Relation, "relation", "", "touched `table`: store.schema.table or its end")

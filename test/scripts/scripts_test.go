@@ -8,7 +8,7 @@
 //	standby                 a server that streams from the last one, in SOCKET and SERVERPORT
 //	exits CODE COMMAND…     runs a command that has to exit with this code, and that shows no secret if it is postern
 //	apply                   does all that plan says, an operator's steps and consents included, until nothing is left
-//	serve, stop             starts and ends the daemon of the site
+//	serve, halt             starts and ends the daemon of the site
 //	down, up                ends and starts the server, whose data stays
 //	hup                     sends the daemon SIGHUP
 //	logged REGEXP           waits until the daemon's log, from where the last logged matched, has a match
@@ -70,10 +70,22 @@ func params(t *testing.T, files ...string) testscript.Params {
 	}
 }
 
+var early = regexp.MustCompile(`(?m)^(stop|skip)\b`)
+
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A word of testscript's own wins over a verb of the same name: the rest of the script would not be played.
+		if early.Match(text) {
+			t.Errorf("%s ends before its end: stop and skip are testscript's; a daemon is ended by halt", file)
+		}
 	}
 	testscript.Run(t, params(t, files...))
 }
@@ -96,7 +108,7 @@ func TestInit(t *testing.T) {
 
 func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"site": makeSite, "cluster": makeCluster, "standby": makeStandby, "exits": exits, "serve": serve, "stop": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
+		"site": makeSite, "cluster": makeCluster, "standby": makeStandby, "exits": exits, "serve": serve, "halt": stop, "hup": hup, "down": shut, "up": reopen, "apply": apply, "logged": logged,
 		"psql": throughGateway, "direct": direct, "edit": edit, "tamper": tamper, "until": until,
 		"keep": keep,
 	}
