@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
@@ -108,17 +109,22 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	if err != nil {
 		return nil, err
 	}
-	subject, known := c.Policy.Subject(user)
+	// What the user holds by a grant counts as much as what the file gives.
+	pol, err := daemon.PolicyNow(ctx, c, time.Now())
+	if err != nil {
+		return nil, failed("", err)
+	}
+	subject, known := pol.Subject(user)
 	if !known {
 		return nil, failed("postern policy check lists the users", fmt.Errorf("there is no user %q in the policy", user))
 	}
-	out := &explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: c.Policy.Observes(subject, s.Name)}
+	out := &explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: pol.Observes(subject, s.Name)}
 	// Asked as if from this machine: what the network rules say of an address is not the statement's question.
-	admission := c.Policy.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
-	shadows := c.Policy.Shadows(subject, s.Name)
+	admission := pol.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
+	shadows := pol.Shadows(subject, s.Name)
 	if admission.Refusal != nil {
 		out.Reason, out.Message = string(admission.Refusal.Code), admission.Refusal.Text
-		out.Allowed = waysIn(c.Policy, s.Name, subject, admission.Refusal.Code)
+		out.Allowed = waysIn(pol, s.Name, subject, admission.Refusal.Code)
 		if len(shadows) == 0 {
 			return out, nil
 		}
@@ -136,7 +142,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	}
 	defer session.close()
 	if len(shadows) > 0 {
-		if err := out.shadow(ctx, session, c.Policy, shadows, sql); err != nil {
+		if err := out.shadow(ctx, session, pol, shadows, sql); err != nil {
 			return nil, err
 		}
 		if admission.Refusal != nil {
@@ -159,7 +165,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	d := pgsql.NewGuard(-1).Decide(world, sql, pgsql.Simple)
 	out.fill(d, id.Profile)
 	if d.Refusal != nil {
-		out.Allowed = waysToAllow(c.Policy, subject, d.Refusal)
+		out.Allowed = waysToAllow(pol, subject, d.Refusal)
 	}
 	return out, nil
 }
