@@ -80,6 +80,8 @@ CREATE TABLE seldom (one text, blank text, wide text);
 INSERT INTO seldom SELECT CASE i WHEN 99 THEN 'only@haus.de' END, CASE WHEN i % 100 = 0 THEN 'b' || i || '@haus.de' ELSE '' END, repeat('Lorem ipsum ', 90) || 'w' || i || '@haus.de'
 FROM generate_series(1, 2500) i;
 CREATE TABLE empty (email text, x int);
+CREATE SCHEMA veiled; COMMENT ON SCHEMA veiled IS 'postern/1 view';
+CREATE TABLE veiled.mails AS SELECT 'v' || i || '@haus.de' AS email FROM generate_series(1, 60) i;
 ANALYZE;
 `
 
@@ -92,7 +94,7 @@ func TestFeedsOnEveryMajor(t *testing.T) {
 			for place, want := range map[string]string{
 				"public.customers.email": "contact.email", "public.customers.vorname": "person.first_name", "public.customers.nachname": "person.last_name",
 				"public.customers.geb": "person.birth_date", "public.customers.prefs": "json.pii", "public.customers.mails": "contact.email",
-				"public.customers.id": "", "public.customers.seen": "", "public.mails.email": "contact.email", "public.nested.many": "json.pii",
+				"public.customers.id": "", "public.customers.seen": "", "public.mails.email": "contact.email", "veiled.mails.email": "contact.email", "public.nested.many": "json.pii",
 				"public.nested.deep": "json.pii", "public.nested.own": "json.pii", "public.seldom.blank": "contact.email",
 			} {
 				if got := classOf(t, rep, place); got != want {

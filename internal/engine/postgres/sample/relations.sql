@@ -50,5 +50,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname !~ '^pg_(toast|temp)_'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_description x WHERE x.objoid = n.oid AND x.classoid = 'pg_catalog.pg_namespace'::regclass
-        AND x.description LIKE 'postern%')
+        AND x.description LIKE 'postern/%' -- a comment alone must not hide a schema: whoever owns it could write one
+        AND n.nspowner = (SELECT o.nspowner FROM pg_catalog.pg_namespace o WHERE o.nspname = 'postern'))
 ORDER BY n.nspname, c.relname
