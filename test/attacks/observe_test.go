@@ -132,7 +132,7 @@ func TestPRO118_Observe(t *testing.T) {
 	t.Run("pg_dump", func(t *testing.T) {
 		dump, err := exec.LookPath("pg_dump")
 		if err != nil {
-			t.Skip("pg_dump is not installed")
+			t.Fatal("pg_dump is not installed: build/prepare test")
 		}
 		cmd := exec.CommandContext(ctx, dump, "--schema-only", "--table=public.products") // #nosec G204 -- found in PATH
 		cmd.Env = s.Environ("analyst", "shop")
