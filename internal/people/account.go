@@ -135,14 +135,7 @@ func (r *Registry) Accept(ctx context.Context, code, password secret.Text, from 
 	if err := r.c.Sessions.EndSessions(ctx, a.Name, nil); err != nil {
 		return nil, err
 	}
-	stage := Full
-	switch {
-	case a.Factored():
-		stage = AtFactor
-	case r.needsFactor(&a):
-		stage = AtEnrol
-	}
-	return r.begin(ctx, &a, stage, from, "", time.Time{})
+	return r.begin(ctx, &a, r.stageAfterPassword(&a), from, "", time.Time{})
 }
 
 // Set changes an account's role, or disables or enables it. Somebody who is disabled has no session from then on.

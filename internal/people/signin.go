@@ -44,14 +44,18 @@ func (r *Registry) SignIn(ctx context.Context, user string, password secret.Text
 		return nil, errors.Join(errLogin, r.record(ctx, from, audit.PortalLogin, user, "refuse", reason, nil))
 	}
 	r.c.Throttle.Succeeded(from.Addr, user, r.c.Now())
-	stage := Full
+	return r.begin(ctx, &a, r.stageAfterPassword(&a), from, "", time.Time{})
+}
+
+// stageAfterPassword is what is left to prove once a password was right.
+func (r *Registry) stageAfterPassword(a *Account) Stage {
 	switch {
 	case a.Factored():
-		stage = AtFactor
-	case r.needsFactor(&a):
-		stage = AtEnrol
+		return AtFactor
+	case r.needsFactor(a):
+		return AtEnrol
 	}
-	return r.begin(ctx, &a, stage, from, "", time.Time{})
+	return Full
 }
 
 // enter waits for its turn: as long as the brake says, and until few others hash. The brake is asked again inside, so that guesses
