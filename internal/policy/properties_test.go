@@ -117,7 +117,9 @@ func deny(t *rapid.T, p *Policy, l *Login) string {
 				r.Require.Local = false
 			}
 		} else if len(r.Require.Network) > 0 {
-			r.Require.Network = []netip.Prefix{netip.MustParsePrefix("10.1.1.0/30")}
+			// Narrower is within: a prefix of the other family would be another network, and let in whom the first kept out.
+			inner := map[bool]string{true: "10.1.1.0/30", false: "::/127"}[r.Require.Network[0].Addr().Is4()]
+			r.Require.Network = []netip.Prefix{netip.MustParsePrefix(inner)}
 		}
 	case "end":
 		if end := epoch.Add(-2 * time.Hour); r.Until.IsZero() || end.Before(r.Until) {
