@@ -93,6 +93,7 @@ type Relation struct {
 	Options          []string
 	Columns          []Column // attnum order, dropped ones left out
 	Keys             []Key
+	Indexes          []string `json:",omitempty"` // their names, sorted; read for the wall only
 	ForeignKeys      []ForeignKey
 	Policies         []RowPolicy
 	Triggers         []Trigger

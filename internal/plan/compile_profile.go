@@ -459,6 +459,9 @@ func digest(p *Profile) string {
 		doc.Rules = append(doc.Rules, r.Name+end)
 	}
 	for _, t := range p.Tables {
+		if t.Own {
+			continue // held by membership in its owner: nothing on the server was made from it, and its holders may change it
+		}
 		out := table{Base: t.Base, View: t.View, Open: t.Open, Own: t.Own, Delete: t.Delete, Sequences: t.Sequences, Rules: t.Rules}
 		for i, col := range t.Columns {
 			out.Columns = append(out.Columns, column{col.Name, t.Source.Columns[i].Type, col.SQL, col.Insert, col.Update})

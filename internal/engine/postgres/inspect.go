@@ -67,6 +67,7 @@ func (s *Server) inspect(ctx context.Context, tx pgx.Tx, schemas []string) (*cat
 		{"relations", nil, &snap.Relations},
 		{"columns", []any{schemas}, &[]ofRelation[catalog.Column]{}},
 		{"keys", []any{schemas}, &[]ofRelation[catalog.Key]{}},
+		{"indexes", []any{schemas}, &[]ofRelation[index]{}},
 		{"foreignkeys", []any{schemas}, &[]ofRelation[catalog.ForeignKey]{}},
 		{"policies", nil, &[]ofRelation[catalog.RowPolicy]{}},
 		{"triggers", []any{schemas}, &[]ofRelation[catalog.Trigger]{}},
@@ -152,6 +153,9 @@ func (o *ofRelation[T]) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &o.part)
 }
 
+// index is the name of a relation's index.
+type index struct{ Name string }
+
 // view is a view's definition.
 type view struct {
 	Relation   catalog.OID
@@ -166,6 +170,8 @@ func attach(byOID map[catalog.OID]*catalog.Relation, parts any) {
 		join(byOID, *all, func(r *catalog.Relation, c catalog.Column) { c.Table = r.Name; r.Columns = append(r.Columns, c) })
 	case *[]ofRelation[catalog.Key]:
 		join(byOID, *all, func(r *catalog.Relation, k catalog.Key) { r.Keys = append(r.Keys, k) })
+	case *[]ofRelation[index]:
+		join(byOID, *all, func(r *catalog.Relation, i index) { r.Indexes = append(r.Indexes, i.Name) })
 	case *[]ofRelation[catalog.ForeignKey]:
 		join(byOID, *all, func(r *catalog.Relation, k catalog.ForeignKey) { r.ForeignKeys = append(r.ForeignKeys, k) })
 	case *[]ofRelation[catalog.RowPolicy]:

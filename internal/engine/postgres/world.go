@@ -91,6 +91,9 @@ func worldRelation(t *plan.Table) *pgsql.Relation {
 		rel.Columns = append(rel.Columns, col)
 	}
 	rel.Lock = rel.Update || rel.Delete
+	if t.Own {
+		rel.Indexes = t.Source.Indexes
+	}
 	for _, k := range t.Source.Keys {
 		if k.Partial || !k.Constraint {
 			continue

@@ -33,6 +33,7 @@ type analysis struct {
 
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
+	stored   bool        // an expression is read that the server keeps and runs for others
 	own      bool        // what is being written is a temporary table, which may keep masks
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
 	masks    int         // how many masked columns were read so far, to see whether an expression shows one

@@ -29,12 +29,16 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		a.callParts(f, name, sc)
 		return
 	}
-	if target, ok := a.callable(parts); ok && a.w.Callable[target] != 'p' {
+	if target, ok := a.callable(parts); ok && a.w.Callable[target] != 'p' && !a.stored {
 		a.callRoutine(f, target, sc)
 		return
 	}
 	if len(parts) > 2 || len(parts) == 2 && parts[0] != "pg_catalog" {
 		a.noFunction(f.Location, strings.Join(parts, "."))
+		return
+	}
+	if a.stored && (slices.Contains(unstored, name) || slices.Contains(regFunctions, name)) {
+		a.notStored(f.Location, name+"()")
 		return
 	}
 	if a.special(n, f, name, sc) {
@@ -44,6 +48,10 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		return
 	}
 	if target, ok := CatalogFunction(name, a.w.Major); ok && name != expandArray {
+		if a.stored {
+			a.notStored(f.Location, name+"()")
+			return
+		}
 		f.Funcname = nameNodes(target.Schema, target.Name)
 		f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
 		a.rewrote = true

@@ -111,7 +111,7 @@ func mustBeJudged(name protoreflect.Name) bool {
 		"CollateClause", "SQLValueFunction", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CommonTableExpr", "WithClause",
 		"LockingClause", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "JoinExpr", "InferClause", "IndexElem",
 		"ResTarget", "IntoClause", "CreateTableAsStmt", "CreateStmt", "Constraint", "TableLikeClause", "DropStmt", "TruncateStmt", "RangeTableSample",
-		"CallStmt", "ExplainStmt":
+		"CallStmt", "ExplainStmt", "AlterTableStmt", "AlterTableCmd", "IndexStmt", "CommentStmt":
 		return true
 	}
 	return false

@@ -10,7 +10,7 @@ import (
 )
 
 // goldenCase is one case of a file under testdata/guard: a line "== rule: title [options]", the statement, "----", and what
-// the guard answers. Options: major=17, extended, touches, redacted, effects, own, temp, explain,
+// the guard answers. Options: major=17, extended, touches, redacted, effects, own, owns=TABLE, temp, explain,
 // channel=NAME, call, ops=NAME of an
 // operator of the application's.
 type goldenCase struct {
@@ -93,6 +93,13 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			mode = Extended
 		case "own":
 			w.Own = true
+		case "owns":
+			w.Own = true
+			for _, rel := range w.Relations {
+				if rel.Name.Name == value {
+					rel.Open, rel.Own, rel.Target, rel.Indexes = true, true, rel.Name, []string{"by_sku"}
+				}
+			}
 		case "group":
 			major, own := w.Major, w.Own
 			w = groupWorld()

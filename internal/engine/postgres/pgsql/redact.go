@@ -31,7 +31,8 @@ func redactStatement(from reader, n *pg.Node, version int32) string {
 	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt, *pg.Node_CopyStmt,
 		*pg.Node_DeclareCursorStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt, *pg.Node_PrepareStmt, *pg.Node_ExecuteStmt,
 		*pg.Node_DeallocateStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_TransactionStmt, *pg.Node_DiscardStmt,
-		*pg.Node_ConstraintsSetStmt, *pg.Node_ExplainStmt, *pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_CreateTableAsStmt:
+		*pg.Node_ConstraintsSetStmt, *pg.Node_ExplainStmt, *pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_CreateTableAsStmt, *pg.Node_AlterTableStmt,
+		*pg.Node_IndexStmt:
 	default:
 		return redactOther(n)
 	}

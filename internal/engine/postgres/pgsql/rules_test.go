@@ -15,7 +15,7 @@ func TestENF66(t *testing.T) {
 	never := strings.Fields("RawStmt ReturnStmt PLAssignStmt ReplicaIdentityStmt SetOperationStmt Query") // no client's text begins with them
 	allowed := strings.Fields(`SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt CopyStmt DeclareCursorStmt FetchStmt ClosePortalStmt PrepareStmt
 		ExecuteStmt DeallocateStmt ExplainStmt VariableSetStmt VariableShowStmt DiscardStmt TransactionStmt ConstraintsSetStmt CallStmt ListenStmt UnlistenStmt
-		NotifyStmt CreateTableAsStmt CreateStmt DropStmt TruncateStmt`)
+		NotifyStmt CreateTableAsStmt CreateStmt DropStmt TruncateStmt AlterTableStmt IndexStmt CommentStmt`)
 	always := strings.Fields("FetchStmt ClosePortalStmt DeallocateStmt DiscardStmt") // there is nothing in them to refuse
 	accepted, refused := map[string]bool{}, map[string]bool{}
 	files, err := filepath.Glob("testdata/guard/*.txt")

@@ -76,10 +76,20 @@ func (a *analysis) statement(n *pg.Node) Statement {
 		if a.dropTemporary(x.DropStmt) {
 			return Statement{Tag: "DROP TABLE"}
 		}
+		if st, ok := a.ddl(n); ok {
+			return st
+		}
 	case *pg.Node_TruncateStmt:
 		if a.onlyTemporary(x.TruncateStmt.Relations) {
 			a.mark(x.TruncateStmt)
 			return Statement{Tag: "TRUNCATE TABLE"}
+		}
+		if st, ok := a.ddl(n); ok {
+			return st
+		}
+	case *pg.Node_AlterTableStmt, *pg.Node_IndexStmt, *pg.Node_CommentStmt:
+		if st, ok := a.ddl(n); ok {
+			return st
 		}
 	case *pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt:
 		return a.channel(n)
@@ -242,6 +252,9 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 		if isTemporary(n) {
 			r.Reason, r.Detail = ReasonTemporary, "No rule that you hold allows temporary tables."
 			r.Hint = "A rule can allow them: allow: {temporary: true}."
+		} else if a.w.Own {
+			r.Detail = "A new table would belong to your own login, not to the role that owns the others, and would stay yours when your access ends."
+			r.Hint = "Run it with the migration tool's own login."
 		} else if a.w.Temp {
 			r.Hint = "Make it a temporary table."
 		}
@@ -265,7 +278,7 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 	default:
 		if a.w.Own {
 			r.SQLState = stateUnsupported
-			r.Detail = "Your level on this store is own, but this version does not pass statements of this kind through the gateway."
+			r.Detail = "Level own has ALTER TABLE, CREATE and DROP INDEX, DROP TABLE, TRUNCATE and COMMENT, of the tables that you own."
 			r.Hint = "Run it with the migration tool's own login."
 		}
 	}

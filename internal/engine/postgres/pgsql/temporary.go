@@ -110,6 +110,8 @@ func (a *analysis) createTable(n *pg.Node, c *pg.CreateStmt) Statement {
 		a.construct(-1, "a temporary table has columns and constraints only", "Leave inheritance, partitions and storage out.")
 		return st
 	}
+	a.stored = true // a column of a view's row type would keep apply from replacing the view
+	defer func() { a.stored = false }()
 	for _, e := range c.TableElts {
 		switch x := e.GetNode().(type) {
 		case *pg.Node_ColumnDef:

@@ -115,7 +115,7 @@ func (a *analysis) typeIn(schema, name string) (Name, bool) {
 	if target, ok := a.w.Types[Name{schema, strings.TrimPrefix(name, "_")}]; ok && strings.HasPrefix(name, "_") {
 		return Name{target.Schema, "_" + target.Name}, true
 	}
-	if rel := a.w.Relations[Name{schema, name}]; rel != nil && rel.Select && rel.Kind != 'S' {
+	if rel := a.w.Relations[Name{schema, name}]; rel != nil && rel.Select && rel.Kind != 'S' && !a.stored {
 		if rel.Target != rel.Name {
 			a.rewrote = true
 		}
@@ -140,6 +140,10 @@ func (a *analysis) typeCast(n *pg.Node, cast *pg.TypeCast, sc *scope) {
 	}
 	parts, _ := names(cast.GetTypeName().GetNames())
 	if len(parts) > 0 && slices.Contains(regTypes, parts[len(parts)-1]) && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") {
+		if a.stored {
+			a.notStored(cast.Location, "a cast to "+parts[len(parts)-1])
+			return
+		}
 		a.regCast(n, cast, parts[len(parts)-1], sc)
 		a.plainReg(n, parts[len(parts)-1])
 		return

@@ -20,7 +20,7 @@ type World struct {
 	Known     map[Name]Hidden    // relations that exist and are not admitted, so that a refusal can say which dataset to ask for
 	Types     map[Name]Name      // application types that may be named -> where they are
 	Masked    bool               // the profile masks or filters something: errors and notices are rebuilt
-	Own       bool               // the profile is of level own: DDL passes through the wall only
+	Own       bool               // some of the relations are the profile's own: DDL on these
 	Temp      bool               // temporary tables are granted
 	Explain   bool               // EXPLAIN in its plain form is allowed
 	Channels  map[string]bool    // for LISTEN and NOTIFY
@@ -54,6 +54,7 @@ type Relation struct {
 	Columns []Column            // attnum order
 	Primary []string            // columns of the primary key, empty if none
 	Unique  map[string][]string // unique constraint -> columns, primary key included
+	Indexes []string            // of a table that the profile owns
 
 	// MinGroup is how many rows an aggregate over the relation needs; 0: single rows are shown.
 	MinGroup int64

@@ -210,6 +210,9 @@ func (a *analysis) onConflict(c *pg.OnConflictClause, rv *pg.RangeVar, it *item,
 				return
 			}
 			a.mark(e)
+			if len(e.Opclass) > 0 {
+				a.misplaced(e)
+			}
 			if e.Name != "" && it.shape.known && !it.shape.has(e.Name) {
 				a.refuse(c.Infer.Location, Refusal{
 					SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: e.Name,

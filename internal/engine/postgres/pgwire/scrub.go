@@ -7,6 +7,9 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
+// wallName begins the names of Postern's own schemas and roles.
+const wallName = "postern_"
+
 // scrubbed writes an error of the store for the client. Where the profile masks or filters, it is built anew: severity,
 // SQLSTATE and a message of ours; every other field can carry a value and is dropped (PRO-97, 98, ENF-59). Elsewhere only the
 // position goes, because it counts in the text that we sent and not in the client's. redacted is the client's statement
@@ -22,6 +25,10 @@ func scrubbed(dst []byte, r *pgproto3.ErrorResponse, masked bool, redacted strin
 		if out.Message == "" {
 			out.Message = cannedText(out.Code)
 		}
+	}
+	if (r.Code == "2BP01" || r.Code == "0A000") && strings.Contains(r.Detail, wallName) {
+		// An owner's DDL met what others see the table through, whose names are nobody's business.
+		out.Detail, out.Hint = "Others see it through objects of Postern's.", "run it with: postern suspend --store STORE -- COMMAND"
 	}
 	b, err := out.Encode(dst)
 	if err != nil {

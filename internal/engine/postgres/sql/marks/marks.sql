@@ -18,6 +18,8 @@ SELECT pg_catalog.md5(pg_catalog.concat_ws('|',
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, relnamespace, relname, relkind, relowner, relrowsecurity, relforcerowsecurity, relacl), ',' ORDER BY oid) FROM rel),
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attacl), ',' ORDER BY a.attrelid, a.attnum)
        FROM pg_catalog.pg_attribute a JOIN rel ON rel.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', i.indexrelid, i.indrelid), ',' ORDER BY i.indexrelid)
+       FROM pg_catalog.pg_index i JOIN rel ON rel.oid = i.indrelid),
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles, p.xmin), ',' ORDER BY p.oid)
        FROM pg_catalog.pg_policy p JOIN rel ON rel.oid = p.polrelid),
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', w.ev_class, w.xmin), ',' ORDER BY w.oid)
