@@ -73,6 +73,11 @@ const (
 	AccountRole       Kind = "account.role"             // an account was given another role
 	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
+	AccountUnlinked   Kind = "account.unlinked"         // a name is no longer tied to anybody at the identity provider
+	GroupsChanged     Kind = "groups.changed"           // the identity provider's groups of somebody are others than before
+	GroupsUnknown     Kind = "groups.unknown"           // the identity provider did not say in which groups somebody is
+	RecheckFailed     Kind = "recheck.failed"           // the identity provider could not be asked about somebody
+	SubjectEnded      Kind = "subject.deactivated"      // the identity provider no longer knows somebody: sessions, tokens and database sessions end
 	NoticeSent        Kind = "notice.sent"              // a transport took a notice to somebody
 	NoticeDead        Kind = "notice.dead"              // a notice could not be delivered, and why
 )

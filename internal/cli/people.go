@@ -220,6 +220,21 @@ Grants are the policy's and stay; postern revoke ends those.`,
 	return cmd
 }
 
+func (a *app) userUnlink() *cobra.Command {
+	return &cobra.Command{
+		Use:   "unlink NAME",
+		Short: "let go of who at the identity provider a name is",
+		Long: `A name belongs to whoever of the identity provider came with it first, however addresses change
+there. When somebody was made anew at the provider, this lets them have their name again: their
+sessions end, what they hold by groups does too, and whoever comes next with the name has it.`,
+		Example: `  postern user unlink ana`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.clerk(cmd.Context(), func(k *daemon.Clerk) error { return refused(k.Unlink(cmd.Context(), args[0])) })
+		},
+	}
+}
+
 // accept asks for what an invitation wants.
 func (a *app) accept(ctx context.Context, c *portal.Client) (*portal.LoginAnswer, error) {
 	code, err := a.askSecret("Link: ", "link")

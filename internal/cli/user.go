@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) user() *cobra.Command {
-	return group("user", "manage the people who sign in", a.userHash(), a.userCreate(), a.userInvite(), a.userAccept(), a.userList(), a.userSet())
+	return group("user", "manage the people who sign in", a.userHash(), a.userCreate(), a.userInvite(), a.userAccept(), a.userList(), a.userSet(), a.userUnlink())
 }
 
 func (a *app) userHash() *cobra.Command {

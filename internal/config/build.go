@@ -38,6 +38,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	b.audit(doc.Audit)
 	b.discover(doc)
 	b.portal(doc.Portal)
+	b.providerGroups(doc.Groups)
 	b.notices(doc.Notices)
 
 	pd := &policy.Document{
@@ -408,8 +409,10 @@ func (b *builder) portal(d portalDoc) {
 	if d.Pos.IsZero() {
 		return
 	}
-	p := Portal{Address: d.Address.Value, Cert: b.path(d.TLS.Cert), Key: b.path(d.TLS.Key), Pos: d.Pos}
+	p := Portal{Address: d.Address.Value, Cert: b.path(d.TLS.Cert), Key: b.path(d.TLS.Key), URL: strings.TrimRight(d.URL.Value, "/"), Pos: d.Pos}
 	b.c.Portal = p
+	b.oidcAddress(d.URL, "url")
+	b.oidc(d)
 	switch {
 	case d.Address.Pos.IsZero():
 		b.report(policy.KindMissing, d.Pos, "", "missing key %q", "address")

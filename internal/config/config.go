@@ -169,7 +169,26 @@ type Notices struct {
 type Portal struct {
 	Address   string // host:port
 	Cert, Key string // paths; empty: plain, on a loopback address only
+	URL       string // under which browsers reach it; empty: not said
+	OIDC      *OIDC  // nil: there is no single sign-on
 	Pos       policy.Pos
+}
+
+// OIDC is the identity provider.
+type OIDC struct {
+	Issuer, Client string
+	Secret         Source
+	CA             string // path; empty: the system's certificates
+	Label          string
+	Scopes         []string
+	Prompt         string // or ""
+	Name           string // the claim
+	Create         bool
+	Groups         string            // the claim
+	Attributes     map[string]string // attribute -> claim
+	Algorithms     []string
+	Recheck, Limit time.Duration
+	Pos            policy.Pos
 }
 
 // Audit is where the trail goes.

@@ -11,7 +11,7 @@ type document struct {
 	Keys        keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
 	Stores      policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
 	Gateway     gatewayDoc                          `key:"gateway" doc:"where clients come in."`
-	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, and other groups as group:NAME, at most 10 deep."`
+	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, other groups as group:NAME, at most 10 deep, and groups of the identity provider as provider:NAME, by the name or better the id that its tokens give them."`
 	Users       policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
 	Labels      policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
 	Masks       policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
@@ -113,8 +113,27 @@ type listenerTLSDoc struct {
 type portalDoc struct {
 	Address policy.Text  `key:"address" required:"true" doc:"host:port to listen on."`
 	TLS     portalTLSDoc `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
-	OIDC    policy.Later `key:"oidc" doc:"single sign-on."`
+	URL     policy.Text  `key:"url" doc:"the address under which browsers reach the portal, such as https://postern.example. Needed with oidc."`
+	OIDC    oidcDoc      `key:"oidc" doc:"single sign-on by OpenID Connect. The provider has to allow the address url and /sign-in/callback behind it."`
 	Pos     policy.Pos
+}
+
+type oidcDoc struct {
+	Issuer     policy.Text             `key:"issuer" doc:"the provider, exactly as its tokens name it: an https address."`
+	Client     policy.Text             `key:"client_id" doc:"what the provider calls postern."`
+	Secret     sourceDoc               `key:"client_secret" doc:"what postern proves itself with; a public client has none."`
+	CA         policy.Text             `key:"ca" default:"the system's certificates" doc:"file with the certificates to trust."`
+	Label      policy.Text             `key:"label" default:"Single sign-on" doc:"what the button on the sign-in page says."`
+	Scopes     []policy.Text           `key:"scopes" default:"[openid, profile, email, offline_access]" doc:"what is asked of the provider. Without offline_access most give no refresh token, and a sign-in ends at recheck_limit."`
+	Prompt     policy.Text             `key:"prompt" default:"what the provider does by itself" enum:"login|consent|select_account" doc:"what the provider is to ask the person. Some give a refresh token after consent alone."`
+	Name       policy.Text             `key:"name" default:"email" doc:"the claim that names somebody. With email it has to be verified, and a user of the file with that address in the attribute email is that person. Another claim is taken for the user's name as it is: name one that nobody can choose at the provider."`
+	Create     policy.Flag             `key:"create" default:"true" doc:"whether people of the provider who are not in the file are users too. They hold what their groups hold."`
+	Groups     policy.Text             `key:"groups" default:"groups" doc:"the claim that lists the groups."`
+	Attributes policy.Map[policy.Text] `key:"attributes" name:"attribute" doc:"attributes of users, each with the claim that holds it. What the file says of a user comes first."`
+	Algorithms []policy.Text           `key:"algorithms" default:"[RS256, ES256, PS256]" doc:"how tokens may be signed, of RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512 and EdDSA."`
+	Recheck    policy.Text             `key:"recheck" default:"5m" doc:"how often the provider is asked whether somebody is still known, and in which groups; at most 1h."`
+	Limit      policy.Text             `key:"recheck_limit" default:"1h" doc:"how long groups count while the provider cannot be asked, or does not say."`
+	Pos        policy.Pos
 }
 
 type noticesDoc struct {

@@ -147,6 +147,9 @@ func (c *Config) Secrets() []Source {
 			all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)
 		}
 	}
+	if o := c.Portal.OIDC; o != nil {
+		all = append(all, o.Secret)
+	}
 	all = slices.DeleteFunc(all, Source.IsZero)
 	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Pos.String(), b.Pos.String()) })
 	return all

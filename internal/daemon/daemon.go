@@ -20,8 +20,10 @@ import (
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/gateway"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/internal/sso"
 	"github.com/postern-sec/postern/internal/state"
 )
 
@@ -129,6 +131,8 @@ type daemon struct {
 	trail  *audit.Trail
 	gw     *gateway.Gateway
 	grants *grants
+	signs  *people.Registry  // nil: there is no portal
+	sso    *sso.RelyingParty // nil: there is no single sign-on
 	log    *slog.Logger
 
 	certificatesNext time.Time // when to look at them again
@@ -163,6 +167,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.trail.Close()) }()
 	d.grants = newGrants(d, st)
+	if err := d.openPeople(ctx, root); err != nil {
+		return err
+	}
 	if err := d.grants.start(ctx); err != nil {
 		return err
 	}
@@ -293,6 +300,7 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 		return err
 	}
 	defer closePortal()
+	defer d.startRecheck(ctx)()
 	stopNotices, err := d.startNotices(ctx)
 	if err != nil {
 		return err

@@ -136,7 +136,15 @@ func plainNotices(n config.Notices) config.Notices {
 	return n
 }
 
-func plainPortal(p config.Portal) [3]string { return [3]string{p.Address, p.Cert, p.Key} }
+func plainPortal(p config.Portal) config.Portal {
+	p.Pos = policy.Pos{}
+	if p.OIDC != nil {
+		o := *p.OIDC
+		o.Pos, o.Secret.Pos = policy.Pos{}, policy.Pos{}
+		p.OIDC = &o
+	}
+	return p
+}
 
 func plainKeys(c *config.Config) []string {
 	return []string{c.Keys.Root.String(), c.Keys.Audit.String()}

@@ -34,6 +34,7 @@ type grants struct {
 	dirty bool                     // a server was not reached, or a row not written
 	swept time.Time
 
+	moved   atomic.Bool // people came, went, or are in other groups
 	wake    chan struct{}
 	uses    uses
 	secrets atomic.Pointer[map[string][]identity.Credential]
@@ -97,7 +98,12 @@ func (g *grants) Settled(ctx context.Context) {
 func (g *grants) Of(subject string) []identity.Credential { return (*g.secrets.Load())[subject] }
 
 // policy is the file's policy with what is held by grants.
-func (g *grants) policy() *policy.Policy { return g.d.config.Policy.WithGrants(g.held) }
+func (g *grants) policy() *policy.Policy { return g.with(g.held) }
+
+// with is the file's policy with some grants, and with the people of the identity provider.
+func (g *grants) with(held map[string][]policy.Held) *policy.Policy {
+	return g.d.world.with(g.d.config.Policy.WithGrants(held))
+}
 
 // start reads what is held and holds it against the policy, before anybody is let in.
 func (g *grants) start(ctx context.Context) error {
@@ -140,9 +146,20 @@ func (g *grants) once(ctx context.Context, s *stores) error {
 			return err
 		}
 	}
+	if err := g.follow(ctx); err != nil {
+		return err
+	}
 	count, err := g.st.ChangeCount(ctx)
 	if err != nil {
 		return err
+	}
+	if count != g.count && g.d.sso != nil {
+		if err := g.d.sso.Refresh(ctx); err != nil { // what another instance, or an operator, did
+			return err
+		}
+		if err := g.follow(ctx); err != nil {
+			return err
+		}
 	}
 	if count == g.count && !g.dirty {
 		return nil
@@ -159,6 +176,21 @@ func (g *grants) once(ctx context.Context, s *stores) error {
 	}
 	g.count = count
 	return g.deliver(ctx)
+}
+
+// follow lets sessions and grants follow people who came, went, or are in other groups: all that somebody loses with a group ends in
+// one go (ACC-59).
+func (g *grants) follow(ctx context.Context) error {
+	if !g.moved.Swap(false) {
+		return nil
+	}
+	g.dirty = true
+	g.d.decideAgain()
+	if err := g.desk.Recheck(ctx); err != nil {
+		g.moved.Store(true)
+		return err
+	}
+	return nil
 }
 
 // sweep notes uses, holds everything against the policy, and forgets what nobody asks for again.
@@ -188,7 +220,7 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	if err != nil || idle {
 		return err
 	}
-	next := g.d.config.Policy.WithGrants(want)
+	next := g.with(want)
 	pending, down := s.hand(ctx, next)
 	if len(down) == 0 {
 		g.held = without(want, live, pending, g.desk.Now())
@@ -223,7 +255,7 @@ func without(want map[string][]policy.Held, live []access.Grant, pending map[str
 
 // idle says whether grants are no business of this site: no rule is held by one, and none is on its way out.
 func (g *grants) idle(ctx context.Context, want map[string][]policy.Held) (bool, error) {
-	if len(g.held)+len(want) > 0 {
+	if len(g.held)+len(want) > 0 || len(g.policy().Provided()) > 0 {
 		return false, nil
 	}
 	for _, r := range g.d.config.Policy.Rules {
@@ -434,5 +466,9 @@ func PolicyNow(ctx context.Context, c *config.Config, now time.Time) (*policy.Po
 	if err != nil {
 		return nil, err
 	}
-	return c.Policy.WithGrants(access.Held(live, now)), nil
+	people, err := known(ctx, c, st, now)
+	if err != nil {
+		return nil, err
+	}
+	return c.Policy.WithGrants(access.Held(live, now)).WithPeople(people), nil
 }

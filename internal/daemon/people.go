@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/internal/sso"
 	"github.com/postern-sec/postern/internal/state"
 )
 
@@ -40,6 +42,7 @@ type Clerk struct {
 	*people.Registry
 	st     *state.DB
 	config *config.Config
+	now    func() time.Time
 }
 
 // What a clerk is asked for and shows.
@@ -58,15 +61,38 @@ func OpenClerk(ctx context.Context, c *config.Config, clock func() time.Time, ra
 	if err != nil {
 		return nil, err
 	}
-	r, err := registry(st, func() *policy.Policy { return c.Policy }, outbox{st, clock}, root, clock, random)
+	people, err := known(ctx, c, st, clock())
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	return &Clerk{r, st, c}, nil
+	pol := c.Policy.WithPeople(people)
+	r, err := registry(st, func() *policy.Policy { return pol }, outbox{st, clock}, root, clock, random)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return &Clerk{r, st, c, clock}, nil
 }
 
 // Close lets go of the state.
 func (c *Clerk) Close() error { return c.st.Close() }
+
+// Unlink lets go of who at the identity provider a name is: whoever comes first with it is, from then on.
+func (c *Clerk) Unlink(ctx context.Context, name string) error {
+	all, err := c.st.Links(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(l sso.Link) bool { return l.Name == name }) {
+		return &people.Refusal{Code: "not_found", Text: "nobody at the identity provider is " + name + " here"}
+	}
+	if _, err := (outbox{c.st, c.now}).Record(ctx, audit.Event{Kind: audit.AccountUnlinked, Detail: map[string]string{"for": name}}); err != nil {
+		return err
+	}
+	if err := c.EndEverything(ctx, name, "unlinked"); err != nil {
+		return err
+	}
+	return c.st.Unlink(ctx, name)
+}
 
 // Link is where an invitation is followed. The secret stands behind the #, which no browser sends to a server and no log keeps.
 func (c *Clerk) Link(i *Invitation) string {

@@ -37,20 +37,20 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	if err != nil {
 		return nil, err
 	}
-	signs, err := registry(d.grants.st, d.world.Current, d.trail, root, d.grants.desk.Now, d.opts.Random)
-	if err != nil {
-		return nil, err
-	}
 	listener, err := d.portalListener(ctx)
 	if err != nil {
 		return nil, err
 	}
+	c := portal.Config{
+		Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
+		People: d.signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
+		Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
+	}
+	if d.sso != nil {
+		c.SignOn, c.SignOnLabel = d.sso, d.config.Portal.OIDC.Label
+	}
 	server := &http.Server{
-		Handler: portal.New(portal.Config{
-			Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
-			People: signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
-			Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
-		}),
+		Handler:           portal.New(c),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,8 @@ import (
 // never mixes two policies.
 type world struct {
 	current atomic.Pointer[inForce]
-	mu      sync.Mutex // one writer at a time
+	mu      sync.Mutex      // one writer at a time
+	people  []policy.Person // whom the identity provider knows
 }
 
 type inForce struct {
@@ -86,9 +88,36 @@ func (w *world) health() map[string]string {
 func (w *world) set(p *policy.Policy, views map[string]view) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := &inForce{policy: p, views: maps.Clone(w.current.Load().views)}
+	next := &inForce{policy: w.peopled(p), views: maps.Clone(w.current.Load().views)}
 	maps.Copy(next.views, views)
 	w.current.Store(next)
+}
+
+// with is a policy with the people whom the identity provider knows at the moment.
+func (w *world) with(p *policy.Policy) *policy.Policy {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.peopled(p)
+}
+
+func (w *world) peopled(p *policy.Policy) *policy.Policy {
+	if w.people == nil {
+		return p
+	}
+	return p.WithPeople(w.people)
+}
+
+// setPeople puts in force who is known to the identity provider, and says whether that is another set of people or groups than before.
+func (w *world) setPeople(people []policy.Person) (changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if reflect.DeepEqual(people, w.people) || len(people)+len(w.people) == 0 {
+		return false
+	}
+	w.people = people
+	now := w.current.Load()
+	w.current.Store(&inForce{policy: w.peopled(now.policy), views: now.views})
+	return true
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -136,6 +136,8 @@ const (
 	CodeName     = "bad_name"
 	CodeExists   = "exists"
 	CodeNotAdmin = "not_admin"
+	CodeSignOn   = "sign_on_failed"
+	CodeProvider = "provider_unreachable"
 )
 
 var (
@@ -189,6 +191,7 @@ type From struct {
 	Addr    netip.Addr // for the brake on guessing
 	Remote  string     // for the trail
 	Channel string     // portal or cli
+	Method  string     // how, where it is not by password
 }
 
 // New makes a registry.
@@ -230,6 +233,12 @@ func (r *Registry) record(ctx context.Context, from From, kind audit.Kind, actor
 			detail = map[string]string{}
 		}
 		detail["channel"] = from.Channel
+	}
+	if from.Method != "" {
+		if detail == nil {
+			detail = map[string]string{}
+		}
+		detail["method"] = from.Method
 	}
 	_, err := r.c.Audit.Record(context.WithoutCancel(ctx), audit.Event{
 		Kind: kind, Subject: actor, Verdict: verdict, Reason: reason, Address: from.Remote, Listener: "portal", Detail: detail,

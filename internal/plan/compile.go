@@ -226,10 +226,10 @@ func (c *compiler) mustExist(pos policy.Pos, n catalog.Name) *catalog.Relation {
 }
 
 // rules compiles every rule that some subject holds on the store or may ask for, and checks the others. A rule that can be asked
-// for is built before anybody holds it, so that a grant touches no table.
+// for is built before anybody holds it, so that a grant touches no table; so is what members of a provider's group will hold.
 func (c *compiler) rules() {
 	held := map[string]bool{}
-	for _, s := range c.p.Subjects() {
+	for _, s := range append(c.p.Subjects(), c.p.Expected()...) {
 		for _, r := range c.p.RulesOf(s, c.in.Store) {
 			held[r.Name] = true
 		}

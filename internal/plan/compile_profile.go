@@ -32,6 +32,13 @@ func (c *compiler) identities() {
 		}
 		return profiles[name]
 	}
+	for _, s := range c.p.Expected() {
+		for _, set := range append(c.likely(s), c.p.RulesOf(s, c.in.Store)) {
+			if len(set) > 0 {
+				want(set)
+			}
+		}
+	}
 	for _, s := range c.p.Subjects() {
 		for _, set := range c.likely(s) {
 			want(set)

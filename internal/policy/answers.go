@@ -31,6 +31,15 @@ func (p *Policy) Subjects() []Subject {
 
 // GroupsOf lists the groups that a user is in, directly or through another group, sorted.
 func (p *Policy) GroupsOf(user string) []string {
+	members := []string{user}
+	for _, g := range p.people[user].Groups {
+		members = append(members, ProviderPrefix+g)
+	}
+	return p.groupsOf(members...)
+}
+
+// groupsOf lists the groups that hold one of some members.
+func (p *Policy) groupsOf(members ...string) []string {
 	memberOf := p.memberOf
 	if memberOf == nil {
 		memberOf = p.indexMembers()
@@ -45,7 +54,9 @@ func (p *Policy) GroupsOf(user string) []string {
 			}
 		}
 	}
-	climb(user)
+	for _, m := range members {
+		climb(m)
+	}
 	return slices.Sorted(maps.Keys(in))
 }
 

@@ -220,6 +220,10 @@ func (b *builder) groups() {
 			g.Members = append(g.Members, m.Value)
 			if name, ok := strings.CutPrefix(m.Value, GroupPrefix); ok {
 				b.groupExists(name, m)
+			} else if name, ok := strings.CutPrefix(m.Value, ProviderPrefix); ok {
+				if name == "" {
+					b.report(KindValue, m.Pos, "write provider:NAME, as the identity provider's tokens name the group", "group %s: the provider's group has no name", g.Name)
+				}
 			} else if b.p.Users[m.Value] == nil {
 				b.warn(m.Pos, meant(b, m.Value, b.p.Users), "group %s: there is no user %q in this file", g.Name, m.Value)
 			}

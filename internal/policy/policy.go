@@ -77,6 +77,8 @@ type Policy struct {
 	Digest string
 
 	grants   map[string]map[string]time.Time // subject -> rule -> end; see WithGrants
+	file     map[string]*User                // Users as the file has them, once WithPeople was called
+	people   map[string]Person               // see WithPeople
 	memberOf map[string][]string             // member, as a group writes it -> groups that name it; nil: not indexed
 }
 

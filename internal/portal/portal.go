@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,6 +55,17 @@ type Config struct {
 	Health  func() map[string]string
 	Trail   string // folder of the audit trail
 	Version string
+	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
+	SignOn      SignOn
+	SignOnLabel string
+}
+
+// SignOn signs people in through an identity provider.
+type SignOn interface {
+	// Begin says where to send the browser, and what it has to bring back; next is where it wants to go afterwards.
+	Begin(ctx context.Context, next string) (where, carry string, err error)
+	// Finish takes what the browser brought back, and the provider's answer.
+	Finish(ctx context.Context, carry string, answer url.Values, from people.From) (e *people.Entry, next string, err error)
 }
 
 // Column is a column as its server has it.
@@ -178,8 +190,10 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 // statusOf is 401 for who is not signed in, or not far enough, and 403 for a "no".
 func statusOf(no *people.Refusal) int {
 	switch no.Code {
-	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite:
+	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite, people.CodeSignOn:
 		return http.StatusUnauthorized
+	case people.CodeProvider:
+		return http.StatusServiceUnavailable
 	case "not_found":
 		return http.StatusNotFound
 	}

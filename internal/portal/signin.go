@@ -12,8 +12,12 @@ import (
 // nothing after.
 func (p *Portal) signInRoutes() {
 	p.mux.HandleFunc("GET /sign-in", func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", signInData{}}, nil)
+		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", signInData{SignOn: p.c.SignOnLabel}}, nil)
 	})
+	if p.c.SignOn != nil {
+		p.mux.HandleFunc("GET /sign-in/sso", p.signOn)
+		p.mux.HandleFunc("GET /sign-in/callback", p.signedOn)
+	}
 	p.mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
 		p.render(w, r, http.StatusOK, nil, shown{"join", "Welcome", nil}, nil)
 	})
@@ -51,6 +55,7 @@ func (p *Portal) signInRoutes() {
 
 type signInData struct {
 	User     string
+	SignOn   string // the label of the button; "": there is none
 	Enrol    *people.Enrolment
 	Recovery []string
 }
@@ -76,19 +81,24 @@ func (p *Portal) step(pattern, again, title string, do func(r *http.Request) (*p
 				p.failPage(w, r, nil, err)
 				return
 			}
-			p.render(w, r, status, nil, shown{again, title, signInData{User: r.PostFormValue("user")}}, problem)
+			p.render(w, r, status, nil, shown{again, title, signInData{User: r.PostFormValue("user"), SignOn: p.c.SignOnLabel}}, problem)
 			return
 		}
-		setSession(w, r, e.Token.Reveal())
-		switch {
-		case e.Session.Stage != people.Full:
-			http.Redirect(w, r, "/sign-in/"+string(e.Session.Stage), http.StatusSeeOther)
-		case len(e.Recovery) > 0:
-			p.render(w, r, http.StatusOK, nil, shown{"enrol", "Recovery codes", signInData{Recovery: e.Recovery}}, nil)
-		default:
-			http.Redirect(w, r, "/catalogue", http.StatusSeeOther)
-		}
+		p.entered(w, r, e)
 	})
+}
+
+// entered gives the browser its session and sends it on, as far as the sign-in is.
+func (p *Portal) entered(w http.ResponseWriter, r *http.Request, e *people.Entry) {
+	setSession(w, r, e.Token.Reveal())
+	switch {
+	case e.Session.Stage != people.Full:
+		http.Redirect(w, r, "/sign-in/"+string(e.Session.Stage), http.StatusSeeOther)
+	case len(e.Recovery) > 0:
+		p.render(w, r, http.StatusOK, nil, shown{"enrol", "Recovery codes", signInData{Recovery: e.Recovery}}, nil)
+	default:
+		http.Redirect(w, r, "/catalogue", http.StatusSeeOther)
+	}
 }
 
 func (p *Portal) enrolPage(w http.ResponseWriter, r *http.Request) {

@@ -41,8 +41,10 @@ var rule = map[string]row{
 	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
+	"internal/sso": {imports: words("internal/audit internal/people internal/policy internal/secret"), tests: words("internal/state internal/identity test/provider")},
+
 	// The path and the state.
-	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret")},
+	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/sso")},
 	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
@@ -55,7 +57,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/notify internal/people internal/portal`)},
+		internal/access internal/notify internal/people internal/portal internal/sso`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},
@@ -65,6 +67,7 @@ var rule = map[string]row{
 
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
 	// attack runner derives the password of an identity role, which nobody is told.
+	"test/provider": {},
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
 	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres test/site")},
 	"test/house":    {},
@@ -77,6 +80,7 @@ var rule = map[string]row{
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
 	"test/access":   {tests: words("test/site")},
+	"test/sso":      {tests: words("test/site test/provider")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
@@ -97,6 +101,8 @@ var foreign = map[string][]string{
 	"go.yaml.in/yaml/v3":                       words("internal/policy internal/config internal/discover internal/scan test/"),
 	"github.com/santhosh-tekuri/jsonschema/v6": words("internal/config internal/policy test/"),
 	"cel.dev/cel-go":                           words("internal/scan"),
+	"github.com/coreos/go-oidc/v3":             words("internal/sso"),
+	"golang.org/x/oauth2":                      words("internal/sso"),
 }
 
 // TestImportRule reads every import of every Go file and holds it against the table.

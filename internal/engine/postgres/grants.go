@@ -10,6 +10,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/plan"
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // Handed is what Hand did and could not do.
@@ -103,12 +104,16 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 	var out []plan.Change
 	for _, i := range h.Wanted.Identities {
 		granted := slices.ContainsFunc(i.Holds, func(x plan.Hold) bool { return x.Granted })
-		if !granted && !held[i.Role] {
+		if !granted && !held[i.Role] && !req.Policy.IsProvided(i.User) {
 			continue
 		}
 		if digests[i.Profile.Schema] != i.Profile.Digest {
 			h.Waiting[i.User] = "nothing is built yet for the " + rulesOf(i.Profile) + " together"
 			// What ended ends all the same: its rows go, and the larger profile shows nothing of it.
+			if req.Policy.IsProvided(i.User) && h.holdsMore(i) {
+				out = append(out, h.leaves(i.Role))
+				continue
+			}
 			out = append(out, h.ends(i.Role, i.Holds, requested)...)
 			continue
 		}
@@ -129,7 +134,50 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 			out = append(out, h.leaves(role))
 		}
 	}
-	return out, nil
+	return append(out, h.left(req.Policy, held)...), nil
+}
+
+// holdsMore says whether the profile that a role has on the server shows what the role should no longer see: a rule that has no end
+// leaves no row that could go.
+func (h *Handed) holdsMore(i *plan.Identity) bool {
+	for _, m := range h.Snapshot.Memberships {
+		if m.Member != i.Role || m.Role == i.Profile.Role || !h.isProfile(m.Role) {
+			continue
+		}
+		at := slices.IndexFunc(h.Wanted.Profiles, func(p *plan.Profile) bool { return p.Role == m.Role })
+		if at < 0 || slices.ContainsFunc(h.Wanted.Profiles[at].Rules, func(r *plan.Rule) bool { return !slices.Contains(i.Profile.Rules, r) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// isProfile says whether a role is one of this store's profiles.
+func (h *Handed) isProfile(role string) bool {
+	r := h.Snapshot.Role(role)
+	if r == nil {
+		return false
+	}
+	mark, ok := parseMarker(r.Comment)
+	return ok && mark.Kind == kindProfile && mark.isOurs(h.Wanted)
+}
+
+// left takes what people of the identity provider had from it and have no longer, those among it who hold nothing that ends.
+func (h *Handed) left(p *policy.Policy, held map[string]bool) []plan.Change {
+	var out []plan.Change
+	for _, name := range p.Provided() {
+		role := name
+		if u := p.FileUser(name); u != nil && u.Role != "" {
+			role = u.Role
+		}
+		if held[role] || slices.ContainsFunc(h.Wanted.Identities, func(i *plan.Identity) bool { return i.Role == role }) {
+			continue
+		}
+		if c := h.leaves(role); len(c.SQL) > 1 { // more than the rows of what ends, of which there are none
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // fit makes a change of a login one that the grantor can carry out. Whoever makes a role administers it from then on; the
@@ -174,12 +222,7 @@ func (h *Handed) leaves(role string) plan.Change {
 	c := plan.Change{ID: "leave:" + role, Title: "end the access of " + role}
 	c.SQL = append(c.SQL, "DELETE FROM postern.holds WHERE role = "+quoteLiteral(role))
 	for _, m := range h.Snapshot.Memberships {
-		r := h.Snapshot.Role(m.Role)
-		if m.Member != role || r == nil {
-			continue
-		}
-		mark, ok := parseMarker(r.Comment)
-		if !ok || mark.Kind != kindProfile || !mark.isOurs(h.Wanted) {
+		if m.Member != role || !h.isProfile(m.Role) {
 			continue
 		}
 		sql := "REVOKE " + quoteIdent(m.Role) + " FROM " + quoteIdent(role)

@@ -1,0 +1,120 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// ProviderPrefix marks a group of the identity provider where a member of a group may stand: "provider:data-office".
+const ProviderPrefix = "provider:"
+
+// Person is somebody as an identity provider knows them.
+type Person struct {
+	Name       string
+	Groups     []string          // the provider's, as it writes them
+	Attributes map[string]string // the file's come first
+	// Ended says that the provider knows them no longer, or that nobody could say so for too long. Whatever the file says of them,
+	// they are no subject until they come in again.
+	Ended bool
+}
+
+// WithPeople is the policy with the people that an identity provider knows, in place of those that it had before. Who is in the
+// file stays what the file says, and is in the provider's groups besides. The receiver stays as it is; the digest, which is of the
+// file, too.
+func (p *Policy) WithPeople(people []Person) *Policy {
+	out := *p
+	if out.file == nil {
+		out.file = p.Users
+	}
+	out.Users, out.people = maps.Clone(out.file), map[string]Person{}
+	if out.Users == nil {
+		out.Users = map[string]*User{}
+	}
+	for _, person := range people {
+		out.people[person.Name] = person
+		u := out.file[person.Name]
+		switch {
+		case person.Ended:
+			delete(out.Users, person.Name)
+			continue
+		case u == nil:
+			u = &User{Name: person.Name, Attributes: map[string]string{}}
+		default:
+			known := *u
+			u = &known
+		}
+		attributes := maps.Clone(person.Attributes)
+		if attributes == nil {
+			attributes = map[string]string{}
+		}
+		maps.Copy(attributes, u.Attributes)
+		u.Attributes = attributes
+		out.Users[person.Name] = u
+	}
+	return &out
+}
+
+// FileUser is a user as the file defines them, whatever a provider says, or nil.
+func (p *Policy) FileUser(name string) *User {
+	if p.file != nil {
+		return p.file[name]
+	}
+	return p.Users[name]
+}
+
+// FileUsers lists the names of the users that the file defines, sorted.
+func (p *Policy) FileUsers() []string {
+	if p.file != nil {
+		return slices.Sorted(maps.Keys(p.file))
+	}
+	return slices.Sorted(maps.Keys(p.Users))
+}
+
+// Provided lists who is or was known to an identity provider, sorted: what they hold on servers follows it.
+func (p *Policy) Provided() []string { return slices.Sorted(maps.Keys(p.people)) }
+
+// IsProvided says whether a name is among them.
+func (p *Policy) IsProvided(name string) bool { _, ok := p.people[name]; return ok }
+
+// ProviderGroups lists the provider's groups that groups of the file name, sorted.
+func (p *Policy) ProviderGroups() []string {
+	found := map[string]bool{}
+	for _, g := range p.Groups {
+		for _, m := range g.Members {
+			if name, ok := strings.CutPrefix(m, ProviderPrefix); ok {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// everyChoice bounds how many groups of the provider are expected in every choice of them; of more, each is by itself, and all together.
+const everyChoice = 4
+
+// Expected is a subject without a name for each choice of the provider's groups: somebody in them may come at any time, and what
+// they will hold can be built before.
+func (p *Policy) Expected() []Subject {
+	var members []string
+	for _, g := range p.ProviderGroups() {
+		members = append(members, ProviderPrefix+g)
+	}
+	var out []Subject
+	if len(members) > everyChoice {
+		for _, m := range members {
+			out = append(out, Subject{Groups: p.groupsOf(m)})
+		}
+		return append(out, Subject{Groups: p.groupsOf(members...)})
+	}
+	for chosen := 1; chosen < 1<<len(members); chosen++ {
+		var some []string
+		for i, m := range members {
+			if chosen&(1<<i) != 0 {
+				some = append(some, m)
+			}
+		}
+		out = append(out, Subject{Groups: p.groupsOf(some...)})
+	}
+	return out
+}

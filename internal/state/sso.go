@@ -1,0 +1,81 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/sso"
+)
+
+var _ sso.Links = (*DB)(nil)
+
+// Link implements sso.Links.
+func (db *DB) Link(ctx context.Context, key string) (sso.Link, error) {
+	return one[sso.Link](ctx, db, "who is known to the identity provider", "SELECT doc FROM sso_link WHERE key = ?", key)
+}
+
+// Links implements sso.Links. They come by name.
+func (db *DB) Links(ctx context.Context) ([]sso.Link, error) {
+	out, err := read[sso.Link](ctx, db, "SELECT doc FROM sso_link ORDER BY name")
+	if err != nil {
+		return nil, fmt.Errorf("read who is known to the identity provider: %w", err)
+	}
+	return out, nil
+}
+
+// KeepLink implements sso.Links.
+func (db *DB) KeepLink(ctx context.Context, l sso.Link, quiet bool) error {
+	doc, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	err = db.transact(ctx, func(tx *sql.Tx) error {
+		if l.Version == 1 {
+			_, err := tx.ExecContext(ctx, "INSERT INTO sso_link (key, version, name, doc) VALUES (?, 1, ?, ?)", l.Key, l.Name, string(doc))
+			return err
+		}
+		return swap(tx.ExecContext(ctx, "UPDATE sso_link SET version = ?, name = ?, doc = ? WHERE key = ? AND version = ?",
+			l.Version, l.Name, string(doc), l.Key, l.Version-1))
+	}, quiet)
+	if errors.Is(err, access.ErrConflict) {
+		return people.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("keep who is known to the identity provider: %w", err)
+	}
+	return nil
+}
+
+// Unlink forgets who at the identity provider a name is: whoever comes first with it is, from then on. people.ErrNone if nobody is.
+func (db *DB) Unlink(ctx context.Context, name string) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
+		return swap(tx.ExecContext(ctx, "DELETE FROM sso_link WHERE name = ?", name))
+	}, false)
+	switch {
+	case errors.Is(err, access.ErrConflict):
+		return people.ErrNone
+	case err != nil:
+		return fmt.Errorf("forget who is known to the identity provider: %w", err)
+	}
+	return nil
+}
+
+// EndCredentials implements sso.Links.
+func (db *DB) EndCredentials(ctx context.Context, subject string, now time.Time) error {
+	live, err := db.Credentials(ctx, subject, now)
+	if err != nil {
+		return err
+	}
+	for _, i := range live {
+		if err := db.RevokeCredential(ctx, subject, i.ID, now); err != nil && !errors.Is(err, ErrNoCredential) {
+			return err
+		}
+	}
+	return nil
+}
