@@ -86,10 +86,10 @@ const (
 	maxSkew  = 60 * time.Second // between the provider's clock and ours (ACC-53)
 	keysLife = 10 * time.Minute // a key that the provider withdrew signs nothing for longer
 	metaLife = time.Hour
-	pause    = 10 * time.Second // before a provider that was away is asked about itself again
-	alarms   = time.Hour        // between two of a kind
-	lease    = time.Minute      // of whoever asks about a person
-	atOnce   = 4                // people who are asked about
+	pause    = 3 * time.Second // before a provider that was away is asked about itself again
+	alarms   = time.Hour       // between two of a kind
+	lease    = time.Minute     // of whoever asks about a person
+	atOnce   = 4               // people who are asked about
 )
 
 // RelyingParty signs people in through one provider. It is safe for concurrent use.

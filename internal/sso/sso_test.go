@@ -127,7 +127,7 @@ func (p *place) party(change func(*sso.Settings), key string) *sso.RelyingParty 
 	c := sso.Config{
 		Settings: sso.Settings{
 			Issuer: p.idp.URL, Client: provider.Client, Secret: secret.New(provider.Secret), Redirect: redirect, Scopes: []string{"openid", "email", "offline_access"},
-			Name: "email", Create: true, Groups: "groups", Algorithms: []string{"RS256"}, Recheck: 5 * time.Minute, Limit: time.Hour,
+			Name: "email", Create: true, Groups: "groups", Algorithms: []string{"ES256"}, Recheck: 5 * time.Minute, Limit: time.Hour,
 		},
 		Links: p.db, People: p.reg, Policy: p.policy, Audit: p, Key: secret.New(key), Now: p.clock, Random: rand.Reader,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Publish: p.publish,

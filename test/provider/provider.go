@@ -3,16 +3,15 @@
 package provider
 
 import (
-	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -59,7 +58,7 @@ type Provider struct {
 
 type key struct {
 	id      string
-	private *rsa.PrivateKey
+	private *ecdsa.PrivateKey
 }
 
 type code struct{ subject, nonce, challenge, redirect string }
@@ -101,7 +100,7 @@ func Start(t testing.TB) *Provider {
 
 // Rotate signs with a new key from now on. The old ones are no longer published.
 func (p *Provider) Rotate() {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
@@ -137,7 +136,7 @@ func refuse(w http.ResponseWriter, why string) {
 func (p *Provider) about(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{
 		"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "userinfo_endpoint": p.URL + "/userinfo",
-		"jwks_uri": p.URL + "/keys", "response_types_supported": []string{"code"}, "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
+		"jwks_uri": p.URL + "/keys", "response_types_supported": []string{"code"}, "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"}, "authorization_response_iss_parameter_supported": true,
 	})
 }
@@ -146,9 +145,13 @@ func (p *Provider) keySet(w http.ResponseWriter, _ *http.Request) {
 	p.Lock()
 	defer p.Unlock()
 	k := p.keys[len(p.keys)-1]
+	point, err := k.private.PublicKey.Bytes() // 4, x, y
+	if err != nil {
+		panic(err)
+	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]string{
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": k.id, "n": b64(k.private.N.Bytes()), "e": b64(big.NewInt(int64(k.private.E)).Bytes()),
+		"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": k.id, "x": b64(point[1:33]), "y": b64(point[33:]),
 	}}})
 }
 
@@ -279,7 +282,7 @@ func (p *Provider) idToken(subject, nonce string) string {
 	if !p.InUserinfo {
 		maps.Copy(claims, p.Users[subject])
 	}
-	header := map[string]any{"alg": "RS256", "kid": k.id, "typ": "JWT"}
+	header := map[string]any{"alg": "ES256", "kid": k.id, "typ": "JWT"}
 	if p.Alter != nil {
 		p.Alter(header, claims)
 	}
@@ -304,11 +307,14 @@ func (p *Provider) sign(header, claims map[string]any) string {
 	}
 	at := slices.IndexFunc(p.keys, func(k key) bool { return k.id == header["kid"] })
 	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, p.keys[max(at, 0)].private, crypto.SHA256, sum[:])
+	x, y, err := ecdsa.Sign(rand.Reader, p.keys[max(at, 0)].private, sum[:])
 	if err != nil {
 		panic(err)
 	}
-	return text + "." + b64(signature)
+	var signature [64]byte
+	x.FillBytes(signature[:32])
+	y.FillBytes(signature[32:])
+	return text + "." + b64(signature[:])
 }
 
 // OldKey is the id of the first key, which is no longer published once there is another.
