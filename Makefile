@@ -6,6 +6,8 @@ TESTFLAGS   ?=
 # N is the number of generated statements of hunt and differ; MAJORS are the servers they run on.
 N           ?= 20000
 MAJORS      ?= 15 18
+# SHOTS is the folder that screenshots writes into.
+SHOTS       ?= screenshots
 # A release has a tag; any other build says what main.go says.
 VERSION     ?= $(shell git describe --tags --exact-match 2>/dev/null)
 
@@ -14,7 +16,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench bench-discover bench-scan fuzz hunt differ race check clean
+.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt differ race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -63,6 +65,10 @@ bench-discover: ## scores of discover by class, group and difficulty, and what r
 bench-scan: ## what a scan costs on default servers of each major, and on large ones
 	@build/prepare test
 	$(GO) test -timeout 60m -run '^$$' -bench ScanCost -benchtime 1x ./test/scan -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
+
+screenshots: ## pictures of every page of the portal as everybody, into SHOTS (screenshots)
+	@build/prepare test
+	POSTERN_SCREENSHOTS=$(abspath $(SHOTS)) $(GO) test -count=1 -timeout 20m -run TestEveryPage ./test/browser
 
 check: ## what CI runs, start to end
 	.ci/run

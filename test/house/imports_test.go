@@ -81,6 +81,7 @@ var rule = map[string]row{
 	"test/abuse":    {tests: words("test/site")},
 	"test/access":   {tests: words("test/site")},
 	"test/sso":      {tests: words("test/site test/provider")},
+	"test/browser":  {tests: words("test/site")},
 	"test/drivers":  {tests: words("test/site")},
 	"test/bench":    {tests: words("test/site internal/engine/postgres internal/secret")},
 }
@@ -103,6 +104,7 @@ var foreign = map[string][]string{
 	"cel.dev/cel-go":                           words("internal/scan"),
 	"github.com/coreos/go-oidc/v3":             words("internal/sso"),
 	"golang.org/x/oauth2":                      words("internal/sso"),
+	"github.com/chromedp":                      words("test/browser"),
 }
 
 // TestImportRule reads every import of every Go file and holds it against the table.

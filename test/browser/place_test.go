@@ -1,0 +1,205 @@
+// Package browser_test looks at the portal with a real Chromium: every page as every role, on a phone and on a desk, in the light and
+// in the dark. What a person would stumble over fails here: an error of a script, something that is not loaded, a page wider than the
+// screen, what a screen reader cannot read.
+package browser_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
+)
+
+func TestMain(m *testing.M) { site.Main(m) }
+
+// patience is how long something may take. It is far more than it does take.
+const patience = 60 * time.Second
+
+// newPassword is what people choose who follow an invitation.
+const newPassword = "four plain words here"
+
+// everybody of the sample site: an analyst, a support agent who owns a dataset, the data office, and one person a role.
+var everybody = []string{"ana", "sam", "dora", "root", "edith", "rita", "audrey"}
+
+// place is an installation with a portal that people have used.
+type place struct {
+	*site.Site
+	t      testing.TB
+	portal string
+	tokens map[string]string
+	seeds  map[string]string
+}
+
+func newPlace(t testing.TB) *place {
+	t.Helper()
+	db := pgtest.Start(t, pgtest.DefaultMajor).NewDatabaseNamed(t, "shop")
+	db.Exec(t, sample(t, "shop.sql"))
+	port, err := pgtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t: t, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}, seeds: map[string]string{}}
+	p.Site = site.New(t, db, strings.ReplaceAll(sample(t, "postern.yaml"), "PORT", fmt.Sprint(port)))
+	p.Apply(t)
+	p.Serve(t)
+	p.eventually("the portal listens", func() bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.portal, "http://"))
+		return err == nil && conn.Close() == nil
+	})
+	for _, who := range []string{"ana", "sam", "dora"} {
+		p.call("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &signedIn{p, who})
+	}
+	var link struct{ Code string }
+	if err := json.Unmarshal([]byte(p.Must(t, "user", "create", "root", "--admin", "--format", "json")), &link); err != nil {
+		t.Fatal(err)
+	}
+	p.accept("root", link.Code)
+	for who, role := range map[string]string{"edith": "editor", "rita": "reader", "audrey": "auditor"} {
+		p.call("root", http.MethodPost, "users", map[string]string{"name": who, "role": role}, &link)
+		p.accept(who, link.Code)
+	}
+	return p
+}
+
+func sample(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (p *place) eventually(what string, done func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("within %v it does not come true: %s", patience, what)
+		}
+	}
+}
+
+// signedIn keeps the token of an answer.
+type signedIn struct {
+	p   *place
+	who string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *signedIn) UnmarshalJSON(text []byte) error {
+	var in struct{ Token string }
+	err := json.Unmarshal(text, &in)
+	s.p.tokens[s.who] = in.Token
+	return err
+}
+
+// accept follows an invitation to its end, with a second factor.
+func (p *place) accept(who, code string) {
+	p.t.Helper()
+	var seed struct{ Secret string }
+	p.call("", http.MethodPost, "login/accept", map[string]string{"code": code, "password": newPassword}, &signedIn{p, who})
+	p.call(who, http.MethodPost, "login/enrol", struct{}{}, &seed)
+	p.call(who, http.MethodPost, "login/confirm", map[string]string{"code": oneTime(p.t, seed.Secret)}, &signedIn{p, who})
+	p.seeds[who] = seed.Secret
+}
+
+// oneTime is what an authenticator shows now, worked out without the code under test.
+func oneTime(t testing.TB, seed string) string {
+	t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m [8]byte
+	binary.BigEndian.PutUint64(m[:], uint64(time.Now().Unix()/30))
+	h := hmac.New(sha1.New, key)
+	h.Write(m[:])
+	sum := h.Sum(nil)
+	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff)%1_000_000)
+}
+
+// call makes a call of the JSON API that has to succeed.
+func (p *place) call(who, method, path string, body, out any) {
+	p.t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(context.Background(), method, p.portal+"/api/v1/"+path, bytes.NewReader(text))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if who != "" {
+		r.Header.Set("Authorization", "Bearer "+p.tokens[who])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %s %s: %s\n%s", who, method, path, answer.Status, p.Log())
+	}
+	if out != nil {
+		if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// query asks at the gateway as one of the people, and returns the error.
+func (p *place) query(who, sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, p.DSN(who, "shop"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+// used lets a working day pass: queries, a refusal, access that was taken, refused, ended, and a request that waits.
+func (p *place) used() {
+	p.t.Helper()
+	type outcome struct {
+		Request struct{ ID string }
+		Grant   *struct{ ID string }
+	}
+	ask := func(who, what, note string) (out outcome) {
+		p.call(who, http.MethodPost, "requests", map[string]any{"what": what, "note": note}, &out)
+		return out
+	}
+	for _, sql := range []string{"SELECT name, email FROM customers LIMIT 5", "SELECT region, count(*) FROM customers GROUP BY region"} {
+		if err := p.query("ana", sql); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := p.query("ana", "SELECT * FROM payroll"); err == nil {
+		p.t.Fatal("ana reads the payroll")
+	}
+	ended := ask("ana", "mailing", "")
+	p.call("ana", http.MethodPost, "grants/"+ended.Grant.ID+"/revoke", map[string]string{"note": "done"}, nil)
+	refused := ask("sam", "staff", "curious")
+	p.call("dora", http.MethodPost, "requests/"+refused.Request.ID+"/deny", map[string]string{"note": "Ask HR instead, please."}, nil)
+	approved := ask("sam", "staff", "A customer asks about a refund to her account")
+	p.call("dora", http.MethodPost, "requests/"+approved.Request.ID+"/approve", struct{}{}, nil)
+	ask("ana", "mailing", "")
+	ask("ana", "staff", "Quarterly report: salaries by team")
+}
