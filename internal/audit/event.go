@@ -73,6 +73,7 @@ const (
 	AccountRole       Kind = "account.role"             // an account was given another role
 	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
+	DeviceDecided     Kind = "portal.terminal"          // somebody at a browser let a terminal in as themselves, or turned it away
 	AccountUnlinked   Kind = "account.unlinked"         // a name is no longer tied to anybody at the identity provider
 	GroupsChanged     Kind = "groups.changed"           // the identity provider's groups of somebody are others than before
 	GroupsUnknown     Kind = "groups.unknown"           // the identity provider did not say in which groups somebody is

@@ -134,7 +134,7 @@ func TestLater(t *testing.T) {
 
 // Every verb of the contract is there, now or as one of a later version.
 func TestContract(t *testing.T) {
-	verbs := "demo init scan hba discover plan apply verify suspend resume serve login run connect request approve deny revoke grants who-can explain audit certs user token policy"
+	verbs := "demo init scan hba discover plan apply verify suspend resume serve login logout run connect request approve deny revoke grants who-can explain audit certs user token policy"
 	a := &app{env: Env{Version: "1.2.3"}, ui: &ui{}}
 	for _, verb := range strings.Fields(verbs) {
 		cmd, _, err := a.root().Find([]string{verb})

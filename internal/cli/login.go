@@ -79,17 +79,23 @@ func explainCall(err error) error {
 
 func (a *app) login() *cobra.Command {
 	var server, user, ca string
-	var factor bool
+	var factor, device bool
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "log in to the portal, for requests, approvals and connections",
-		Long: `Asks for a password and, where there is one, a second factor, or reads them as lines of standard
-input, and keeps a token for 12 hours (2 for admins) in a file that only you can read
-($POSTERN_LOGIN, or postern/login.json in your configuration folder). The password is not kept.
+		Long: `Keeps a token for 12 hours (2 for admins) in a file that only you can read ($POSTERN_LOGIN, or
+postern/login.json in your configuration folder); postern logout ends it.
+
+Where the portal has single sign-on and no --user is given, you say yes in a browser: in this
+machine's ($BROWSER, or what the desktop opens), or with --device, over SSH and without a desktop in
+any, by a code that is shown. With --user, asks for a password and, where there is one, a second
+factor, or reads them as lines of standard input. The password is not kept.
+
 Server, user and certificates are remembered. --factor proves the second factor again, which
 break-glass and other weighty steps want to be fresh.`,
 		Example: `  postern login --server https://postern.internal:8443 --user ana
   postern login
+  postern login --server https://postern.internal:8443 --device
   postern login --factor`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -110,12 +116,22 @@ break-glass and other weighty steps want to be fresh.`,
 					return failed("", err)
 				}
 			}
-			if l.Server == "" || l.User == "" {
+			if l.Server == "" {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("say where and who: --server https://HOST:PORT --user NAME")}
 			}
 			c, err := portal.NewClient(l)
 			if err != nil {
 				return failed("", err)
+			}
+			browser, err := a.byBrowser(cmd.Context(), c, l, user != "", device)
+			if err != nil {
+				return err
+			}
+			if browser {
+				return a.loginAtBrowser(cmd.Context(), c, device)
+			}
+			if l.User == "" {
+				return &usageError{command: cmd.CommandPath(), err: errors.New("say who: --user NAME, as this portal has no single sign-on")}
 			}
 			password, err := a.askOnce(l.User)
 			if err != nil {
@@ -131,6 +147,7 @@ break-glass and other weighty steps want to be fresh.`,
 	cmd.Flags().StringVar(&server, "server", "", "`address` of the portal, https://HOST:PORT")
 	cmd.Flags().StringVar(&user, "user", "", "your `name`")
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificates to trust, instead of the system's")
+	cmd.Flags().BoolVar(&device, "device", false, "say yes in any browser, by a code that is shown")
 	cmd.Flags().BoolVar(&factor, "factor", false, "only prove the second factor again")
 	return cmd
 }

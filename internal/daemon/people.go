@@ -33,7 +33,7 @@ func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root 
 		return nil, err
 	}
 	return people.New(people.Config{
-		Accounts: st, Sessions: st, Policy: p, Audit: trail, Throttle: identity.NewThrottle(), Mock: mock, Key: root, Now: now, Random: random,
+		Accounts: st, Sessions: st, Devices: st, Policy: p, Audit: trail, Throttle: identity.NewThrottle(), Mock: mock, Key: root, Now: now, Random: random,
 	})
 }
 

@@ -46,6 +46,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		People: d.signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
 		Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
 	}
+	c.URL = d.config.Portal.URL
 	if d.sso != nil {
 		c.SignOn, c.SignOnLabel = d.sso, d.config.Portal.OIDC.Label
 	}

@@ -167,6 +167,7 @@ const (
 type Config struct {
 	Accounts Accounts
 	Sessions Sessions
+	Devices  Devices
 	Policy   func() *policy.Policy
 	Audit    audit.Recorder
 	Throttle *identity.Throttle

@@ -310,7 +310,7 @@ func (p *place) registryAt(now func() time.Time) *people.Registry {
 		p.t.Fatal(err)
 	}
 	r, err := people.New(people.Config{
-		Accounts: p.db, Sessions: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
+		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
 		Key: secret.New("root"), Now: now, Random: rand.Reader, Cost: people.Cost{Memory: cheap, Passes: 1, Threads: 1},
 	})
 	if err != nil {

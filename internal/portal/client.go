@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -34,9 +35,13 @@ type Login struct {
 	Server  string    `json:"server"`
 	CA      string    `json:"ca,omitempty"` // file with the certificates to trust
 	User    string    `json:"user,omitempty"`
+	Method  string    `json:"method,omitempty"` // MethodBrowser, or "" for a password
 	Token   string    `json:"token,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
 }
+
+// MethodBrowser is the method of somebody who signed in at a browser, and will again.
+const MethodBrowser = "browser"
 
 // Save writes a login with mode 0600, whole or not at all.
 func (l Login) Save(path string) error {
@@ -183,7 +188,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body, out any) e
 
 // LogIn proves a user by password. The answer says what is left to do, if anything: Prove, or Enrol and Confirm.
 func (c *Client) LogIn(ctx context.Context, user string, password secret.Text) (*LoginAnswer, error) {
-	c.login.Token = ""
+	c.login.Token, c.login.Method = "", ""
 	return c.step(ctx, "login", LoginCall{User: user, Password: password.Reveal()})
 }
 
@@ -211,6 +216,38 @@ func (c *Client) step(ctx context.Context, path string, call any) (*LoginAnswer,
 	}
 	c.login.User, c.login.Token, c.login.Expires = answer.User, answer.Token, answer.Expires
 	return &answer, nil
+}
+
+// Ways asks how people sign in there.
+func (c *Client) Ways(ctx context.Context) (Ways, error) {
+	var out Ways
+	return out, c.Call(ctx, http.MethodGet, "login", nil, &out)
+}
+
+// Wait begins to wait for somebody at a browser. The addresses are the portal's under the name that it is called by here, where it says
+// none itself.
+func (c *Client) Wait(ctx context.Context, call DeviceCall) (*DeviceAnswer, error) {
+	c.login.Token = ""
+	var out DeviceAnswer
+	if err := c.Call(ctx, http.MethodPost, "login/device", call, &out); err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(out.Address, "/") {
+		out.Address, out.Complete = c.login.Server+out.Address, c.login.Server+out.Complete
+	}
+	return &out, nil
+}
+
+// Redeem asks whether somebody at a browser has said yes.
+func (c *Client) Redeem(ctx context.Context, call TokenCall) (*LoginAnswer, error) {
+	c.login.Method = MethodBrowser
+	return c.step(ctx, "login/token", call)
+}
+
+// Waits says whether a refusal means that nobody has decided yet, and whether to ask less often.
+func (e *ErrRefused) Waits() (still, slower bool) {
+	slower = e.Problem.Code == people.CodeSlow
+	return slower || e.Problem.Code == people.CodePending, slower
 }
 
 // Login is what to keep of the last step.

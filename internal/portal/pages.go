@@ -98,6 +98,8 @@ func (p *Portal) pageRoutes() {
 	p.post("/credentials/{id}/revoke", everybody, p.revokeAct, p.connectPage)
 	p.get("/account", everybody, p.accountPage)
 	p.post("/account/sessions/{id}/end", everybody, p.endSessionAct, p.accountPage)
+	p.get(devicePath, everybody, p.devicePage)
+	p.secretPage(devicePath, everybody, p.decideDevice, p.devicePage)
 	p.get("/grants", overseers, p.grantsPage)
 	p.post("/grants/{id}/{what}", overseers, p.grantAct, p.grantsPage)
 	p.get("/trail", trailReaders, p.trailPage)
@@ -160,6 +162,7 @@ func (p *Portal) guarded(pattern string, who right, do func(w http.ResponseWrite
 	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v, err := p.viewer(r)
 		if err != nil {
+			remember(w, r)
 			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 			return
 		}

@@ -58,6 +58,7 @@ type Config struct {
 	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
 	SignOn      SignOn
 	SignOnLabel string
+	URL         string // under which browsers reach the portal; "": not said
 }
 
 // SignOn signs people in through an identity provider.
@@ -95,6 +96,7 @@ type Portal struct {
 func New(c Config) *Portal {
 	p := &Portal{c: c, mux: http.NewServeMux()}
 	p.peopleRoutes()
+	p.deviceRoutes()
 	p.route("POST /api/v1/logout", p.logout)
 	p.route("GET /api/v1/me", p.me)
 	p.route("POST /api/v1/requests", p.ask)
@@ -192,6 +194,8 @@ func statusOf(no *people.Refusal) int {
 	switch no.Code {
 	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite, people.CodeSignOn:
 		return http.StatusUnauthorized
+	case people.CodePending, people.CodeSlow, people.CodeExpired:
+		return http.StatusBadRequest
 	case people.CodeProvider:
 		return http.StatusServiceUnavailable
 	case "not_found":

@@ -97,7 +97,7 @@ func (p *Portal) entered(w http.ResponseWriter, r *http.Request, e *people.Entry
 	case len(e.Recovery) > 0:
 		p.render(w, r, http.StatusOK, nil, shown{"enrol", "Recovery codes", signInData{Recovery: e.Recovery}}, nil)
 	default:
-		http.Redirect(w, r, "/catalogue", http.StatusSeeOther)
+		http.Redirect(w, r, next(w, r), http.StatusSeeOther)
 	}
 }
 

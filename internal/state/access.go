@@ -310,6 +310,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM outbox_notice WHERE at < ?":      now.Add(-keepNotices),
 		"DELETE FROM access_delegation WHERE due < ?": now.Add(-keepNotices),
 		"DELETE FROM person_session WHERE due < ?":    now,
+		"DELETE FROM person_device WHERE due < ?":     now,
 	} {
 		if _, err := db.sql.ExecContext(ctx, query, before.UnixMicro()); err != nil {
 			return fmt.Errorf("tidy state: %w", explain(err))

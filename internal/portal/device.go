@@ -1,0 +1,129 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// Ways says how people sign in here.
+type Ways struct {
+	SignOn string `json:"sign_on,omitempty"` // the label of single sign-on; "": there is none
+}
+
+// DeviceCall lets a terminal wait for somebody at a browser. Port and Challenge are those of one that listens on the browser's machine.
+type DeviceCall struct {
+	Port      int    `json:"port,omitempty"`
+	Challenge string `json:"challenge,omitempty"` // the SHA-256 of a verifier, in base64url
+}
+
+// DeviceAnswer is what a terminal shows and keeps; the names are RFC 8628's.
+type DeviceAnswer struct {
+	DeviceCode string `json:"device_code"`
+	UserCode   string `json:"user_code"`
+	Address    string `json:"verification_uri"`
+	Complete   string `json:"verification_uri_complete"`
+	Expires    int    `json:"expires_in"`
+	Interval   int    `json:"interval"`
+}
+
+// TokenCall asks whether a terminal is in.
+type TokenCall struct {
+	DeviceCode string `json:"device_code"`
+	Code       string `json:"code,omitempty"` // that came to Port
+	Verifier   string `json:"verifier,omitempty"`
+}
+
+// devicePath is the page where somebody lets a terminal in.
+const devicePath = "/device"
+
+func (p *Portal) deviceRoutes() {
+	p.open("GET /api/v1/login", func(*http.Request, secret.Text) (any, error) { return Ways{p.c.SignOnLabel}, nil })
+	p.open("POST /api/v1/login/device", func(r *http.Request, _ secret.Text) (any, error) {
+		call, err := decode[DeviceCall](r)
+		if err != nil {
+			return nil, err
+		}
+		code, d, err := p.c.People.StartDevice(r.Context(), call.Port, call.Challenge, from(r))
+		if err != nil {
+			return nil, err
+		}
+		at := p.c.URL + devicePath
+		return DeviceAnswer{
+			DeviceCode: code.Reveal(), UserCode: d.Code, Address: at, Complete: at + "?code=" + d.Code,
+			Expires: int(d.End.Sub(d.Created) / time.Second), Interval: int(d.Interval / time.Second),
+		}, nil
+	})
+	p.open("POST /api/v1/login/token", func(r *http.Request, _ secret.Text) (any, error) {
+		call, err := decode[TokenCall](r)
+		if err != nil {
+			return nil, err
+		}
+		return entry(p.c.People.RedeemDevice(r.Context(), secret.New(call.DeviceCode), secret.New(call.Code), secret.New(call.Verifier), from(r)))
+	})
+}
+
+type deviceData struct {
+	Typed  string
+	Device *people.Device
+	Yes    bool
+	Over   bool   // it has been decided
+	Back   string // where the terminal listens
+}
+
+// devicePage asks for a terminal's code, and shows whose it is.
+func (p *Portal) devicePage(r *http.Request, v *viewer) (shown, error) {
+	code := r.URL.Query().Get("code")
+	if code == "" || r.Method != http.MethodGet {
+		return shown{"device", "Sign in a terminal", deviceData{Typed: code}}, nil
+	}
+	d, err := p.c.People.WaitingDevice(r.Context(), v.Subject.Name, code, fromPage(r))
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{"device", "Sign in a terminal", deviceData{Device: d}}, nil
+}
+
+// decideDevice lets a terminal in, or turns it away.
+func (p *Portal) decideDevice(r *http.Request, v *viewer) (shown, error) {
+	yes := r.PostFormValue("decision") == "yes"
+	d, answer, err := p.c.People.DecideDevice(r.Context(), v.cookie, r.PostFormValue("code"), yes, fromPage(r))
+	if err != nil {
+		return shown{}, err
+	}
+	data := deviceData{Device: d, Yes: yes, Over: true}
+	if yes && d.Port != 0 {
+		data.Back = fmt.Sprintf("http://127.0.0.1:%d/?%s", d.Port, url.Values{"code": {answer.Reveal()}}.Encode())
+	}
+	return shown{"device", "Sign in a terminal", data}, nil
+}
+
+// nextCookie remembers that somebody came to let a terminal in and had to sign in first. Nothing else is gone back to.
+const nextCookie = "postern-next"
+
+var nextPages = regexp.MustCompile(`^` + devicePath + `(\?code=[A-Z]{4}-[A-Z]{4})?$`)
+
+func remember(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && nextPages.MatchString(r.URL.RequestURI()) {
+		http.SetCookie(w, &http.Cookie{Name: nextCookie, Value: url.QueryEscape(r.URL.RequestURI()), Path: "/", MaxAge: flowCookieAge, HttpOnly: true, Secure: secureHost(r), SameSite: http.SameSiteLaxMode})
+	}
+}
+
+// next is where to go after a sign-in.
+func next(w http.ResponseWriter, r *http.Request) string {
+	c, err := r.Cookie(nextCookie)
+	if err != nil {
+		return "/catalogue"
+	}
+	http.SetCookie(w, &http.Cookie{Name: nextCookie, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secureHost(r), SameSite: http.SameSiteLaxMode})
+	to, err := url.QueryUnescape(c.Value)
+	if err != nil || !nextPages.MatchString(to) {
+		return "/catalogue"
+	}
+	return to
+}

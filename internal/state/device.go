@@ -1,0 +1,69 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/people"
+)
+
+var _ people.Devices = (*DB)(nil)
+
+// KeepDevice implements people.Devices.
+func (db *DB) KeepDevice(ctx context.Context, d people.Device) error {
+	doc, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	err = db.transact(ctx, func(tx *sql.Tx) error {
+		if d.Version == 1 {
+			_, err := tx.ExecContext(ctx, "INSERT INTO person_device (hash, code, version, due, doc) VALUES (?, ?, 1, ?, ?)", d.Hash, d.Code, d.End.UnixMicro(), string(doc))
+			return err
+		}
+		return swap(tx.ExecContext(ctx, "UPDATE person_device SET version = ?, doc = ? WHERE hash = ? AND version = ?", d.Version, string(doc), d.Hash, d.Version-1))
+	}, true)
+	if errors.Is(err, access.ErrConflict) {
+		return people.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("keep a terminal that waits: %w", err)
+	}
+	return nil
+}
+
+// DeviceByHash implements people.Devices.
+func (db *DB) DeviceByHash(ctx context.Context, hash string) (people.Device, error) {
+	return one[people.Device](ctx, db, "a terminal that waits", "SELECT doc FROM person_device WHERE hash = ?", hash)
+}
+
+// DeviceByCode implements people.Devices.
+func (db *DB) DeviceByCode(ctx context.Context, code string) (people.Device, error) {
+	return one[people.Device](ctx, db, "a terminal that waits", "SELECT doc FROM person_device WHERE code = ?", code)
+}
+
+// DropDevice implements people.Devices.
+func (db *DB) DropDevice(ctx context.Context, hash string) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
+		return swap(tx.ExecContext(ctx, "DELETE FROM person_device WHERE hash = ?", hash))
+	}, true)
+	switch {
+	case errors.Is(err, access.ErrConflict):
+		return people.ErrNone
+	case err != nil:
+		return fmt.Errorf("forget a terminal that waited: %w", err)
+	}
+	return nil
+}
+
+// WaitingDevices implements people.Devices.
+func (db *DB) WaitingDevices(ctx context.Context, now time.Time) (n int, err error) {
+	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM person_device WHERE due > ?", now.UnixMicro()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count terminals that wait: %w", explain(err))
+	}
+	return n, nil
+}
