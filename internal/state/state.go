@@ -31,6 +31,7 @@ var migrationFiles embed.FS
 
 const (
 	busyTimeout = 5 * time.Second
+	busyPause   = 10 * time.Millisecond
 	scheme      = "sqlite:"
 )
 
@@ -139,7 +140,13 @@ func connect(path, mode string) (*DB, error) {
 // begin checks the file, migrates it and gives it an identity.
 func (db *DB) begin(ctx context.Context) error {
 	var result string
-	if err := db.sql.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
+	err := db.sql.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result)
+	// Several that open a new file at once all turn on its write-ahead log, and SQLite lets nobody wait for that.
+	for until := time.Now().Add(busyTimeout); isBusy(err) && time.Now().Before(until); {
+		time.Sleep(busyPause)
+		err = db.sql.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result)
+	}
+	if err != nil {
 		return fmt.Errorf("check the file: %w", err)
 	}
 	if result != "ok" {
@@ -152,7 +159,7 @@ func (db *DB) begin(ctx context.Context) error {
 	if _, err := rand.Read(id); err != nil {
 		return fmt.Errorf("read randomness for the installation's id: %w", err)
 	}
-	_, err := db.sql.ExecContext(ctx, "INSERT INTO installation (one, id, created) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
+	_, err = db.sql.ExecContext(ctx, "INSERT INTO installation (one, id, created) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
 		hex.EncodeToString(id), formatTime(time.Now()))
 	if err != nil {
 		return fmt.Errorf("name the installation: %w", err)
@@ -179,15 +186,27 @@ func (db *DB) migrate(ctx context.Context) error {
 	case current > target:
 		return fmt.Errorf("%w: its schema is %d, this version knows %d: use the newer postern", ErrNewer, current, target)
 	}
-	_, upErr := provider.Up(ctx)
-	if upErr == nil {
-		return nil
+	for {
+		_, upErr := provider.Up(ctx)
+		if upErr == nil {
+			return nil
+		}
+		// Another process may be migrating at the same moment: as long as it gets on, what it has done is no failure of ours.
+		now, _, err := provider.GetVersions(ctx)
+		switch {
+		case err == nil && now == target:
+			return nil
+		case err != nil || now <= current:
+			return fmt.Errorf("bring the schema from %d to %d: %w", current, target, upErr)
+		}
+		current = now
 	}
-	// Another process may have migrated at the same moment.
-	if current, target, err := provider.GetVersions(ctx); err == nil && current == target {
-		return nil
-	}
-	return fmt.Errorf("bring the schema from %d to %d: %w", current, target, upErr)
+}
+
+// isBusy says that somebody else has the file at the moment.
+func isBusy(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // explain names the damage that SQLite reports by number.
