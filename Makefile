@@ -8,6 +8,9 @@ N           ?= 20000
 MAJORS      ?= 15 18
 # SHOTS is the folder that screenshots writes into.
 SHOTS       ?= screenshots
+# FILES is the number of pg_hba.conf files of hba for each major, SERVERS that of seeded over all majors.
+FILES       ?= 1000
+SERVERS     ?= 500
 # A release has a tag; any other build says what main.go says.
 VERSION     ?= $(shell git describe --tags --exact-match 2>/dev/null)
 
@@ -16,7 +19,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt differ race check clean
+.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt differ hba seeded race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -52,6 +55,14 @@ hunt: ## N (20000) generated statements against both walls on MAJORS (15 18), lo
 
 differ: ## N (20000) random queries over random policies: the gateway's answer must be a second implementation's
 	POSTERN_DIFFER=$(N) POSTERN_DIFFER_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestDiffer ./test/differ
+
+hba: ## random pg_hba.conf files against real connections, FILES (1000) with 20 attempts for each major; as root also from another network
+	@build/prepare test
+	POSTERN_HBA_FILES=$(FILES) POSTERN_HBA_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestHBAAgreesWithServers ./test/scan
+
+seeded: ## SERVERS (500) random servers with one to twelve seeded faults, which the scan must find, and near misses, which it must not
+	@build/prepare test
+	POSTERN_SEEDED_SERVERS=$(SERVERS) POSTERN_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run 'TestSeeded|TestPairs' ./test/scan
 
 bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
 	@build/prepare bench

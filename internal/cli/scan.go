@@ -30,6 +30,7 @@ type scanFlags struct {
 	own                                                                       []scan.Own
 	ca, expect, compliance                                                    string
 	advisories                                                                []string
+	jobs                                                                      int
 	sampleData, readLogs, tryPasswords, intrusive                             bool
 	verbose, fix, fleet, trustChecks                                          bool
 }
@@ -69,6 +70,7 @@ wrong use, 3 something that should have been looked at was not, or the server di
 	fl.StringSliceVar(&f.checks, "checks", nil, "only these `IDs` or areas, such as HBA or ROL-005")
 	fl.StringSliceVar(&f.skip, "skip", nil, "leave these `IDs` or areas out")
 	fl.StringSliceVar(&f.databases, "databases", nil, "only these `databases` (default: every one that lets the login in)")
+	fl.IntVar(&f.jobs, "jobs", postgres.DatabasesAtOnce, "`databases` of a server to look at at once, each over one connection")
 	fl.StringSliceVar(&f.outside, "outside", nil, "look at `HOST:PORT` from here, as a stranger")
 	fl.StringSliceVar(&f.probeUsers, "probe-user", nil, "with --outside: `role` to try, without a password; one that nobody has is always tried")
 	fl.StringSliceVar(&f.probeDatabases, "probe-database", nil, "with --probe-user: `database` to name (default: the role's name)")
@@ -94,6 +96,9 @@ wrong use, 3 something that should have been looked at was not, or the server di
 var requirements = map[string]string{"": "", "login": "L", "monitor": "LM", "grants": "LMG", "superuser": "LMGS", "host": "FO", "all": "PLMGSFO"}
 
 func (f *scanFlags) options() (scan.Options, error) {
+	if f.jobs < 1 {
+		return scan.Options{}, fmt.Errorf("--jobs is a number of databases from 1, not %d", f.jobs)
+	}
 	o := scan.Options{Only: f.checks, Skip: f.skip, Never: f.failOn == "none"}
 	if !o.Never {
 		s, err := scan.ParseSeverity(f.failOn)
@@ -221,7 +226,7 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 	if err != nil {
 		return nil, err
 	}
-	gather := postgres.Gather{Databases: f.databases, Now: now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords, Own: f.questions(), TrustOwn: f.trustChecks}
+	gather := f.gather(now)
 	if a.ui.terminal {
 		gather.Progress = func(database string) { _, _ = fmt.Fprintf(a.ui.err, "\r\x1b[Klooking at %s", printable(database)) }
 	}
@@ -239,6 +244,14 @@ func (a *app) evidence(ctx context.Context, args []string, f *scanFlags, now tim
 		}
 	}
 	return e, nil
+}
+
+// gather is how evidence is collected with these flags.
+func (f *scanFlags) gather(now time.Time) postgres.Gather {
+	return postgres.Gather{
+		Databases: f.databases, Jobs: f.jobs, Now: now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords,
+		Own: f.questions(), TrustOwn: f.trustChecks,
+	}
 }
 
 // storeLabels are the labels that the policy gives to columns of a store, by database.schema.table.column.

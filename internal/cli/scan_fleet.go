@@ -15,7 +15,6 @@ import (
 
 	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/config"
-	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/scan"
 )
 
@@ -123,10 +122,7 @@ func (a *app) lookAtFleet(ctx context.Context, servers []*fleetServer, f *scanFl
 			defer func() { <-slots }()
 			target, err := storeTarget(ctx, s.stores[0])
 			if err == nil {
-				s.evidence, err = target.Gather(ctx, postgres.Gather{
-					Databases: f.databases, Now: env.Now, HostRoot: "/", ReadLogs: f.readLogs, SampleData: f.sampleData, TryPasswords: f.tryPasswords,
-					Own: f.questions(), TrustOwn: f.trustChecks,
-				})
+				s.evidence, err = target.Gather(ctx, f.gather(env.Now))
 			}
 			if err == nil {
 				err = a.fleetLabels(s)

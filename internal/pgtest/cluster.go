@@ -39,6 +39,7 @@ type Cluster struct {
 	dir     string
 	account *syscall.Credential // nil: the tests' own user
 	process *process
+	enter   func() error // moves the thread that starts the server into its network; nil for ours
 
 	mu        sync.Mutex
 	databases int
@@ -70,7 +71,7 @@ func start(major int, s settings) (*Cluster, error) {
 	}
 	c := &Cluster{
 		Major: major, SocketDir: dir, DataDir: filepath.Join(dir, "data"), CA: filepath.Join(dir, "ca.pem"),
-		bin: bin, dir: dir, account: account, templates: map[string]*DB{},
+		bin: bin, dir: dir, account: account, templates: map[string]*DB{}, enter: s.enter,
 	}
 	if err := c.prepare(s); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -160,11 +161,16 @@ func (c *Cluster) launch() error {
 	go func() {
 		// The death signal is sent when the *thread* that started the server ends, so that thread is kept.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := c.moveThread()
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = cmd.Wait() // how it ended stands in the server's log
+		}
+		if c.enter == nil {
+			runtime.UnlockOSThread()
 		}
 		close(p.done)
 	}()
@@ -178,6 +184,15 @@ func (c *Cluster) launch() error {
 		return errors.Join(errNotBound, err)
 	}
 	return err
+}
+
+// moveThread brings the locked thread that it is called on into the server's network. A thread that was moved stays locked, so that it ends
+// with its goroutine and nothing else ever runs on it.
+func (c *Cluster) moveThread() error {
+	if c.enter == nil {
+		return nil
+	}
+	return c.enter()
 }
 
 // dress sets what every child of ours has: its user, its environment, and its death with ours.

@@ -159,8 +159,9 @@ const loggedTail = 4000
 
 // settings is what a cluster can be asked for.
 type settings struct {
-	conf []string
-	hba  []string
+	conf  []string
+	hba   []string
+	enter func() error
 }
 
 // Option changes a cluster that Start makes.
@@ -176,4 +177,10 @@ func Setting(name, value string) Option {
 // HBA puts lines in front of the pg_hba.conf lines that every cluster has.
 func HBA(lines ...string) Option {
 	return func(s *settings) { s.hba = append(s.hba, lines...) }
+}
+
+// Network makes the server live in a network of the test's own: enter is called on the thread that starts it, which then ends with it. The
+// Unix socket works from anywhere.
+func Network(enter func() error) Option {
+	return func(s *settings) { s.enter = enter }
 }

@@ -29,21 +29,30 @@ const (
 	hbaAttempts = 20
 )
 
-// TestHBAAgreesWithServers writes random pg_hba.conf files, tries real connections, and wants the evaluator to say what the server did.
+// TestHBAAgreesWithServers writes random pg_hba.conf files, tries real connections, and wants the evaluator to say what the server did. As
+// root the server stands in a network of the test's own, with a second one beside it from which it is reached.
 func TestHBAAgreesWithServers(t *testing.T) {
 	files := hbaFiles
 	if n, err := strconv.Atoi(os.Getenv("POSTERN_HBA_FILES")); err == nil {
 		files = n
 	}
+	site := newNetworks(t)
 	for _, major := range pgtest.Majors(t) {
 		t.Run(fmt.Sprintf("pg%d", major), func(t *testing.T) {
-			h := newHBAServer(t, major)
+			h := newHBAServer(t, major, site)
 			seed := seedOfRun(t, "POSTERN_HBA_SEED")
 			rnd := rand.New(rand.NewPCG(seed, uint64(major))) // #nosec G404 -- a test's choices
 			for range files {
 				h.compare(t, rnd)
 				if t.Failed() {
 					return
+				}
+			}
+			t.Logf("%d files, %d attempts: %v", files, files*hbaAttempts, h.answers)
+			for _, from := range h.site.kinds() {
+				// A network for which no rule ever decided would prove nothing.
+				if a := h.answers[from]; files >= hbaFiles && (a["trust"]+a["password"]+a["scram-sha-256"]+a["reject"] == 0 || a["none"] == 0) {
+					t.Errorf("from %s, a rule decided always or never: %v", from, a)
 				}
 			}
 		})
@@ -57,6 +66,9 @@ type hbaServer struct {
 	members []catalog.Membership
 	nets    []netip.Prefix
 	account string // that the test runs as
+	site    *networks
+	answers map[string]map[string]int // by the kind of place: how often each answer was given
+	places  []place                   // where attempts over TCP come from, and what address they go to
 }
 
 var (
@@ -64,15 +76,15 @@ var (
 	hbaDatabases = []string{"d1", "r1", "g1", "My DB"}
 )
 
-func newHBAServer(t *testing.T, major int) *hbaServer {
+func newHBAServer(t *testing.T, major int, site *networks) *hbaServer {
 	t.Helper()
-	c := pgtest.Start(t, major, pgtest.Setting("listen_addresses", "127.0.0.1,::1"))
+	c := pgtest.Start(t, major, pgtest.Setting("listen_addresses", site.listen()), pgtest.Network(site.server.enter()))
 	c.Exec(t, `CREATE ROLE r1 LOGIN NOINHERIT; CREATE ROLE r2 LOGIN; CREATE ROLE r3 LOGIN; CREATE ROLE su SUPERUSER LOGIN; CREATE ROLE "Odd Name" LOGIN;
 		CREATE ROLE g1 NOINHERIT; CREATE ROLE g2; GRANT g1 TO r1; GRANT g2 TO g1; GRANT g2 TO r3`)
 	for _, name := range hbaDatabases {
 		c.NewDatabaseNamed(t, name)
 	}
-	h := &hbaServer{c: c, members: []catalog.Membership{{Role: "g1", Member: "r1"}, {Role: "g2", Member: "g1"}, {Role: "g2", Member: "r3"}}}
+	h := &hbaServer{c: c, site: site, places: site.places(), answers: map[string]map[string]int{}, members: []catalog.Membership{{Role: "g1", Member: "r1"}, {Role: "g2", Member: "g1"}, {Role: "g2", Member: "r3"}}}
 	for _, n := range append([]string{"postgres", "g1", "g2"}, hbaRoles...) {
 		h.roles = append(h.roles, catalog.Role{Name: n, Login: n[0] != 'g', Superuser: n == "su" || n == "postgres"})
 	}
@@ -81,15 +93,7 @@ func newHBAServer(t *testing.T, major int) *hbaServer {
 		t.Fatal(err)
 	}
 	h.account = me.Username
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			h.nets = append(h.nets, p)
-		}
-	}
+	h.nets = site.server.addresses(t)
 	for name, text := range map[string]string{"users.txt": "r2, r3 # two\n\"Odd Name\"\n", "dbs.txt": "d1\n@more.txt\n", "more.txt": "\"My DB\"\n"} {
 		if err := os.WriteFile(filepath.Join(c.DataDir, name), []byte(text), 0o644); err != nil { //nolint:gosec // the server's account reads it
 			t.Fatal(err)
@@ -111,8 +115,8 @@ func someOf(rnd *rand.Rand, words []string) string {
 
 // randomLine is one rule.
 func randomLine(rnd *rand.Rand, major int) string {
-	dbs := []string{"all", "d1", "r1", "g1", `"My DB"`, `"all"`, "sameuser", "samerole", "replication", `"replication"`, "@dbs.txt", "nodb"}
-	users := []string{"all", "r1", "r2", "r3", "su", `"Odd Name"`, `"all"`, "+g1", "+g2", `"+g1"`, "+r1", "@users.txt", "nobody", "+nogroup", `r"2"`}
+	dbs := []string{"all", "all", "all", "all", "d1", "r1", "g1", `"My DB"`, `"all"`, "sameuser", "samerole", "replication", `"replication"`, "@dbs.txt", "nodb"}
+	users := []string{"all", "all", "all", "all", "r1", "r2", "r3", "su", `"Odd Name"`, `"all"`, "+g1", "+g2", `"+g1"`, "+r1", "@users.txt", "nobody", "+nogroup", `r"2"`}
 	if major >= 16 {
 		dbs = append(dbs, "/^d", `"/^My .B$"`, "/1$")
 		users = append(users, "/^r[12]$", `"/^O"`, "/")
@@ -124,7 +128,8 @@ func randomLine(rnd *rand.Rand, major int) string {
 		methods = append(methods, "peer")
 	} else {
 		line += pick(rnd, "127.0.0.0/8", "127.0.0.5/32", "127.0.0.4 255.255.255.252", "127.0.0.1 255.0.0.255", "::1/128", "0.0.0.0/0", "::/0", "all", "samehost", "samenet",
-			"::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0", "10.0.0.0/8", `"127.0.0.5/32"`) + " "
+			"::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0", "10.0.0.0/8", `"127.0.0.5/32"`, "10.77.1.0/24", "10.77.1.2/32", "10.77.1.0 255.255.255.128", "192.0.2.0/24",
+			"fd77:1::/64", "fd77:1::2/128", "2001:db8::/32", "samenet", "samehost", "all", "all", "0.0.0.0/0") + " "
 	}
 	method := pick(rnd, methods...)
 	line += method
@@ -186,7 +191,7 @@ func (h *hbaServer) compare(t *testing.T, rnd *rand.Rand) {
 	t.Helper()
 	major := h.c.Major
 	lines := []string{"local postgres postgres trust"}
-	for range 2 + rnd.IntN(7) {
+	for range 2 + rnd.IntN(9) {
 		lines = append(lines, randomLine(rnd, major))
 	}
 	if major >= 16 && rnd.IntN(2) == 0 {
@@ -210,7 +215,7 @@ func (h *hbaServer) compare(t *testing.T, rnd *rand.Rand) {
 	ctx := catalog.NewHBAContext(major, h.roles, h.members)
 	ctx.Interfaces = h.nets
 	for range hbaAttempts {
-		a := randomAttempt(rnd)
+		a, from := h.randomAttempt(rnd)
 		v := catalog.DecideHBA(rules, a, ctx)
 		if len(v.Perhaps) > 0 {
 			t.Errorf("%+v: nothing in these rules should be uncertain, but %s is", a, v.Perhaps[0])
@@ -222,10 +227,23 @@ func (h *hbaServer) compare(t *testing.T, rnd *rand.Rand) {
 		if want == "peer" {
 			want = h.peerAnswer(v.Rule, maps, a.User, ctx)
 		}
-		if got := h.try(t, a); got != want {
+		got := h.try(t, a, from)
+		h.count(a, from, got)
+		if got != want {
 			t.Errorf("%+v: the server says %s, the evaluator %s\n%s\n%+v", a, got, want, text, maps)
 		}
 	}
+}
+
+func (h *hbaServer) count(a catalog.Attempt, from place, answer string) {
+	kind := from.kind
+	if a.Local {
+		kind = bySocket
+	}
+	if h.answers[kind] == nil {
+		h.answers[kind] = map[string]int{}
+	}
+	h.answers[kind][answer]++
 }
 
 // compareParsed compares the parser with pg_hba_file_rules.
@@ -267,31 +285,32 @@ func (files) List(name string) ([]string, error) {
 	return out, err
 }
 
-func randomAttempt(rnd *rand.Rand) catalog.Attempt {
+func (h *hbaServer) randomAttempt(rnd *rand.Rand) (catalog.Attempt, place) {
 	a := catalog.Attempt{User: pick(rnd, append([]string{"nobody", "all", "+g1"}, hbaRoles...)...), Database: pick(rnd, append([]string{"nodb", "all", "replication"}, hbaDatabases...)...)}
-	switch rnd.IntN(4) {
-	case 0:
-		a.Local = true
-	case 1:
-		a.Address = netip.MustParseAddr("::1")
-	default:
-		a.Address = netip.MustParseAddr(pick(rnd, "127.0.0.1", "127.0.0.5", "127.0.0.6", "127.9.9.9"))
+	from := pick(rnd, h.places...)
+	if a.Local = rnd.IntN(4) == 0; !a.Local {
+		a.Address = from.address
 	}
 	a.TLS = !a.Local && rnd.IntN(2) == 0
 	a.Replication = rnd.IntN(6) == 0
-	return a
+	return a, from
 }
 
 // try connects as an attempt says and reads the first answer, no more.
-func (h *hbaServer) try(t *testing.T, a catalog.Attempt) string {
+func (h *hbaServer) try(t *testing.T, a catalog.Attempt, from place) string {
 	t.Helper()
 	d := net.Dialer{Timeout: 10 * time.Second}
-	network, address := "unix", filepath.Join(h.c.SocketDir, fmt.Sprintf(".s.PGSQL.%d", h.c.Port))
-	if !a.Local {
-		d.LocalAddr = &net.TCPAddr{IP: a.Address.AsSlice()}
-		network, address = "tcp", net.JoinHostPort(map[bool]string{true: "127.0.0.1", false: "::1"}[a.Address.Is4()], strconv.Itoa(h.c.Port))
+	var conn net.Conn
+	var err error
+	if a.Local {
+		conn, err = d.DialContext(context.Background(), "unix", filepath.Join(h.c.SocketDir, fmt.Sprintf(".s.PGSQL.%d", h.c.Port)))
+	} else {
+		d.LocalAddr = &net.TCPAddr{IP: from.address.AsSlice()}
+		err = from.network.run(func() (err error) {
+			conn, err = d.DialContext(context.Background(), "tcp", net.JoinHostPort(from.to, strconv.Itoa(h.c.Port)))
+			return err
+		})
 	}
-	conn, err := d.DialContext(context.Background(), network, address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -9,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/internal/scan"
@@ -234,6 +237,7 @@ func seedServer(t *testing.T, c *pgtest.Cluster, rnd *rand.Rand, quiet *calm, fa
 		}
 	}
 	w.configure(t, c)
+	awaitAlone(t, db)
 	r, err := scan.Run(gather(t, db, superuser, false), newEnv(t), scan.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +253,29 @@ func seedServer(t *testing.T, c *pgtest.Cluster, rnd *rand.Rand, quiet *calm, fa
 		}
 		t.Fatalf("the faults were: %s", strings.Join(names, ", "))
 	}
+}
+
+// awaitAlone waits until no other session is connected: one that is still ending would be seen as a client, and which are depends on chance.
+func awaitAlone(t *testing.T, db *pgtest.DB) {
+	t.Helper()
+	conn := db.Connect(t, pgtest.SuperUser)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var others int
+		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+		if others == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d other sessions do not end", others)
+		}
+	}
+	conn.PgConn().Frontend().Send(&pgproto3.Terminate{})
+	if err := conn.PgConn().Frontend().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, conn.PgConn().Conn()) // until the server has ended it as well
 }
 
 // judge compares the report, and what really happens, with what was seeded.

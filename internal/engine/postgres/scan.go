@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/postern-sec/postern/internal/catalog"
 )
@@ -20,6 +22,7 @@ import (
 // Gather is how evidence for a scan is collected.
 type Gather struct {
 	Databases []string // "" for every database that the login may enter
+	Jobs      int      // databases looked at once, each over one connection; 0 is DatabasesAtOnce
 	// QuestionTimeout bounds each question, on the server, and twice as long here, for a server that has gone silent; 0 is 5 s. LockTimeout
 	// bounds waiting for a lock; 0 is 200 ms.
 	QuestionTimeout, LockTimeout time.Duration
@@ -32,7 +35,7 @@ type Gather struct {
 	// SampleData and TryPasswords are the consents to look at stored values, and to try passwords against verifiers, here and not by logging in.
 	SampleData, TryPasswords bool
 	ReadLogs                 bool // consent to read logs and histories on the machine
-	// Progress is called with the name of each database that is entered; nil for nobody.
+	// Progress is called with the name of each database that is entered, never twice at once; nil for nobody.
 	Progress func(database string)
 }
 
@@ -126,70 +129,25 @@ func (t *ScanTarget) Gather(ctx context.Context, g Gather) (*catalog.Evidence, e
 	if err != nil {
 		return nil, fmt.Errorf("scan %s: %w", t.Address(), err)
 	}
-	silent := s.silent
-	for _, name := range t.others(e, g.Databases, first) {
-		if silent != "" {
-			// Each would wait as long again, and a cluster may have hundreds.
-			e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: "not tried: " + silent, Broken: true})
-			continue
-		}
-		silent = t.enter(ctx, e, name, &g)
-	}
+	t.enterAll(ctx, e, t.others(e, g.Databases, first), s.silent, &g)
 	t.host(ctx, e, &g)
 	slices.SortFunc(e.Databases, func(a, b *catalog.DatabaseEvidence) int { return cmp.Compare(a.Database.Name, b.Database.Name) })
 	return e, nil
 }
 
-// closeScan ends a connection, also when the scan was interrupted.
+// closeScan ends a connection, also when the scan was interrupted, and waits until the server has ended it too: a login that may have few
+// connections could not enter the next database sooner.
 func closeScan(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
+	if pc := conn.PgConn(); !pc.IsClosed() {
+		pc.Frontend().Send(&pgproto3.Terminate{})
+		end, _ := ctx.Deadline() // it has one
+		if pc.Frontend().Flush() == nil && pc.Conn().SetReadDeadline(end) == nil {
+			_, _ = io.Copy(io.Discard, pc.Conn()) // until the server's end, or for as long as it may take
+		}
+	}
 	_ = conn.Close(ctx) // read only: nothing to lose
-}
-
-// others lists the databases to enter besides the first one.
-func (t *ScanTarget) others(e *catalog.Evidence, wanted []string, first string) []string {
-	if u := e.Missing(catalog.FactDatabases, ""); u != nil && !(len(wanted) == 1 && wanted[0] == first) {
-		e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: "(those besides " + first + ")", Why: "the list of databases could not be read: " + u.Why, Broken: true})
-	}
-	var out []string
-	for i := range e.Server.Databases {
-		d := &e.Server.Databases[i]
-		switch {
-		case d.Name == first || len(wanted) > 0 && !slices.Contains(wanted, d.Name):
-		case !d.AllowConn:
-		case !d.Connect:
-			e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: d.Name, Why: "the login may not connect to it"})
-		default:
-			out = append(out, d.Name)
-		}
-	}
-	return out
-}
-
-// enter reads one more database. One that cannot be entered is noted and does not end the scan; silent says why no other is to be tried, when
-// nobody answers at the server's address.
-func (t *ScanTarget) enter(ctx context.Context, e *catalog.Evidence, name string, g *Gather) (silent string) {
-	if g.Progress != nil {
-		g.Progress(name)
-	}
-	conn, err := t.connect(ctx, name, g)
-	if err != nil {
-		if !answered(err) {
-			silent = "the server stopped answering during the scan, at database " + name
-			e.Lost = silent
-		}
-		e.Unseen = append(e.Unseen, catalog.Unseen{
-			Fact: catalog.FactRelations, Database: name, Why: "could not connect: " + err.Error(), Broken: !turnedAway(err),
-		})
-		return silent
-	}
-	defer closeScan(ctx, conn)
-	s := &scanSession{conn: conn, evidence: e, gather: g}
-	if err := s.inTransaction(ctx, func() error { s.database(ctx); s.own(ctx, false); return nil }); err != nil {
-		e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: err.Error(), Broken: true})
-	}
-	return s.silent
 }
 
 // answered reports whether the server itself spoke, if only to turn the login away.
