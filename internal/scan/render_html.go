@@ -27,6 +27,7 @@ type htmlPage struct {
 	Style                                   template.CSS
 	Script                                  template.JS
 	Counts                                  []htmlCount
+	Severities                              []Severity // to filter by, worst first
 	Pillars                                 []htmlPillar
 	Unlocks                                 []Unlocks
 	Compliance                              []benchmark
@@ -59,6 +60,7 @@ func (r *Report) writeHTML(w io.Writer) error {
 	}
 	p.Policy = template.HTMLAttr(`content="default-src 'none'; style-src '` + sourceHash(reportStyle) + `'; script-src '` + sourceHash(reportScript) + `'; base-uri 'none'; form-action 'none'"`) // #nosec G203 -- two hashes
 	for s := Critical; s >= Info; s-- {
+		p.Severities = append(p.Severities, s)
 		p.Counts = append(p.Counts, htmlCount{s.String(), open[s]})
 	}
 	p.Counts = append(p.Counts, htmlCount{"waived", waived})

@@ -60,12 +60,20 @@ func newNetworks(t *testing.T) *networks {
 		line string
 	}{
 		{n.server, "link add s0 type veth peer name c0 netns " + strconv.Itoa(n.client.stays)},
-		{n.server, "link set lo up"}, {n.client, "link set lo up"},
-		{n.server, "addr add 10.77.1.1/24 dev s0"}, {n.server, "addr add 10.77.9.9/32 dev s0"}, {n.server, "-6 addr add fd77:1::1/64 dev s0 nodad"},
-		{n.client, "addr add 10.77.1.2/24 dev c0"}, {n.client, "addr add 10.77.1.200/24 dev c0"}, {n.client, "addr add 192.0.2.7/32 dev c0"},
-		{n.client, "-6 addr add fd77:1::2/64 dev c0 nodad"}, {n.client, "-6 addr add 2001:db8::5/128 dev c0 nodad"},
-		{n.server, "link set s0 up"}, {n.client, "link set c0 up"},
-		{n.server, "route add 192.0.2.0/24 dev s0"}, {n.server, "-6 route add 2001:db8::/32 dev s0"},
+		{n.server, "link set lo up"},
+		{n.client, "link set lo up"},
+		{n.server, "addr add 10.77.1.1/24 dev s0"},
+		{n.server, "addr add 10.77.9.9/32 dev s0"},
+		{n.server, "-6 addr add fd77:1::1/64 dev s0 nodad"},
+		{n.client, "addr add 10.77.1.2/24 dev c0"},
+		{n.client, "addr add 10.77.1.200/24 dev c0"},
+		{n.client, "addr add 192.0.2.7/32 dev c0"},
+		{n.client, "-6 addr add fd77:1::2/64 dev c0 nodad"},
+		{n.client, "-6 addr add 2001:db8::5/128 dev c0 nodad"},
+		{n.server, "link set s0 up"},
+		{n.client, "link set c0 up"},
+		{n.server, "route add 192.0.2.0/24 dev s0"},
+		{n.server, "-6 route add 2001:db8::/32 dev s0"},
 	} {
 		err := c.in.run(func() error {
 			// #nosec G204 -- the lines above
