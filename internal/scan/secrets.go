@@ -72,16 +72,32 @@ func pending(e *catalog.Evidence, name string) bool {
 	return v != nil && v.Pending
 }
 
+// dataDirectoryMode looks at the directory itself where it may. The setting tells the mode that the server found when it started, and it does
+// not start with one that is too wide: alone it shows no later change.
 func dataDirectoryMode(e *catalog.Evidence, _ *Env) Verdict {
+	if e.Host != nil {
+		for _, f := range e.Host.FilesOf("data_directory") {
+			switch {
+			case f.Mode&0o7777&^0o2750 != 0:
+				return found([]Finding{{Object: "data directory", Evidence: mode(&f), Place: f.Path, Fix: "chmod 0700 " + f.Path}})
+			case f.UID != e.Host.ServerUID:
+				return found([]Finding{{
+					Object: "data directory", Evidence: fmt.Sprintf("belongs to account %d, the server runs as %d", f.UID, e.Host.ServerUID), Place: f.Path,
+					Fix: fmt.Sprintf("chown %d %s", e.Host.ServerUID, f.Path),
+				}})
+			}
+			return found(nil)
+		}
+	}
 	v := e.Server.Setting("data_directory_mode")
 	if v == nil {
 		return notEvaluated("setting data_directory_mode was not seen")
 	}
-	var mode uint32
-	if _, err := fmt.Sscanf(v.Value, "%o", &mode); err != nil {
+	var bits uint32
+	if _, err := fmt.Sscanf(v.Value, "%o", &bits); err != nil {
 		return notEvaluated("data_directory_mode reads " + v.Value)
 	}
-	return failWhen(mode&^0o750 != 0, Finding{Object: "data directory", Evidence: fmt.Sprintf("mode %04o", mode), Fix: "chmod 0700 on the data directory"})
+	return failWhen(bits&^0o750 != 0, Finding{Object: "data directory", Evidence: fmt.Sprintf("mode %04o", bits), Fix: "chmod 0700 on the data directory"})
 }
 
 func checksumFailures(e *catalog.Evidence, _ *Env) Verdict {

@@ -79,3 +79,26 @@ func TestPairsTLS(t *testing.T) {
 	}
 	t.Logf("%d pairs", made)
 }
+
+// TestPairsHost does the same for faults of the host and the network.
+func TestPairsHost(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("not root: see TestSeededHost")
+		return
+	}
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	rnd := rand.New(rand.NewPCG(seedOfRun(t, "POSTERN_SEED"), 4)) //nolint:gosec // a test's choices
+	all, made := hostSeeds(), 0
+	var quiet calm
+	seedHost(t, c, rnd, &quiet)
+	for i := range all {
+		for j := range i {
+			if os.Getenv("POSTERN_PAIRS") == "" && made >= pairsOfCI {
+				continue
+			}
+			made++
+			t.Run(fmt.Sprintf("%s and %s", all[i].name, all[j].name), func(t *testing.T) { seedHost(t, c, rnd, &quiet, all[i].name, all[j].name) })
+		}
+	}
+	t.Logf("%d pairs", made)
+}

@@ -168,7 +168,7 @@ var tlsAuthorities = sync.OnceValues(func() (*authorities, error) {
 		}
 		c := &x509.Certificate{
 			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-1000 * day), NotAfter: time.Now().Add(1000 * day),
-			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		}
 		if parent == nil {
 			parent, parentKey = c, key

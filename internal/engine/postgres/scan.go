@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/postern-sec/postern/internal/catalog"
 )
@@ -141,10 +140,10 @@ func closeScan(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if pc := conn.PgConn(); !pc.IsClosed() {
-		pc.Frontend().Send(&pgproto3.Terminate{})
 		end, _ := ctx.Deadline() // it has one
-		if pc.Frontend().Flush() == nil && pc.Conn().SetReadDeadline(end) == nil {
-			_, _ = io.Copy(io.Discard, pc.Conn()) // until the server's end, or for as long as it may take
+		if pc.Conn().SetDeadline(end) == nil {
+			_, _ = pc.Conn().Write([]byte{'X', 0, 0, 0, 4}) // Terminate; one that fails ends the wait at once
+			_, _ = io.Copy(io.Discard, pc.Conn())           // until the server's end, or for as long as it may take
 		}
 	}
 	_ = conn.Close(ctx) // read only: nothing to lose
