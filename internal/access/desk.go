@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,7 +112,9 @@ type Outcome struct {
 func (d *Desk) Request(ctx context.Context, who Actor, a Ask) (*Outcome, error) {
 	key := ""
 	if a.Key != "" {
-		key = who.Subject.Name + "\x00" + a.Key
+		// A digest, since a key is whatever bytes a client likes.
+		digest := sha256.Sum256([]byte(who.Subject.Name + "\x00" + a.Key))
+		key = hex.EncodeToString(digest[:])
 		if id, err := d.c.Store.Outcome(ctx, key); err != nil || id != "" {
 			if err != nil {
 				return nil, err

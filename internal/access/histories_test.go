@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/state"
 )
 
 // histories is how many are played unless -rapid.checks says otherwise.
@@ -24,15 +25,35 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	flag.Parse() // what the command line says stands above
-	os.Exit(m.Run())
+	pgtest.Main(m)
 }
 
 // TestHistories plays random histories: people ask, several approvers answer at once, clicks are repeated, the process restarts, the
 // clock jumps both ways. After each step the whole store is looked at.
 func TestHistories(t *testing.T) {
 	t.Parallel()
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		playHistories(t, func() string { return t.TempDir() + "/state.db" })
+	})
+	t.Run("server", func(t *testing.T) {
+		t.Parallel()
+		template := pgtest.Default(t).Template(t, "state", func(db *pgtest.DB) {
+			st, err := state.Open(t.Context(), db.URL(pgtest.SuperUser))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := st.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		playHistories(t, func() string { return template.Clone(t, "").URL(pgtest.SuperUser) })
+	})
+}
+
+func playHistories(t *testing.T, place func() string) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{t: t, path: t.TempDir() + "/state.db", now: start, p: testPolicy()}
+		w := &world{t: t, path: place(), now: start, p: testPolicy()}
 		w.restart()
 		defer func() { w.close() }()
 		h := &history{w: w, requests: map[string]access.Request{}, grants: map[string]access.Grant{}}

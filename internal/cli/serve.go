@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) serve() *cobra.Command {
-	var logFormat, logLevel string
+	var logFormat, logLevel, instance string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "guard connections: the gateway",
@@ -28,8 +28,12 @@ every decision to the trail before it takes effect. Follows the policy file: a c
 SIGHUP, is taken up without dropping sessions that are still allowed. SIGINT or SIGTERM drain.
 
 A store with provision: auto gets the access part of its wall from here; with manual (the
-default), profiles whose wall is not what the policy says are refused until postern apply.`,
+default), profiles whose wall is not what the policy says are refused until postern apply.
+
+With state: postgres://… any number of these share requests, grants and sign-ins behind one
+address. Each needs a name of its own, which is the machine's unless --instance says another.`,
 		Example: `  postern serve
+  postern serve --instance gw-2
   postern serve --config /etc/postern --log-format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +48,7 @@ default), profiles whose wall is not what the policy says are refused until post
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			return a.runDaemon(cmd.Context(), c.Path, log, hup, listening{ready: func(addrs []net.Addr) {
+			return a.runDaemon(cmd.Context(), c.Path, log, hup, listening{instance: instance, ready: func(addrs []net.Addr) {
 				for _, l := range addrs {
 					log.Info("listening", "address", l.String())
 				}
@@ -52,6 +56,7 @@ default), profiles whose wall is not what the policy says are refused until post
 		},
 	}
 	choiceFlag(cmd, "log-format", &logFormat, "text", "json")
+	cmd.Flags().StringVar(&instance, "instance", "", "`name` of this gateway among those that share state, and in its trail")
 	cmd.Flags().StringVar(&logLevel, "log-level", "info", "least severe `level` to log: debug, info, warn or error")
 	return cmd
 }
@@ -68,10 +73,11 @@ func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, opts)), nil
 }
 
-// listening is who is told where serve listens.
+// listening is what runs serve under, and who is told where it listens.
 type listening struct {
-	ready  func([]net.Addr)
-	portal func(net.Addr) // before ready
+	instance string // of the gateway, or ""
+	ready    func([]net.Addr)
+	portal   func(net.Addr) // before ready
 }
 
 // runDaemon runs serve until ctx ends.
@@ -80,7 +86,7 @@ func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, relo
 		Path:    path,
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
 		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
-		Reload: reload, Ready: on.ready, Portal: on.portal,
+		Reload: reload, Instance: on.instance, Ready: on.ready, Portal: on.portal,
 	})
 	if err != nil {
 		return failed("", err)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ type builder struct {
 func build(doc *document, folder string, syntax policy.Syntax, read func(string) ([]byte, error), problems *Problems) *Config {
 	b := &builder{decoder: decoder{problems: problems}, folder: folder, read: read, c: &Config{Folder: folder, Stores: map[string]*Store{}, Standbys: map[string]*Store{}}}
 	b.state(doc.State)
-	b.c.Keys = Keys{Root: b.key(doc.Keys.Root, "secrets/root.key"), Audit: b.key(doc.Keys.Audit, "secrets/audit.key")}
+	b.c.Keys = Keys{Root: b.key(doc.Keys.Root, "secrets/root.key"), Audit: b.key(doc.Keys.Audit, "secrets/audit.key"), State: b.source(doc.Keys.State)}
 	b.stores(doc)
 	for _, l := range doc.Gateway.Listeners {
 		b.c.Gateway.Listeners = append(b.c.Gateway.Listeners, b.listener(l))
@@ -79,7 +80,7 @@ func (b *builder) path(t policy.Text) string {
 }
 
 func (b *builder) state(t policy.Text) {
-	b.c.State = State{SQLite: filepath.Join(b.folder, "postern.db"), Pos: t.Pos}
+	b.c.State = State{SQLite: filepath.Join(b.folder, "postern.db"), Folder: b.folder, Pos: t.Pos}
 	scheme, rest, _ := strings.Cut(t.Value, ":")
 	switch scheme {
 	case "":
@@ -89,10 +90,32 @@ func (b *builder) state(t policy.Text) {
 			return
 		}
 		b.c.State.SQLite = b.path(policy.Text{Value: rest, Pos: t.Pos})
+		b.c.State.Folder = filepath.Dir(b.c.State.SQLite)
 	case "postgres", "postgresql":
-		b.report(policy.KindLater, t.Pos, "write sqlite:postern.db", "state in PostgreSQL is not in this version of postern")
+		b.stateURL(t)
+	default: // the text may hold a password
+		b.report(policy.KindValue, t.Pos, "write sqlite:postern.db", "state: expected sqlite:PATH or postgres://USER@HOST/DATABASE")
+	}
+}
+
+// stateURL checks the address of the database that keeps state. No part of it is repeated: it may hold a password.
+func (b *builder) stateURL(t policy.Text) {
+	const form = "write postgres://USER@HOST/DATABASE"
+	u, err := url.Parse(t.Value)
+	if err != nil {
+		b.report(policy.KindValue, t.Pos, form, "state: this is no URL")
+		return
+	}
+	_, password := u.User.Password()
+	switch query := u.Query(); {
+	case password || query.Has("password"):
+		b.report(policy.KindValue, t.Pos, "keep it in a file: keys: {state: {file: secrets/state}}", "state: a URL holds no password")
+	case strings.Trim(u.Path, "/") == "":
+		b.report(policy.KindValue, t.Pos, form, "state: the URL names no database")
+	case u.User.Username() == "" && !query.Has("user"):
+		b.report(policy.KindValue, t.Pos, form, "state: the URL names no user")
 	default:
-		b.report(policy.KindValue, t.Pos, "write sqlite:postern.db", "state: expected sqlite:PATH") // the text may hold a password
+		b.c.State.SQLite, b.c.State.Postgres = "", t.Value
 	}
 }
 

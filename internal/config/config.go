@@ -42,14 +42,17 @@ type Config struct {
 
 // State says where Postern remembers.
 type State struct {
-	SQLite string // path of the database file
-	Pos    policy.Pos
+	SQLite   string // path of the database file, or ""
+	Postgres string // URL of a database that several gateways share, or ""; it holds no password
+	Folder   string // where what concerns this machine alone is kept: next to the file, or next to the policy
+	Pos      policy.Pos
 }
 
 // Keys are Postern's own secrets.
 type Keys struct {
 	Root  Source // identity passwords and pseudonyms derive from it
 	Audit Source // signs the trail's checkpoints
+	State Source // the password of State.Postgres; may be unset
 }
 
 // Store is a database and how to reach it.

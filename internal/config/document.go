@@ -7,7 +7,7 @@ import "github.com/postern-sec/postern/internal/policy"
 
 type document struct {
 	Version     policy.Text                         `key:"version" required:"true" scalar:"any" enum:"1" doc:"version of the format."`
-	State       policy.Text                         `key:"state" default:"sqlite:postern.db" doc:"where postern remembers: sqlite:PATH. (postgres://… is not in this version.)"`
+	State       policy.Text                         `key:"state" default:"sqlite:postern.db" doc:"where postern remembers: sqlite:PATH, or postgres://USER@HOST/DATABASE when several gateways share it. A URL holds no password: see keys.state. Over a network the server's certificate is verified unless the URL has an sslmode."`
 	Keys        keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
 	Stores      policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
 	Gateway     gatewayDoc                          `key:"gateway" doc:"where clients come in."`
@@ -34,6 +34,7 @@ type document struct {
 type keysDoc struct {
 	Root  sourceDoc `key:"root" default:"{file: secrets/root.key}" doc:"the key that passwords of identity roles and pseudonyms are derived from. Losing it means new passwords and new pseudonyms."`
 	Audit sourceDoc `key:"audit" default:"{file: secrets/audit.key}" doc:"the key that signs the trail's checkpoints."`
+	State sourceDoc `key:"state" doc:"the password of the user in state: postgres://…, if the server asks for one."`
 	Pos   policy.Pos
 }
 

@@ -141,7 +141,7 @@ func parse(folder string, files []File, syntax policy.Syntax, read func(string) 
 
 // Secrets lists every secret source of the file, for checks of where secrets are kept.
 func (c *Config) Secrets() []Source {
-	all := []Source{c.Keys.Root, c.Keys.Audit}
+	all := []Source{c.Keys.Root, c.Keys.Audit, c.Keys.State}
 	for _, stores := range []map[string]*Store{c.Stores, c.Standbys} {
 		for _, s := range stores {
 			all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -316,5 +317,35 @@ audit: {sync: 1s}
 			t.Errorf("%q means the same as %s", change[1], other)
 		}
 		seen[d] = change[1]
+	}
+}
+
+// State may be a database that several gateways share. Its password is never part of the address, and never repeated.
+func TestStateOnAServer(t *testing.T) {
+	load := func(lines string) (*Config, error) {
+		return Parse("/etc/postern", []File{{"postern.yaml", []byte(minimal + lines)}}, testSyntax{})
+	}
+	c, err := load("state: postgres://postern@db.example/state?sslmode=verify-full\nkeys: {state: {file: secrets/state}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.State; s.SQLite != "" || s.Postgres != "postgres://postern@db.example/state?sslmode=verify-full" || s.Folder != "/etc/postern" {
+		t.Errorf("%+v", s)
+	}
+	if c.Keys.State.File != "/etc/postern/secrets/state" || !slices.ContainsFunc(c.Secrets(), func(s Source) bool { return s.File == c.Keys.State.File }) {
+		t.Errorf("%+v", c.Keys.State)
+	}
+	for line, want := range map[string]string{
+		"postgres://postern:hunter2@db/state":          "holds no password",
+		"postgres://postern@db/state?password=hunter2": "holds no password",
+		"postgres://postern@db":                        "names no database",
+		"postgres://db/state":                          "names no user",
+		"postgres://postern@db:hunter2/state":          "no URL",
+		"mysql://postern:hunter2@db/state":             "sqlite:PATH or postgres://",
+	} {
+		_, err := load("state: " + line + "\n")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

@@ -103,6 +103,9 @@ type Options struct {
 	Random  io.Reader
 	Version string
 	Reload  <-chan os.Signal // SIGHUP
+	// Instance names this gateway among those that share state, and in its trail. Empty: the machine's name, or with a file the
+	// installation's.
+	Instance string
 	// Ready is called once, when connections are accepted.
 	Ready func([]net.Addr)
 	// Portal is called once before that, when the portal listens, if there is one.
@@ -135,6 +138,10 @@ type daemon struct {
 	sso    *sso.RelyingParty // nil: there is no single sign-on
 	log    *slog.Logger
 
+	instance string
+	standing standing
+	cancels  *cancels
+
 	certificatesNext time.Time // when to look at them again
 }
 
@@ -157,12 +164,21 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	st, err := openState(ctx, c)
+	st, err := OpenState(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	if d.trail, err = d.openTrail(ctx, key, st); err != nil {
+	if d.instance, err = instanceName(ctx, c, st, o.Instance); err != nil {
+		return err
+	}
+	if err := d.takeSeat(ctx, st); err != nil {
+		return err
+	}
+	if d.cancels, err = newCancels(root, st); err != nil {
+		return err
+	}
+	if d.trail, err = d.openTrail(key, st); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.trail.Close()) }()
@@ -205,21 +221,9 @@ func readKeys(ctx context.Context, c *config.Config) (secret.Text, *audit.Key, e
 	return root, key, nil
 }
 
-func openState(ctx context.Context, c *config.Config) (*state.DB, error) {
-	st, err := state.Open(ctx, c.State.SQLite)
-	if err != nil {
-		return nil, fmt.Errorf("open state: %w", err)
-	}
-	return st, nil
-}
-
-func (d *daemon) openTrail(ctx context.Context, key *audit.Key, st *state.DB) (*audit.Trail, error) {
-	here, err := st.Installation(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (d *daemon) openTrail(key *audit.Key, st *state.DB) (*audit.Trail, error) {
 	t, err := audit.Open(audit.Config{
-		Folder: d.config.Audit.Folder, Key: key, Instance: here.ID, Sync: d.config.Audit.Sync, State: st,
+		Folder: d.config.Audit.Folder, Key: key, Instance: d.instance, Sync: d.config.Audit.Sync, State: st,
 		Now: d.opts.Clock.Now, Random: d.opts.Random,
 		Notify: func(err error) { d.log.Error("audit trail", "error", err) },
 	})
@@ -267,6 +271,7 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 	return gateway.New(gateway.Config{
 		Listeners: listeners, Engines: protocols, Policies: d.world, Profiles: d.world, Audit: usesRecorder{d.trail, d.grants}, Secrets: d.grants,
 		Clock: d.opts.Clock, Random: d.opts.Random, Log: d.log, Installation: mock,
+		Ready: d.standing.ready, Elsewhere: d.cancels.pass,
 	})
 }
 
@@ -319,6 +324,7 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 		return err
 	}
 	defer files.close()
+	go d.grants.st.Listen(ctx, state.Heard{Changed: d.grants.changed, Cancel: func(text string) { d.cancels.heard(ctx, d.gw, text) }})
 	accepted := make(chan error, 1)
 	go func() { accepted <- d.gw.Serve(ctx) }()
 	if d.opts.Ready != nil {

@@ -145,7 +145,7 @@ func (f *finding) look(ctx context.Context, c *config.Config, s *findStore, whol
 
 // reportFile is where serve keeps what it found last: beside the state, where it may write.
 func reportFile(c *config.Config, store string) string {
-	return filepath.Join(filepath.Dir(c.State.SQLite), "discovered", store+".serve.json")
+	return filepath.Join(c.State.Folder, "discovered", store+".serve.json")
 }
 
 func keepReport(path string, report []byte) error {

@@ -38,7 +38,9 @@ func (d *daemon) follow(ctx context.Context, s *stores, find *finding, files *wa
 		case <-d.grants.wake:
 			d.grants.turn(ctx, s)
 		case <-poll.C:
-			find.poll(ctx)
+			if d.grants.leads {
+				find.poll(ctx)
+			}
 			if s.poll(ctx, d.grants.policy()) {
 				d.decideAgain()
 			}
@@ -129,7 +131,7 @@ func needsRestart(old, next *config.Config) error {
 
 // The following leave out positions: moving a line is no change.
 
-func plain(s config.State) string { return s.SQLite }
+func plain(s config.State) [2]string { return [2]string{s.SQLite, s.Postgres} }
 
 func plainNotices(n config.Notices) config.Notices {
 	n.Pos, n.Webhook.Secret.Pos, n.Mail.Password.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}
@@ -147,7 +149,7 @@ func plainPortal(p config.Portal) config.Portal {
 }
 
 func plainKeys(c *config.Config) []string {
-	return []string{c.Keys.Root.String(), c.Keys.Audit.String()}
+	return []string{c.Keys.Root.String(), c.Keys.Audit.String(), c.Keys.State.String()}
 }
 
 func listenersOf(c *config.Config) []gateway.Listener {

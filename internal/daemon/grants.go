@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -32,6 +33,7 @@ type grants struct {
 	held  map[string][]policy.Held // what the policy in force says
 	count int64                    // of the state's changes, at the last look
 	dirty bool                     // a server was not reached, or a row not written
+	leads bool                     // of several gateways, this one lets time do its work
 	swept time.Time
 
 	moved   atomic.Bool // people came, went, or are in other groups
@@ -107,8 +109,13 @@ func (g *grants) with(held map[string][]policy.Held) *policy.Policy {
 
 // start reads what is held and holds it against the policy, before anybody is let in.
 func (g *grants) start(ctx context.Context) error {
-	if err := g.desk.Recheck(ctx); err != nil {
-		return fmt.Errorf("check the grants: %w", err)
+	if err := g.lead(ctx); err != nil {
+		return err
+	}
+	if g.leads {
+		if err := g.desk.Recheck(ctx); err != nil {
+			return fmt.Errorf("check the grants: %w", err)
+		}
 	}
 	live, err := g.st.Grants(ctx, access.Filter{Open: true})
 	if err != nil {
@@ -123,10 +130,12 @@ func (g *grants) start(ctx context.Context) error {
 // turn lets time do its work and brings what changed to the servers. It is called every second, and when woken. The result says
 // whether sessions have to be decided again.
 func (g *grants) turn(ctx context.Context, s *stores) {
-	if err := g.once(ctx, s); err != nil && ctx.Err() == nil {
+	err := g.once(ctx, s)
+	if err != nil && ctx.Err() == nil {
 		g.dirty = true
 		g.d.log.Error("grants: it is tried again in a second", "error", err)
 	}
+	g.note(err)
 	g.mu.Lock()
 	g.round++
 	close(g.turned)
@@ -134,10 +143,50 @@ func (g *grants) turn(ctx context.Context, s *stores) {
 	g.mu.Unlock()
 }
 
+// note takes up whether state could be reached. What is held ends on time without it: every grant says when.
+func (g *grants) note(err error) {
+	if !errors.Is(err, state.ErrUnreachable) {
+		err = nil
+	}
+	switch news := g.d.standing.note(err); {
+	case !news:
+	case err != nil:
+		g.leads = false
+		g.d.log.Error("state cannot be reached: open sessions go on until their grants end, new ones are refused", "error", err)
+	default:
+		g.d.log.Info("state is reached again")
+	}
+}
+
+// lead finds out whether this gateway lets time do its work for all. Whoever begins to takes up what the one before left.
+func (g *grants) lead(ctx context.Context) error {
+	look, cancel := context.WithTimeout(ctx, stateLimit)
+	defer cancel()
+	leads, err := g.st.Lead(look, g.d.instance)
+	if err != nil {
+		g.leads = false
+		if look.Err() != nil {
+			err = fmt.Errorf("%w: no answer within %s: %w", state.ErrUnreachable, stateLimit, err)
+		}
+		return err
+	}
+	if leads && !g.leads {
+		g.swept = time.Time{}
+		g.dirty = true
+	}
+	g.leads = leads
+	return nil
+}
+
 func (g *grants) once(ctx context.Context, s *stores) error {
 	now := g.desk.Now()
-	if err := g.desk.Tick(ctx); err != nil {
+	if err := g.lead(ctx); err != nil {
 		return err
+	}
+	if g.leads {
+		if err := g.desk.Tick(ctx); err != nil {
+			return err
+		}
 	}
 	if now.Sub(g.swept) >= lookEvery {
 		g.swept = now
@@ -198,6 +247,9 @@ func (g *grants) sweep(ctx context.Context) error {
 	if err := g.desk.Used(ctx, g.uses.take()); err != nil {
 		return err
 	}
+	if !g.leads {
+		return nil
+	}
 	if err := g.desk.Recheck(ctx); err != nil {
 		return err
 	}
@@ -229,6 +281,9 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	}
 	s.inForce(g.policy())
 	g.d.decideAgain()
+	if !g.leads {
+		return nil
+	}
 	return g.desk.Built(ctx, func(x *access.Grant) (bool, string) { return g.ready(next, x, pending, down) }, func(*access.Grant) bool { return len(down) == 0 })
 }
 
@@ -333,8 +388,11 @@ func equalHeld(a, b []policy.Held) bool {
 }
 
 // deliver writes what waits in the outbox to the trail. An event that is written and not yet taken out when the process dies is
-// written again: its number tells.
+// written again: its number tells. Of several gateways the leading one writes them.
 func (g *grants) deliver(ctx context.Context) error {
+	if !g.leads {
+		return nil
+	}
 	for {
 		events, err := g.st.Events(ctx, outboxBatch)
 		if err != nil || len(events) == 0 {
@@ -345,7 +403,7 @@ func (g *grants) deliver(ctx context.Context) error {
 				return fmt.Errorf("record %s: %w", e.Kind, err)
 			}
 		}
-		if err := g.st.Delivered(ctx, events[len(events)-1].ID); err != nil {
+		if err := g.st.Delivered(ctx, events); err != nil {
 			return err
 		}
 	}
@@ -454,7 +512,7 @@ func (g *grants) noteUse(e *audit.Event) {
 // PolicyNow is the policy of a file with the grants of its state, for those who compare it with a server. Without a state file
 // nothing is held by grants.
 func PolicyNow(ctx context.Context, c *config.Config, now time.Time) (*policy.Policy, error) {
-	st, err := state.OpenExisting(ctx, c.State.SQLite)
+	st, err := openExisting(ctx, c)
 	if err != nil {
 		if isMissing(err) {
 			return c.Policy, nil

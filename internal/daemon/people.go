@@ -57,7 +57,7 @@ func OpenClerk(ctx context.Context, c *config.Config, clock func() time.Time, ra
 	if err != nil {
 		return nil, fmt.Errorf("keys.root: %w", err)
 	}
-	st, err := openState(ctx, c)
+	st, err := OpenState(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -165,6 +165,25 @@ type Config struct {
 	Installation []byte
 	Iterations   int    // of SCRAM, for unknown users; 0: identity.DefaultIterations
 	Limits       Limits // may be zero
+	// Ready says why nobody new can be let in at the moment, or nil. Sessions that are open go on (ACC-31). It may be nil.
+	Ready func() *Unavailable
+	// Elsewhere asks the other gateways whether a cancel request is for a session of theirs. It may be nil.
+	Elsewhere func(ctx context.Context, pid uint32, key []byte) error
+}
+
+// Canceller is an engine whose sessions can be cancelled from another gateway.
+type Canceller interface {
+	// CancelFor cancels what runs in the session of a server's process whose key fits, if there is one here.
+	CancelFor(ctx context.Context, pid uint32, fits func(key []byte) bool)
+}
+
+// Cancel carries out a cancel request that another gateway passed on.
+func (g *Gateway) Cancel(ctx context.Context, pid uint32, fits func(key []byte) bool) {
+	for _, e := range g.config.Engines {
+		if c, ok := e.(Canceller); ok {
+			c.CancelFor(ctx, pid, fits)
+		}
+	}
 }
 
 // Gateway accepts connections and knows every session. It is safe for concurrent use.

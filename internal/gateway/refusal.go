@@ -10,6 +10,7 @@ const (
 	CodeShutdown       policy.Code = "shutting_down"
 	CodeAudit          policy.Code = "audit_unavailable"
 	CodeUpstream       policy.Code = "store_unavailable"
+	CodeState          policy.Code = "state_unavailable" // who holds what cannot be looked up (ACC-31)
 	CodeProtocol       policy.Code = "protocol_violation"
 	CodeSetting        policy.Code = "setting_not_allowed"
 	CodeReplication    policy.Code = "replication_not_allowed"

@@ -67,6 +67,14 @@ func (a *Admitted) Record(ctx context.Context, e audit.Event) (string, error) {
 	return a.g.config.Audit.Record(ctx, e)
 }
 
+// PassOn asks the other gateways whether a cancel request is for a session of theirs. It says whether there are any to ask.
+func (a *Admitted) PassOn(ctx context.Context, pid uint32, key []byte) (bool, error) {
+	if a.g.config.Elsewhere == nil {
+		return false, nil
+	}
+	return true, a.g.config.Elsewhere(ctx, pid, key)
+}
+
 // Claim is what a client says of itself, with names already cut to what the server compares.
 type Claim struct {
 	User        string
@@ -207,6 +215,11 @@ func (i *Identified) Subject() policy.Subject { return i.subject }
 // here on: whatever ends it now finds it. The caller must call Close on the result, whatever happens.
 func (i *Identified) Enter(ctx context.Context) (*Session, error) {
 	g := i.a.g
+	if g.config.Ready != nil {
+		if why := g.config.Ready(); why != nil {
+			return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: why.Code, Message: why.Message, Hint: why.Hint})
+		}
+	}
 	release, full := g.counts.session(i.subject.Name, i.claim.Store, g.limits)
 	if release == nil {
 		return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: CodeTooMany, Message: "too many sessions for " + full})

@@ -46,6 +46,12 @@ func (c *Cluster) TCP(user, database string, tls bool) string {
 // DSN is a connection string for this database, see Cluster.DSN.
 func (db *DB) DSN(user string) string { return db.Cluster.DSN(user, db.Name) }
 
+// URL is a connection URL for this database over the socket, without a password: the superuser needs none.
+func (db *DB) URL(user string) string {
+	q := url.Values{"host": {db.SocketDir}, "port": {strconv.Itoa(db.Port)}, "sslmode": {"disable"}}
+	return (&url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + db.Name, RawQuery: q.Encode()}).String()
+}
+
 // Exec runs statements as the superuser in database postgres, for what is cluster-wide.
 func (c *Cluster) Exec(t testing.TB, sql string) {
 	t.Helper()

@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/postern-sec/postern/internal/access"
 )
 
@@ -30,11 +27,10 @@ func where(f access.Filter, grants bool) (string, []any) {
 		conditions, args = append(conditions, condition), append(args, more...)
 	}
 	if f.IDs != nil {
-		marks := make([]string, len(f.IDs))
-		for i, id := range f.IDs {
-			marks[i], args = "?", append(args, id)
+		for _, id := range f.IDs {
+			args = append(args, id)
 		}
-		conditions = append(conditions, "id IN ("+strings.Join(marks, ", ")+")")
+		conditions = append(conditions, "id IN ("+marks(len(f.IDs))+")")
 	}
 	if f.Subject != "" {
 		add("subject = ?", f.Subject)
@@ -56,7 +52,7 @@ func where(f access.Filter, grants bool) (string, []any) {
 
 // read collects the documents that a query finds.
 func read[T any](ctx context.Context, db *DB, query string, args ...any) ([]T, error) {
-	rows, err := db.sql.QueryContext(ctx, query, args...)
+	rows, err := db.query(ctx, query, args...)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -114,7 +110,7 @@ func (db *DB) Delegations(ctx context.Context, now time.Time) ([]access.Delegati
 // Outcome implements access.Store.
 func (db *DB) Outcome(ctx context.Context, key string) (string, error) {
 	var out string
-	err := db.sql.QueryRowContext(ctx, "SELECT outcome FROM access_outcome WHERE key = ?", key).Scan(&out)
+	err := db.queryRow(ctx, "SELECT outcome FROM access_outcome WHERE key = ?", key).Scan(&out)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("look for an earlier outcome: %w", explain(err))
 	}
@@ -126,7 +122,7 @@ func (db *DB) Commit(ctx context.Context, c access.Change) error {
 	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations) == 0 {
 		return nil
 	}
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx handle) error {
 		for i := range c.Requests {
 			if err := putRequest(ctx, tx, &c.Requests[i]); err != nil {
 				return err
@@ -145,31 +141,46 @@ func (db *DB) Commit(ctx context.Context, c access.Change) error {
 	return nil
 }
 
-// transact runs a change of what other instances look at. A unique key that is taken means that somebody else was faster.
-func (db *DB) transact(ctx context.Context, change func(*sql.Tx) error, quiet bool) error {
-	tx, err := db.sql.BeginTx(ctx, nil)
+// transact runs a change of what other instances look at. A unique key that is taken means that somebody else was faster. What the
+// server called off because of another transaction is tried again.
+func (db *DB) transact(ctx context.Context, change func(handle) error, quiet bool) error {
+	for try := 1; ; try++ {
+		err := db.transactOnce(ctx, change, quiet)
+		if !calledOff(err) || try == serverAttempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try*try) * time.Millisecond):
+		}
+	}
+}
+
+func (db *DB) transactOnce(ctx context.Context, change func(handle) error, quiet bool) error {
+	begun, err := db.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return explain(err)
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
+	defer func() { _ = begun.Rollback() }() // after Commit this does nothing
+	tx := handle{by: begun, dollar: db.dollar}
 	if err := change(tx); err != nil {
-		if taken(err) {
+		if takenInFile(err) || takenOnServer(err) {
 			return access.ErrConflict
 		}
 		return explain(err)
 	}
 	if !quiet {
-		if _, err := tx.ExecContext(ctx, "UPDATE change_count SET value = value + 1"); err != nil {
+		if _, err := tx.exec(ctx, "UPDATE change_count SET value = value + 1"); err != nil {
 			return explain(err)
 		}
+		if db.remote != nil {
+			if _, err := tx.exec(ctx, "SELECT pg_catalog.pg_notify(?, '')", channelChange); err != nil {
+				return explain(err)
+			}
+		}
 	}
-	return explain(tx.Commit())
-}
-
-// taken says whether a unique key was violated.
-func taken(err error) bool {
-	var s *sqlite.Error
-	return errors.As(err, &s) && (s.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || s.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	return explain(begun.Commit())
 }
 
 func flag(b bool) int {
@@ -186,32 +197,32 @@ func micro(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-func putRequest(ctx context.Context, tx *sql.Tx, r *access.Request) error {
+func putRequest(ctx context.Context, tx handle, r *access.Request) error {
 	doc, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
 	if r.Version == 1 {
-		_, err = tx.ExecContext(ctx, "INSERT INTO access_request (id, version, subject, rule, open, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?)",
+		_, err = tx.exec(ctx, "INSERT INTO access_request (id, version, subject, rule, open, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?)",
 			r.ID, r.Subject, r.Rule, flag(r.State == access.Pending), micro(r.Due()), string(doc))
 		return err
 	}
-	return swap(tx.ExecContext(ctx, "UPDATE access_request SET version = ?, open = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
+	return swap(tx.exec(ctx, "UPDATE access_request SET version = ?, open = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
 		r.Version, flag(r.State == access.Pending), micro(r.Due()), string(doc), r.ID, r.Version-1))
 }
 
-func putGrant(ctx context.Context, tx *sql.Tx, g *access.Grant) error {
+func putGrant(ctx context.Context, tx handle, g *access.Grant) error {
 	doc, err := json.Marshal(g)
 	if err != nil {
 		return err
 	}
 	closing := g.Wall == access.WallRemoving
 	if g.Version == 1 {
-		_, err = tx.ExecContext(ctx, "INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
+		_, err = tx.exec(ctx, "INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
 			g.ID, g.Request, g.Subject, g.Rule, flag(g.Live()), flag(closing), micro(g.Due()), string(doc))
 		return err
 	}
-	return swap(tx.ExecContext(ctx, "UPDATE access_grant SET version = ?, open = ?, closing = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
+	return swap(tx.exec(ctx, "UPDATE access_grant SET version = ?, open = ?, closing = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
 		g.Version, flag(g.Live()), flag(closing), micro(g.Due()), string(doc), g.ID, g.Version-1))
 }
 
@@ -227,13 +238,13 @@ func swap(result sql.Result, err error) error {
 }
 
 // putRest keeps what has no version: events, notices, delegations and the outcome of a key.
-func putRest(ctx context.Context, tx *sql.Tx, c access.Change) error {
+func putRest(ctx context.Context, tx handle, c access.Change) error {
 	for _, e := range c.Events {
 		doc, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO outbox_event (doc) VALUES (?)", string(doc)); err != nil {
+		if _, err := tx.exec(ctx, "INSERT INTO outbox_event (doc) VALUES (?)", string(doc)); err != nil {
 			return err
 		}
 	}
@@ -242,7 +253,7 @@ func putRest(ctx context.Context, tx *sql.Tx, c access.Change) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO outbox_notice (at, doc) VALUES (?, ?)", n.At.UnixMicro(), string(doc)); err != nil {
+		if _, err := tx.exec(ctx, "INSERT INTO outbox_notice (at, doc) VALUES (?, ?)", n.At.UnixMicro(), string(doc)); err != nil {
 			return err
 		}
 	}
@@ -251,21 +262,21 @@ func putRest(ctx context.Context, tx *sql.Tx, c access.Change) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO access_delegation (id, due, doc) VALUES (?, ?, ?)", d.ID, d.End.UnixMicro(), string(doc)); err != nil {
+		if _, err := tx.exec(ctx, "INSERT INTO access_delegation (id, due, doc) VALUES (?, ?, ?)", d.ID, d.End.UnixMicro(), string(doc)); err != nil {
 			return err
 		}
 	}
 	if c.Key == "" {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO access_outcome (key, outcome, at) VALUES (?, ?, ?)", c.Key, c.Outcome, time.Now().UnixMicro())
+	_, err := tx.exec(ctx, "INSERT INTO access_outcome (key, outcome, at) VALUES (?, ?, ?)", c.Key, c.Outcome, time.Now().UnixMicro())
 	return err
 }
 
 // ChangeCount is a number that rises with every change of access, so that a process sees cheaply what another did.
 func (db *DB) ChangeCount(ctx context.Context) (int64, error) {
 	var n int64
-	if err := db.sql.QueryRowContext(ctx, "SELECT value FROM change_count").Scan(&n); err != nil {
+	if err := db.queryRow(ctx, "SELECT value FROM change_count").Scan(&n); err != nil {
 		return 0, fmt.Errorf("look for changes in state: %w", explain(err))
 	}
 	return n, nil
@@ -273,7 +284,7 @@ func (db *DB) ChangeCount(ctx context.Context) (int64, error) {
 
 // Events returns the oldest events that wait for the trail.
 func (db *DB) Events(ctx context.Context, limit int) ([]access.Event, error) {
-	rows, err := db.sql.QueryContext(ctx, "SELECT id, doc FROM outbox_event ORDER BY id LIMIT ?", limit)
+	rows, err := db.query(ctx, "SELECT id, doc FROM outbox_event ORDER BY id LIMIT ?", limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", explain(err))
 	}
@@ -295,13 +306,24 @@ func (db *DB) Events(ctx context.Context, limit int) ([]access.Event, error) {
 	return out, explain(rows.Err())
 }
 
-// Delivered takes events out of the outbox, up to and with an id, once the trail has them.
-func (db *DB) Delivered(ctx context.Context, id int64) error {
-	if _, err := db.sql.ExecContext(ctx, "DELETE FROM outbox_event WHERE id <= ?", id); err != nil {
+// Delivered takes events out of the outbox once the trail has them. Each is named: one with a lower number than the last may have
+// come later, from another instance.
+func (db *DB) Delivered(ctx context.Context, events []access.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	ids := make([]any, len(events))
+	for i := range events {
+		ids[i] = events[i].ID
+	}
+	if _, err := db.exec(ctx, "DELETE FROM outbox_event WHERE id IN ("+marks(len(ids))+")", ids...); err != nil {
 		return fmt.Errorf("clear the outbox: %w", explain(err))
 	}
 	return nil
 }
+
+// marks is a list of n parameters.
+func marks(n int) string { return "?" + strings.Repeat(", ?", n-1) }
 
 // Tidy forgets what nobody will ask for again.
 func (db *DB) Tidy(ctx context.Context, now time.Time) error {
@@ -312,11 +334,11 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM person_session WHERE due < ?":    now,
 		"DELETE FROM person_device WHERE due < ?":     now,
 	} {
-		if _, err := db.sql.ExecContext(ctx, query, before.UnixMicro()); err != nil {
+		if _, err := db.exec(ctx, query, before.UnixMicro()); err != nil {
 			return fmt.Errorf("tidy state: %w", explain(err))
 		}
 	}
-	if _, err := db.sql.ExecContext(ctx, "DELETE FROM notice_delivery WHERE notice NOT IN (SELECT id FROM outbox_notice)"); err != nil {
+	if _, err := db.exec(ctx, "DELETE FROM notice_delivery WHERE notice NOT IN (SELECT id FROM outbox_notice)"); err != nil {
 		return fmt.Errorf("tidy state: %w", explain(err))
 	}
 	return nil

@@ -24,8 +24,8 @@ func (db *DB) Issue(ctx context.Context, i identity.Issued) error {
 	if i.Hash != "" {
 		hash = i.Hash
 	}
-	err = db.transact(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO credential (id, subject, kind, hash, expires, revoked, used, doc) VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
+	err = db.transact(ctx, func(tx handle) error {
+		_, err := tx.exec(ctx, "INSERT INTO credential (id, subject, kind, hash, expires, revoked, used, doc) VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
 			i.ID, i.Subject, string(i.Kind), hash, i.Expires.UnixMicro(), string(doc))
 		return err
 	}, false)
@@ -45,7 +45,7 @@ func (db *DB) Bearer(ctx context.Context, hash string, now time.Time) (identity.
 		return identity.Issued{}, ErrNoCredential
 	}
 	// Once a minute is often enough to know when a token was last used.
-	_, err = db.sql.ExecContext(ctx, "UPDATE credential SET used = ? WHERE hash = ? AND used < ?", now.UnixMicro(), hash, now.Add(-time.Minute).UnixMicro())
+	_, err = db.exec(ctx, "UPDATE credential SET used = ? WHERE hash = ? AND used < ?", now.UnixMicro(), hash, now.Add(-time.Minute).UnixMicro())
 	if err != nil {
 		return identity.Issued{}, fmt.Errorf("note the use of a token: %w", explain(err))
 	}
@@ -64,9 +64,9 @@ func (db *DB) Credentials(ctx context.Context, subject string, now time.Time) ([
 
 // RevokeCredential ends a credential of a subject.
 func (db *DB) RevokeCredential(ctx context.Context, subject, id string, now time.Time) error {
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx handle) error {
 		var doc string
-		err := tx.QueryRowContext(ctx, "SELECT doc FROM credential WHERE id = ? AND subject = ? AND revoked = 0", id, subject).Scan(&doc)
+		err := tx.queryRow(ctx, "SELECT doc FROM credential WHERE id = ? AND subject = ? AND revoked = 0", id, subject).Scan(&doc)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoCredential
 		}
@@ -82,7 +82,7 @@ func (db *DB) RevokeCredential(ctx context.Context, subject, id string, now time
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE credential SET revoked = ?, doc = ? WHERE id = ?", now.UnixMicro(), string(text), id)
+		_, err = tx.exec(ctx, "UPDATE credential SET revoked = ?, doc = ? WHERE id = ? AND revoked = 0", now.UnixMicro(), string(text), id)
 		return err
 	}, false)
 	if err != nil {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +19,12 @@ func (db *DB) KeepDevice(ctx context.Context, d people.Device) error {
 	if err != nil {
 		return err
 	}
-	err = db.transact(ctx, func(tx *sql.Tx) error {
+	err = db.transact(ctx, func(tx handle) error {
 		if d.Version == 1 {
-			_, err := tx.ExecContext(ctx, "INSERT INTO person_device (hash, code, version, due, doc) VALUES (?, ?, 1, ?, ?)", d.Hash, d.Code, d.End.UnixMicro(), string(doc))
+			_, err := tx.exec(ctx, "INSERT INTO person_device (hash, code, version, due, doc) VALUES (?, ?, 1, ?, ?)", d.Hash, d.Code, d.End.UnixMicro(), string(doc))
 			return err
 		}
-		return swap(tx.ExecContext(ctx, "UPDATE person_device SET version = ?, doc = ? WHERE hash = ? AND version = ?", d.Version, string(doc), d.Hash, d.Version-1))
+		return swap(tx.exec(ctx, "UPDATE person_device SET version = ?, doc = ? WHERE hash = ? AND version = ?", d.Version, string(doc), d.Hash, d.Version-1))
 	}, true)
 	if errors.Is(err, access.ErrConflict) {
 		return people.ErrConflict
@@ -48,8 +47,8 @@ func (db *DB) DeviceByCode(ctx context.Context, code string) (people.Device, err
 
 // DropDevice implements people.Devices.
 func (db *DB) DropDevice(ctx context.Context, hash string) error {
-	err := db.transact(ctx, func(tx *sql.Tx) error {
-		return swap(tx.ExecContext(ctx, "DELETE FROM person_device WHERE hash = ?", hash))
+	err := db.transact(ctx, func(tx handle) error {
+		return swap(tx.exec(ctx, "DELETE FROM person_device WHERE hash = ?", hash))
 	}, true)
 	switch {
 	case errors.Is(err, access.ErrConflict):
@@ -62,7 +61,7 @@ func (db *DB) DropDevice(ctx context.Context, hash string) error {
 
 // WaitingDevices implements people.Devices.
 func (db *DB) WaitingDevices(ctx context.Context, now time.Time) (n int, err error) {
-	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM person_device WHERE due > ?", now.UnixMicro()).Scan(&n); err != nil {
+	if err := db.queryRow(ctx, "SELECT count(*) FROM person_device WHERE due > ?", now.UnixMicro()).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count terminals that wait: %w", explain(err))
 	}
 	return n, nil

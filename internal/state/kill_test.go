@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/internal/state"
 )
 
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("child:", writeUntilKilled(folder, os.Getenv(childSync)))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	pgtest.Main(m)
 }
 
 func auditKey() (*audit.Key, error) {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -16,8 +15,15 @@ const staleNotices = 24 * time.Hour
 // ClaimNotices implements notify.Outbox.
 func (db *DB) ClaimNotices(ctx context.Context, transport string, now time.Time, lease time.Duration, limit int) ([]access.Delivery, error) {
 	var out []access.Delivery
-	err := db.transact(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT n.id, n.doc, COALESCE(d.tries, 0) FROM outbox_notice n
+	err := db.transact(ctx, func(tx handle) error {
+		out = nil
+		if db.remote != nil {
+			// One claim at a time: of two that look at once, both would see what neither has taken.
+			if _, err := tx.exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock(?, ?)", lockNotices, nameHash(transport)); err != nil {
+				return err
+			}
+		}
+		rows, err := tx.query(ctx, `SELECT n.id, n.doc, COALESCE(d.tries, 0) FROM outbox_notice n
 LEFT JOIN notice_delivery d ON d.notice = n.id AND d.transport = ?
 WHERE n.at > ? AND (d.notice IS NULL OR d.done = 0 AND d.due <= ?) ORDER BY n.id LIMIT ?`, transport, now.Add(-staleNotices).UnixMicro(), now.UnixMicro(), limit)
 		if err != nil {
@@ -40,8 +46,8 @@ WHERE n.at > ? AND (d.notice IS NULL OR d.done = 0 AND d.due <= ?) ORDER BY n.id
 		}
 		for _, d := range out {
 			// The lease is a failure that comes true if the process dies.
-			_, err := tx.ExecContext(ctx, `INSERT INTO notice_delivery (notice, transport, tries, due, done, error) VALUES (?, ?, 1, ?, 0, '')
-ON CONFLICT (notice, transport) DO UPDATE SET tries = tries + 1, due = excluded.due`, d.ID, transport, now.Add(lease).UnixMicro())
+			_, err := tx.exec(ctx, `INSERT INTO notice_delivery (notice, transport, tries, due, done, error) VALUES (?, ?, 1, ?, 0, '')
+ON CONFLICT (notice, transport) DO UPDATE SET tries = notice_delivery.tries + 1, due = excluded.due`, d.ID, transport, now.Add(lease).UnixMicro())
 			if err != nil {
 				return err
 			}
@@ -56,7 +62,7 @@ ON CONFLICT (notice, transport) DO UPDATE SET tries = tries + 1, due = excluded.
 
 // NoticeDone implements notify.Outbox.
 func (db *DB) NoticeDone(ctx context.Context, transport string, id int64, why string) error {
-	_, err := db.sql.ExecContext(ctx, "UPDATE notice_delivery SET done = 1, error = ? WHERE notice = ? AND transport = ?", why, id, transport)
+	_, err := db.exec(ctx, "UPDATE notice_delivery SET done = 1, error = ? WHERE notice = ? AND transport = ?", why, id, transport)
 	if err != nil {
 		return fmt.Errorf("note a delivery: %w", explain(err))
 	}
@@ -65,7 +71,7 @@ func (db *DB) NoticeDone(ctx context.Context, transport string, id int64, why st
 
 // NoticeLater implements notify.Outbox.
 func (db *DB) NoticeLater(ctx context.Context, transport string, id int64, due time.Time, why string) error {
-	_, err := db.sql.ExecContext(ctx, "UPDATE notice_delivery SET due = ?, error = ? WHERE notice = ? AND transport = ?", due.UnixMicro(), why, id, transport)
+	_, err := db.exec(ctx, "UPDATE notice_delivery SET due = ?, error = ? WHERE notice = ? AND transport = ?", due.UnixMicro(), why, id, transport)
 	if err != nil {
 		return fmt.Errorf("note a delivery: %w", explain(err))
 	}

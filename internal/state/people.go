@@ -2,11 +2,9 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
@@ -59,12 +57,12 @@ func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
 	if a.Invite != "" {
 		invite = a.Invite
 	}
-	err = db.transact(ctx, func(tx *sql.Tx) error {
+	err = db.transact(ctx, func(tx handle) error {
 		if a.Version == 1 {
-			_, err := tx.ExecContext(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc))
+			_, err := tx.exec(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc))
 			return err
 		}
-		return swap(tx.ExecContext(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
+		return swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
 			a.Version, invite, string(doc), a.Name, a.Version-1))
 	}, true)
 	if errors.Is(err, access.ErrConflict) {
@@ -78,31 +76,31 @@ func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
 
 // BeginSession implements people.Sessions.
 func (db *DB) BeginSession(ctx context.Context, s people.Session, instead string) error {
-	return db.session(ctx, s, func(tx *sql.Tx, doc string) error {
+	return db.session(ctx, s, func(tx handle, doc string) error {
 		if instead != "" {
 			// Who comes second with the same half of a sign-in finds it used.
-			if err := swap(tx.ExecContext(ctx, "DELETE FROM person_session WHERE hash = ?", instead)); err != nil {
+			if err := swap(tx.exec(ctx, "DELETE FROM person_session WHERE hash = ?", instead)); err != nil {
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO person_session (hash, id, subject, due, doc) VALUES (?, ?, ?, ?, ?)", s.Hash, s.ID, s.Subject, s.End.UnixMicro(), doc)
+		_, err := tx.exec(ctx, "INSERT INTO person_session (hash, id, subject, due, doc) VALUES (?, ?, ?, ?, ?)", s.Hash, s.ID, s.Subject, s.End.UnixMicro(), doc)
 		return err
 	})
 }
 
 // KeepSession implements people.Sessions.
 func (db *DB) KeepSession(ctx context.Context, s people.Session) error {
-	return db.session(ctx, s, func(tx *sql.Tx, doc string) error {
-		return swap(tx.ExecContext(ctx, "UPDATE person_session SET due = ?, doc = ? WHERE hash = ?", s.End.UnixMicro(), doc, s.Hash))
+	return db.session(ctx, s, func(tx handle, doc string) error {
+		return swap(tx.exec(ctx, "UPDATE person_session SET due = ?, doc = ? WHERE hash = ?", s.End.UnixMicro(), doc, s.Hash))
 	})
 }
 
-func (db *DB) session(ctx context.Context, s people.Session, change func(tx *sql.Tx, doc string) error) error {
+func (db *DB) session(ctx context.Context, s people.Session, change func(tx handle, doc string) error) error {
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	err = db.transact(ctx, func(tx *sql.Tx) error { return change(tx, string(doc)) }, true)
+	err = db.transact(ctx, func(tx handle) error { return change(tx, string(doc)) }, true)
 	switch {
 	case errors.Is(err, access.ErrConflict):
 		return people.ErrNone
@@ -133,12 +131,12 @@ func (db *DB) EndSessions(ctx context.Context, subject string, ids []string) err
 	}
 	query, args := "DELETE FROM person_session WHERE subject = ?", []any{subject}
 	if ids != nil {
-		query += " AND id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
+		query += " AND id IN (" + marks(len(ids)) + ")"
 		for _, id := range ids {
 			args = append(args, id)
 		}
 	}
-	if _, err := db.sql.ExecContext(ctx, query, args...); err != nil {
+	if _, err := db.exec(ctx, query, args...); err != nil {
 		return fmt.Errorf("end sessions: %w", explain(err))
 	}
 	return nil

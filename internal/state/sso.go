@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,12 +34,12 @@ func (db *DB) KeepLink(ctx context.Context, l sso.Link, quiet bool) error {
 	if err != nil {
 		return err
 	}
-	err = db.transact(ctx, func(tx *sql.Tx) error {
+	err = db.transact(ctx, func(tx handle) error {
 		if l.Version == 1 {
-			_, err := tx.ExecContext(ctx, "INSERT INTO sso_link (key, version, name, doc) VALUES (?, 1, ?, ?)", l.Key, l.Name, string(doc))
+			_, err := tx.exec(ctx, "INSERT INTO sso_link (key, version, name, doc) VALUES (?, 1, ?, ?)", l.Key, l.Name, string(doc))
 			return err
 		}
-		return swap(tx.ExecContext(ctx, "UPDATE sso_link SET version = ?, name = ?, doc = ? WHERE key = ? AND version = ?",
+		return swap(tx.exec(ctx, "UPDATE sso_link SET version = ?, name = ?, doc = ? WHERE key = ? AND version = ?",
 			l.Version, l.Name, string(doc), l.Key, l.Version-1))
 	}, quiet)
 	if errors.Is(err, access.ErrConflict) {
@@ -54,8 +53,8 @@ func (db *DB) KeepLink(ctx context.Context, l sso.Link, quiet bool) error {
 
 // Unlink forgets who at the identity provider a name is: whoever comes first with it is, from then on. people.ErrNone if nobody is.
 func (db *DB) Unlink(ctx context.Context, name string) error {
-	err := db.transact(ctx, func(tx *sql.Tx) error {
-		return swap(tx.ExecContext(ctx, "DELETE FROM sso_link WHERE name = ?", name))
+	err := db.transact(ctx, func(tx handle) error {
+		return swap(tx.exec(ctx, "DELETE FROM sso_link WHERE name = ?", name))
 	}, false)
 	switch {
 	case errors.Is(err, access.ErrConflict):

@@ -84,53 +84,53 @@ func TestOpenNarrowsAWideFile(t *testing.T) {
 }
 
 func TestGenerationsAreUniqueAcrossWriters(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "postern.db")
-	first, second := open(t, path), open(t, path)
-	if n, err := first.Generation(t.Context(), state.IdentityPasswords); err != nil || n != 1 {
-		t.Fatalf("before the first advance: %d, %v", n, err)
-	}
-	var mu sync.Mutex
-	seen := map[uint64]bool{}
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			db := first
-			if i%2 == 0 {
-				db = second
-			}
-			n, err := db.Advance(t.Context(), state.IdentityPasswords)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil || seen[n] {
-				t.Errorf("generation %d again, or %v", n, err)
-			}
-			seen[n] = true
-		})
-	}
-	wg.Wait()
-	if n, err := second.Generation(t.Context(), state.IdentityPasswords); err != nil || n != 21 {
-		t.Fatalf("after twenty: %d, %v", n, err)
-	}
+	everywhere(t, func(t *testing.T, path string) {
+		first, second := open(t, path), open(t, path)
+		if n, err := first.Generation(t.Context(), state.IdentityPasswords); err != nil || n != 1 {
+			t.Fatalf("before the first advance: %d, %v", n, err)
+		}
+		var mu sync.Mutex
+		seen := map[uint64]bool{}
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				db := first
+				if i%2 == 0 {
+					db = second
+				}
+				n, err := db.Advance(t.Context(), state.IdentityPasswords)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || seen[n] {
+					t.Errorf("generation %d again, or %v", n, err)
+				}
+				seen[n] = true
+			})
+		}
+		wg.Wait()
+		if n, err := second.Generation(t.Context(), state.IdentityPasswords); err != nil || n != 21 {
+			t.Fatalf("after twenty: %d, %v", n, err)
+		}
+	})
 }
 
 func TestConcurrentFirstOpen(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "postern.db")
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			db, err := state.Open(t.Context(), path)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
+	everywhere(t, func(t *testing.T, path string) {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				db, err := state.Open(t.Context(), path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -173,7 +173,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"", "sqlite:", "postgres://u:secret@h/db", t.TempDir(), "/nonexistent/x.db"} {
+	for _, path := range []string{"", "sqlite:", "mysql://u:secret@h/db", "postgres://u:secret@127.0.0.1:1/db", "postgres://u:secret@h:x/db", t.TempDir(), "/nonexistent/x.db"} {
 		db, err := state.Open(t.Context(), path)
 		if err == nil {
 			_ = db.Close()
@@ -182,27 +182,8 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	if _, err := state.OpenExisting(t.Context(), filepath.Join(t.TempDir(), "x.db")); !errors.Is(err, state.ErrMissing) {
+	if _, err := state.OpenExisting(t.Context(), state.Place{Path: filepath.Join(t.TempDir(), "x.db")}); !errors.Is(err, state.ErrMissing) {
 		t.Errorf("missing file: %v", err)
-	}
-}
-
-func TestBackup(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	db := open(t, filepath.Join(dir, "postern.db"))
-	if err := db.SaveHead(t.Context(), head(5)); err != nil {
-		t.Fatal(err)
-	}
-	to := filepath.Join(dir, "copy.db")
-	if err := db.Backup(t.Context(), to); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Backup(t.Context(), to); !errors.Is(err, os.ErrExist) {
-		t.Fatalf("over an existing file: %v", err)
-	}
-	if got, found, err := open(t, to).LoadHead(t.Context(), "gw1"); err != nil || !found || got != head(5) {
-		t.Fatalf("got %+v, found %v, err %v", got, found, err)
 	}
 }
 

@@ -37,14 +37,14 @@ var rule = map[string]row{
 	"internal/identity": {imports: words("internal/policy internal/secret")},
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
-	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state")},
+	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state internal/pgtest")},
 	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
 	"internal/sso": {imports: words("internal/audit internal/people internal/policy internal/secret"), tests: words("internal/state internal/identity test/provider")},
 
 	// The path and the state.
-	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/sso")},
+	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/sso"), tests: words("internal/pgtest")},
 	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
@@ -89,8 +89,8 @@ var rule = map[string]row{
 // foreign says which packages may use a module that is kept behind one door, and why others may.
 var foreign = map[string][]string{
 	// The server's protocol for those who ask it questions. pgtest and test/ look at servers and at the gateway
-	// from outside, without the code under test.
-	"github.com/jackc/pgx/v5": words("internal/engine/postgres internal/pgtest test/"),
+	// from outside, without the code under test. state keeps its own tables in a database of its own (ADR 0018).
+	"github.com/jackc/pgx/v5": words("internal/engine/postgres internal/pgtest internal/state test/"),
 	// The wire, message by message. The tests under test/ are clients of the wire.
 	"github.com/jackc/pgx/v5/pgproto3":         words("internal/engine/postgres/pgwire test/"),
 	"github.com/pganalyze/pg_query_go/v6":      words("internal/engine/postgres/pgsql"),

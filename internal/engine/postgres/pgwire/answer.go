@@ -102,7 +102,7 @@ func stateOf(c policy.Code) string {
 		return "25P03"
 	case gateway.CodeShutdown, gateway.CodeRevoked, gateway.CodeSessionAge, gateway.CodeGone, gateway.CodeStall:
 		return "57P01"
-	case gateway.CodeProfileSuspended:
+	case gateway.CodeProfileSuspended, gateway.CodeState:
 		return "57P03"
 	case gateway.CodeRowsPerQuery:
 		return "54000"

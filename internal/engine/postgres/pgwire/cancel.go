@@ -69,6 +69,18 @@ func (k *keyring) lookup(pid uint32, key []byte) *session {
 	return k.find(pid, key)
 }
 
+// where finds the session of a pid whose key fits.
+func (k *keyring) where(pid uint32, fits func(key []byte) bool) *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.sessions[pid] {
+		if fits(s.key) {
+			return s
+		}
+	}
+	return nil
+}
+
 func (k *keyring) remove(s *session) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -80,7 +92,8 @@ func (k *keyring) remove(s *session) {
 	k.sessions[s.pid] = left
 }
 
-// cancel handles a CancelRequest: body is the pid and the key. It answers nothing, whatever it finds (PRO-43).
+// cancel handles a CancelRequest: body is the pid and the key. It answers nothing, whatever it finds (PRO-43). One that fits no
+// session here may be for another gateway behind the same address.
 func (s *Server) cancel(ctx context.Context, a *gateway.Admitted, body []byte, secure bool) {
 	if !secure && a.CancelNeedsTLS() && !a.Facts().Local {
 		return
@@ -88,13 +101,15 @@ func (s *Server) cancel(ctx context.Context, a *gateway.Admitted, body []byte, s
 	if len(body) < 4+shortKey || len(body) > 4+256 || !s.cancels.allow(a.Facts(), a.Clock().Now()) {
 		return
 	}
-	target := s.keys.lookup(binary.BigEndian.Uint32(body), body[4:])
+	pid, key := binary.BigEndian.Uint32(body), body[4:]
+	target := s.keys.lookup(pid, key)
 	e := audit.Event{Kind: audit.CancelRequest, Verdict: verdictRefuse, Reason: "unknown_key"}
 	if target != nil {
-		e.Session, e.Subject, e.Verdict, e.Reason = target.gw.ID(), target.gw.Subject().Name, verdictAllow, "idle"
-		if target.busy() {
-			e.Reason = "running"
-		}
+		target.named(&e)
+	} else if passed, err := a.PassOn(ctx, pid, key); err != nil {
+		s.config.Log.Warn("a cancel request was not passed on", "error", err)
+	} else if passed {
+		e.Reason = "passed_on"
 	}
 	if _, err := a.Record(ctx, e); err != nil {
 		s.config.Log.Error("a cancel request could not be recorded, so it is dropped", "error", err)
@@ -102,6 +117,29 @@ func (s *Server) cancel(ctx context.Context, a *gateway.Admitted, body []byte, s
 	}
 	if target != nil {
 		target.cancelRunning()
+	}
+}
+
+// CancelFor implements gateway.Canceller.
+func (s *Server) CancelFor(ctx context.Context, pid uint32, fits func(key []byte) bool) {
+	target := s.keys.where(pid, fits)
+	if target == nil {
+		return
+	}
+	e := audit.Event{Kind: audit.CancelRequest}
+	target.named(&e)
+	if _, err := target.gw.Record(ctx, e); err != nil {
+		s.config.Log.Error("a cancel request could not be recorded, so it is dropped", "error", err)
+		return
+	}
+	target.cancelRunning()
+}
+
+// named says in an event what a cancel request is for.
+func (s *session) named(e *audit.Event) {
+	e.Session, e.Subject, e.Verdict, e.Reason = s.gw.ID(), s.gw.Subject().Name, verdictAllow, "idle"
+	if s.busy() {
+		e.Reason = "running"
 	}
 }
 
