@@ -170,8 +170,8 @@ func TestACutNetwork(t *testing.T) {
 	db := c.NewDatabase(t)
 	c.Role(t, "cut")
 	db.Exec(t, "GRANT ALL ON DATABASE \""+db.Name+"\" TO cut; GRANT ALL ON SCHEMA public TO cut")
-	p := newPipe(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port)))
-	st, err := state.OpenAt(t.Context(), state.Place{Path: "postgres://cut@" + p.address + "/" + db.Name + "?sslmode=disable", Password: secret.New(pgtest.PasswordOf("cut"))})
+	p := pgtest.NewPipe(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port)))
+	st, err := state.OpenAt(t.Context(), state.Place{Path: "postgres://cut@" + p.Address + "/" + db.Name + "?sslmode=disable", Password: secret.New(pgtest.PasswordOf("cut"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,13 +179,13 @@ func TestACutNetwork(t *testing.T) {
 	if leads, err := st.Lead(t.Context(), "gw1"); err != nil || !leads {
 		t.Fatal(leads, err)
 	}
-	p.cut()
+	p.Cut()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	if _, err := st.Lead(ctx, "gw1"); err == nil {
 		t.Error("it leads with nobody at the other end")
 	}
-	p.mend()
+	p.Mend()
 	eventually(t, "it leads again", func() bool {
 		leads, err := st.Lead(t.Context(), "gw1")
 		return err == nil && leads

@@ -93,6 +93,14 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
+	p.Site = site.New(t, db, p.policy(port))
+	p.applyAll()
+	return p
+}
+
+// policy is the policy of a gateway whose portal is at a port, and which tells this place of everything.
+func (p *place) policy(port int) string {
+	t := p.t
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var m struct{ Kind, To string }
 		if json.NewDecoder(r.Body).Decode(&m) == nil && r.Header.Get("Postern-Signature") != "" {
@@ -100,7 +108,13 @@ func newPlace(t *testing.T) *place {
 		}
 	}))
 	t.Cleanup(hook.Close)
-	p.Site = site.New(t, db, strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL).Replace(policyText))
+	return strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL).Replace(policyText)
+}
+
+// applyAll builds the wall.
+func (p *place) applyAll() {
+	t := p.t
+	t.Helper()
 	args := []string{"apply", "--yes"}
 	for _, c := range p.Plan(t).Changes {
 		if c.Consent != "" {
@@ -108,7 +122,6 @@ func newPlace(t *testing.T) *place {
 		}
 	}
 	p.Must(t, args...)
-	return p
 }
 
 // serve starts the daemon and logs everybody in.

@@ -63,6 +63,7 @@ type Site struct {
 	CA      string // PEM of what signed the gateway's certificate
 	RootKey string // contents of keys.root
 	DB      *pgtest.DB
+	Name    string // of the instance, where several share state
 
 	provisioner, grantor string // the accounts as `postern init` wrote them, for fill
 
@@ -137,6 +138,30 @@ func NewAt(t testing.TB, db *pgtest.DB, dir, policy string) *Site {
 	}
 	s.WritePolicy(t, policy)
 	return s
+}
+
+// Beside makes another gateway of the same installation: its keys, in a folder of its own, under a name and at a port of its own.
+func (s *Site) Beside(t testing.TB, name, policy string) *Site {
+	t.Helper()
+	dir := s.Dir + "-" + name
+	if err := os.CopyFS(dir, os.DirFS(s.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"root.key", "audit.key", "server.key"} {
+		if err := os.Chmod(filepath.Join(dir, "secrets", key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	port, err := pgtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &Site{
+		Dir: dir, Config: filepath.Join(dir, "postern.yaml"), Port: port, CA: s.CA, RootKey: s.RootKey, DB: s.DB, Name: name,
+		provisioner: s.provisioner, grantor: s.grantor,
+	}
+	out.WritePolicy(t, policy)
+	return out
 }
 
 // WritePolicy replaces the policy file.
@@ -239,7 +264,11 @@ func (s *Site) command(ctx context.Context, args ...string) *exec.Cmd {
 // Serve starts the daemon and waits until its listener answers. It is stopped when the test ends.
 func (s *Site) Serve(t testing.TB) {
 	t.Helper()
-	cmd := s.command(context.Background(), "serve", "--config", s.Config)
+	args := []string{"serve", "--config", s.Config}
+	if s.Name != "" {
+		args = append(args, "--instance", s.Name)
+	}
+	cmd := s.command(context.Background(), args...)
 	d := &daemon{cmd: cmd, log: &buffer{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = d.log, d.log
 	started := make(chan error)

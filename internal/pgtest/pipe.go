@@ -1,4 +1,4 @@
-package state_test
+package pgtest
 
 import (
 	"io"
@@ -7,23 +7,25 @@ import (
 	"testing"
 )
 
-// pipe is a network that a test can cut: connections stay open, and nothing comes through any more.
-type pipe struct {
-	address string
-	to      string
+// Pipe is a network that a test can cut: connections stay open, and nothing comes through any more.
+type Pipe struct {
+	Address string // what to connect to
+
+	to string
 
 	mu    sync.Mutex
 	dead  bool
 	conns []net.Conn
 }
 
-func newPipe(t *testing.T, to string) *pipe {
+// NewPipe makes one that leads to an address. It is closed when the test ends.
+func NewPipe(t testing.TB, to string) *Pipe {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pipe{address: l.Addr().String(), to: to}
+	p := &Pipe{Address: l.Addr().String(), to: to}
 	t.Cleanup(func() {
 		_ = l.Close()
 		p.mu.Lock()
@@ -44,7 +46,7 @@ func newPipe(t *testing.T, to string) *pipe {
 	return p
 }
 
-func (p *pipe) join(c net.Conn) {
+func (p *Pipe) join(c net.Conn) {
 	s, err := net.Dial("tcp", p.to)
 	if err != nil {
 		_ = c.Close()
@@ -58,7 +60,7 @@ func (p *pipe) join(c net.Conn) {
 }
 
 // copy drops what comes while the network is cut, and ends neither side for it.
-func (p *pipe) copy(to, from net.Conn) {
+func (p *Pipe) copy(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -77,19 +79,21 @@ func (p *pipe) copy(to, from net.Conn) {
 	}
 }
 
-func (p *pipe) cut() { p.set(true) }
+// Cut lets nothing through from here on, and says so to nobody.
+func (p *Pipe) Cut() { p.set(true) }
 
-func (p *pipe) mend() {
+// Mend lets everything through again. What was open is closed: it is out of step.
+func (p *Pipe) Mend() {
 	p.set(false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.conns { // what was open is out of step
+	for _, c := range p.conns {
 		_ = c.Close()
 	}
 	p.conns = nil
 }
 
-func (p *pipe) set(dead bool) {
+func (p *Pipe) set(dead bool) {
 	p.mu.Lock()
 	p.dead = dead
 	p.mu.Unlock()
