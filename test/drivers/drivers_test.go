@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +122,18 @@ func client(t *testing.T, s *site.Site, name string, args ...string) string {
 
 func run(t *testing.T, s *site.Site, name string, args ...string) string {
 	t.Helper()
-	out, stderr, err := try(t, s, name, args...)
+	return runAs(t, environ(t, s), name, args...)
+}
+
+// environ lets a client connect as the analyst.
+func environ(t *testing.T, s *site.Site) []string {
+	t.Helper()
+	return append(s.Environ("analyst", "shop"), "NODE_PATH="+nodeModules(t, ".", "pg"))
+}
+
+func runAs(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	out, stderr, err := tryAs(t, env, name, args...)
 	if err != nil {
 		t.Fatalf("%s: %v (run `build/prepare test` if it is not installed)\n%s%s", name, err, out, stderr)
 	}
@@ -130,28 +142,33 @@ func run(t *testing.T, s *site.Site, name string, args ...string) string {
 
 func try(t *testing.T, s *site.Site, name string, args ...string) (out, stderr string, err error) {
 	t.Helper()
+	return tryAs(t, environ(t, s), name, args...)
+}
+
+func tryAs(t *testing.T, env []string, name string, args ...string) (out, stderr string, err error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clientLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(s.Environ("analyst", "shop"), "NODE_PATH="+nodeModules(t), "PSQLRC=/dev/null", "PAGER=cat", "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(slices.Clip(env), "NODE_NO_WARNINGS=1", "PSQLRC=/dev/null", "PAGER=cat", "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()
 	return o.String(), e.String(), err
 }
 
-// nodeModules is where test/drivers/fetch put the node client.
-func nodeModules(t *testing.T) string {
+// nodeModules is where test/drivers/fetch put the node package that a folder pins.
+func nodeModules(t *testing.T, folder, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("package.json")
+	text, err := os.ReadFile(filepath.Join(folder, "package.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), `"pg": "`)
+	_, rest, _ := strings.Cut(string(text), `"`+name+`": "`)
 	version, _, _ := strings.Cut(rest, `"`)
-	dir := filepath.Join(pgtest.CacheDir(), "node-pg-"+version, "node_modules")
+	dir := filepath.Join(pgtest.CacheDir(), "node-"+name+"-"+version, "node_modules")
 	if _, err := os.Stat(dir); err != nil {
-		t.Fatalf("node-postgres %s is not installed in %s: run test/drivers/fetch", version, dir)
+		t.Fatalf("%s %s is not installed in %s: run test/drivers/fetch", name, version, dir)
 	}
 	return dir
 }

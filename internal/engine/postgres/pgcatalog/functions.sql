@@ -15,6 +15,17 @@ ORDER BY n.nspname = 'pg_catalog' DESC
 LIMIT 1
 $body$;
 
+CREATE FUNCTION postern_catalog.to_regtype(text) RETURNS regtype
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT t.oid::pg_catalog.regtype
+FROM (SELECT pg_catalog.parse_ident($1) AS parts) p
+JOIN postern_catalog.pg_type t ON t.typname = p.parts[pg_catalog.array_length(p.parts, 1)]
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE (pg_catalog.array_length(p.parts, 1) = 2 AND n.nspname = p.parts[1])
+   OR (pg_catalog.array_length(p.parts, 1) = 1 AND n.nspname = 'pg_catalog')
+LIMIT 1
+$body$;
+
 CREATE FUNCTION postern_catalog.pg_table_is_visible(oid) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN $1 < 16384 THEN pg_catalog.pg_table_is_visible($1) ELSE (

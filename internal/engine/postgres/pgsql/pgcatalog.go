@@ -28,7 +28,7 @@ const (
 	// catalogEmpty have the right columns and no row: fixed queries of tools join them (ENF-92).
 	catalogEmpty = `pg_auth_members pg_db_role_setting pg_default_acl pg_event_trigger pg_foreign_data_wrapper pg_foreign_server
 		pg_foreign_table pg_group pg_init_privs pg_policies pg_policy pg_publication pg_publication_namespace/15 pg_publication_rel
-		pg_publication_tables pg_rewrite pg_rules pg_seclabel pg_seclabels pg_sequences pg_shdescription pg_shseclabel pg_statistic_ext
+		pg_publication_tables pg_rewrite pg_rules pg_seclabel pg_seclabels pg_sequences pg_shdescription pg_shseclabel pg_statio_all_tables pg_statistic_ext
 		pg_transform pg_trigger`
 	// catalogPlain hold the system's own definitions and nothing that an application puts data or rights into.
 	catalogPlain = `pg_amop pg_cast pg_collation pg_extension pg_opclass pg_opfamily pg_timezone_abbrevs pg_timezone_names pg_ts_config
@@ -94,7 +94,7 @@ const catalogFunctionNames = `col_description current_setting format_type has_an
 	has_sequence_privilege has_table_privilege obj_description pg_get_constraintdef pg_get_function_arguments pg_get_function_identity_arguments
 	pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence
 	pg_get_statisticsobjdef pg_get_statisticsobjdef_columns/14 pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_partition_ancestors
-	pg_relation_is_publishable pg_table_is_visible pg_table_size pg_type_is_visible shobj_description to_regclass`
+	pg_relation_is_publishable pg_table_is_visible pg_table_size pg_type_is_visible shobj_description to_regclass to_regtype`
 
 // CatalogFunction returns the function of CatalogSchema to call instead of the pg_catalog function of that name. Its
 // arguments and result are the same. ok is false when the function has no stand-in. The one function of information_schema

@@ -198,8 +198,8 @@ func (a *analysis) regCast(n *pg.Node, cast *pg.TypeCast, typ string, sc *scope)
 		a.node(cast.Arg, sc)
 		return
 	}
-	if standIn, ok := CatalogFunction("to_regclass", a.w.Major); ok && typ == "regclass" && isSerialSequence(cast.Arg) {
-		// SQLAlchemy looks for the sequence of each column so. The stand-in knows admitted relations only and fails on no name.
+	if standIn, ok := CatalogFunction("to_"+typ, a.w.Major); ok && isNameText(cast.Arg) {
+		// SQLAlchemy looks for the sequence of each column so, TypeORM for comments and types. The stand-in knows admitted objects only and fails on no name.
 		a.node(cast.Arg, sc)
 		call := &pg.FuncCall{
 			Funcname: nameNodes(standIn.Schema, standIn.Name), Args: []*pg.Node{{Node: cast.Arg.Node}},
@@ -211,10 +211,16 @@ func (a *analysis) regCast(n *pg.Node, cast *pg.TypeCast, typ string, sc *scope)
 	a.notConstant(cast.Location, "a cast to "+typ)
 }
 
-// isSerialSequence tells whether an expression is a call of pg_get_serial_sequence.
-func isSerialSequence(n *pg.Node) bool {
+// isNameText tells whether an expression makes the text of a name, and not an OID: pieces put together, or a call of a function whose
+// result is such a text.
+func isNameText(n *pg.Node) bool {
+	if e := n.GetAExpr(); e != nil {
+		op, _ := names(e.Name)
+		return e.Kind == pg.A_Expr_Kind_AEXPR_OP && len(op) == 1 && op[0] == "||" && e.Lexpr != nil
+	}
 	parts, ok := names(n.GetFuncCall().GetFuncname())
-	return ok && len(parts) > 0 && parts[len(parts)-1] == "pg_get_serial_sequence" && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog")
+	return ok && len(parts) > 0 && (len(parts) == 1 || len(parts) == 2 && parts[0] == "pg_catalog") &&
+		slices.Contains([]string{"pg_get_serial_sequence", "quote_ident", "format", "concat", "concat_ws"}, parts[len(parts)-1])
 }
 
 func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
@@ -378,6 +384,13 @@ func (a *analysis) regclassConstant(parts []string, text string, at int32) (stri
 // toRegclass judges to_regclass('name'): NULL for what is not there, without an error.
 func (a *analysis) toRegclass(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	text, ok := textConst(argument(f, 0))
+	if standIn, has := CatalogFunction("to_regclass", a.w.Major); !ok && has && len(f.Args) == 1 && argument(f, 0) != nil {
+		a.node(f.Args[0], sc) // the stand-in knows admitted relations only
+		f.Funcname = nameNodes(standIn.Schema, standIn.Name)
+		f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
+		a.rewrote = true
+		return
+	}
 	if !ok || len(f.Args) != 1 {
 		a.notConstant(f.Location, "to_regclass")
 		return

@@ -234,8 +234,29 @@ func (a *analysis) onConflict(c *pg.OnConflictClause, rv *pg.RangeVar, it *item,
 	excluded.names = excluded.shape.columns
 	level = &scope{outer: sc.outer, ctes: sc.ctes, items: []*item{it, excluded}}
 	t := a.touch(r, "update")
+	a.sameKey(c, r.rel)
 	a.set(c.TargetList, level, r.rel, t)
 	a.node(c.WhereClause, level)
+}
+
+// sameKey takes out of DO UPDATE what sets a column to what it is already: mappers write SET id = EXCLUDED.id of the very columns that
+// the rows agree in. Only where the column may not be updated, and something is left to set.
+func (a *analysis) sameKey(c *pg.OnConflictClause, rel *Relation) {
+	keys := map[string]bool{}
+	for _, n := range c.Infer.GetIndexElems() {
+		if e := n.GetIndexElem(); e != nil && e.Name != "" {
+			keys[e.Name] = true
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(c.TargetList), func(n *pg.Node) bool {
+		rt := n.GetResTarget()
+		value, ok := names(rt.GetVal().GetColumnRef().GetFields())
+		return ok && len(value) == 2 && value[0] == "excluded" && value[1] == rt.Name && keys[rt.Name] && len(rt.Indirection) == 0 &&
+			slices.ContainsFunc(rel.Columns, func(col Column) bool { return col.Name == rt.Name && !col.Update })
+	})
+	if len(left) > 0 && len(left) < len(c.TargetList) {
+		c.TargetList, a.rewrote = left, true
+	}
 }
 
 // inferConstraint replaces ON CONSTRAINT by the constraint's columns where the target is a view.
