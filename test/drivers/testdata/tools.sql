@@ -117,7 +117,7 @@ SET client_min_messages TO 'warning'; SET standard_conforming_strings = on; SET 
 -- == tables (Sequelize)
 SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type LIKE '%TABLE' AND table_name != 'spatial_ref_sys' ORDER BY 1
 
--- == refused: describe a table (Sequelize)
+-- == describe a table (Sequelize)
 SELECT pk.constraint_type AS "Constraint", c.column_name AS "Field", c.column_default AS "Default", c.is_nullable AS "Null",
   CASE WHEN c.udt_name = 'hstore' THEN c.udt_name ELSE c.data_type END || CASE WHEN c.character_maximum_length IS NOT NULL THEN '(' || c.character_maximum_length || ')' ELSE '' END AS "Type",
   (SELECT array_agg(e.enumlabel) FROM pg_catalog.pg_type t JOIN pg_catalog.pg_enum e ON t.oid = e.enumtypid WHERE t.typname = c.udt_name) AS "special",
@@ -131,11 +131,11 @@ SELECT i.relname AS name, ix.indisprimary AS primary, ix.indisunique AS unique, 
 FROM pg_class t, pg_class i, pg_index ix, pg_attribute a WHERE t.oid = ix.indrelid AND i.oid = ix.indexrelid AND a.attrelid = t.oid AND t.relkind = 'r' AND t.relname = 'customers'
 GROUP BY i.relname, ix.indexrelid, ix.indisprimary, ix.indisunique, ix.indkey ORDER BY i.relname
 
--- == refused: load of tables (TypeORM)
+-- == load of tables (TypeORM)
 SELECT "table_schema", "table_name", obj_description(('"' || "table_schema" || '"."' || "table_name" || '"')::regclass, 'pg_class') AS table_comment FROM "information_schema"."tables"
 WHERE ("table_schema" = 'public' AND "table_name" = 'customers')
 
--- == refused: load of columns (TypeORM)
+-- == load of columns (TypeORM)
 SELECT columns.*, pg_catalog.col_description(('"' || table_catalog || '"."' || table_schema || '"."' || table_name || '"')::regclass::oid, ordinal_position) AS description,
   ('"' || "udt_schema" || '"."' || "udt_name" || '"')::"regtype"::text AS "regtype", pg_catalog.format_type("col_attr"."atttypid", "col_attr"."atttypmod") AS "format_type"
 FROM "information_schema"."columns" LEFT JOIN "pg_catalog"."pg_attribute" AS "col_attr" ON "col_attr"."attname" = "columns"."column_name"
