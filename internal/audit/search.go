@@ -19,7 +19,7 @@ type Query struct {
 	Kind     Kind // "request.*" means all that begin so
 	Verdict  string
 	Reason   string
-	Relation string // store.schema.table, or its end: "customers", "public.customers"
+	Relation string // touched or refused: store.schema.table, or its end: "customers", "public.customers"
 	Label    string // touched; "contact.*" means all that begin so
 	Session  string
 	ID       string // the event with this ID and those that refer to it
@@ -227,7 +227,7 @@ func (m *matcher) matchRecord(r *Record) bool {
 	if q.Address != "" && q.Address != r.Address && !strings.HasPrefix(r.Address, q.Address+":") && !strings.HasPrefix(r.Address, "["+q.Address+"]:") {
 		return false
 	}
-	return matchTouches(q, r.Touches)
+	return matchTouches(q, r.Touches) || q.Label == "" && refusedFor(q.Relation, r)
 }
 
 // ofKind says whether k is the kind asked for, or one of the family.
@@ -236,6 +236,17 @@ func (q *Query) ofKind(k Kind) bool {
 		return strings.HasPrefix(string(k), family)
 	}
 	return k == q.Kind
+}
+
+// refusedFor says whether a statement was refused for a relation, which it then did not touch: what it was refused for is named as SQL
+// writes it, without the store.
+func refusedFor(relation string, r *Record) bool {
+	object := r.Detail["object"]
+	if r.Verdict != "refuse" || object == "" || !strings.HasPrefix(r.Reason, "relation_") && r.Reason != "action_not_admitted" && r.Reason != "catalog_not_allowed" {
+		return false
+	}
+	full := r.Store + "." + strings.ReplaceAll(object, `"`, "")
+	return full == relation || strings.HasSuffix(full, "."+relation)
 }
 
 // matchTouches wants one touch that has both the relation and the label.

@@ -37,6 +37,37 @@ func searchTrail(t *testing.T) (Config, *clock) {
 	return cfg, clk
 }
 
+// TestSearchRefused: a statement that was refused for a relation did not touch it, and is found by it all the same.
+func TestSearchRefused(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, t.TempDir())
+	trail := open(t, cfg)
+	for id, e := range map[string]Event{
+		"d1": {Verdict: "refuse", Reason: "relation_not_admitted", Detail: map[string]string{"object": "public.payroll"}},
+		"d2": {Verdict: "refuse", Reason: "function_not_allowed", Detail: map[string]string{"object": "public.payroll"}},
+		"d3": {Verdict: "allow", Reason: "relation_not_admitted", Detail: map[string]string{"object": "public.payroll"}},
+		"d4": {Verdict: "refuse", Reason: "relation_unknown", Detail: map[string]string{"object": `public."Pay roll"`}},
+	} {
+		e.Kind, e.ID, e.Subject, e.Store = Decision, id, "ana", "shop"
+		record(t, trail, e)
+	}
+	closeTrail(t, trail)
+	for relation, want := range map[string]string{
+		"payroll": "d1", "public.payroll": "d1", "shop.public.payroll": "d1", "crm.public.payroll": "", "roll": "", "public.Pay roll": "d4",
+	} {
+		var got []string
+		for f, err := range Search(t.Context(), cfg.Folder, Query{Relation: relation}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, f.Record.ID)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", relation, got, want)
+		}
+	}
+}
+
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	cfg, _ := searchTrail(t)

@@ -217,7 +217,7 @@ func (f *queryFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.kind, "kind", "", "kind of event, such as statement.decision or request.*")
 	flags.StringVar(&f.q.Verdict, "verdict", "", "allow, rewrite or refuse")
 	flags.StringVar(&f.q.Reason, "reason", "", "reason code of a refusal")
-	flags.StringVar(&f.q.Relation, "relation", "", "touched `table`: store.schema.table or its end")
+	flags.StringVar(&f.q.Relation, "relation", "", "touched or refused `table`: store.schema.table or its end")
 	flags.StringVar(&f.q.Label, "label", "", "touched `label`, such as contact.email or contact.*")
 	flags.StringVar(&f.q.Session, "session", "", "all events of a session")
 	flags.StringVar(&f.q.ID, "id", "", "an event, as an error message names it, and what refers to it")

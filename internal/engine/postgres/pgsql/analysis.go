@@ -33,6 +33,7 @@ type analysis struct {
 
 	touches  []*touching // of the current statement
 	effects  []Effect    // of functions in the current statement
+	rows     int         // how many whole rows were read as values so far, whose type is the view's
 	stored   bool        // an expression is read that the server keeps and runs for others
 	own      bool        // what is being written is a temporary table, which may keep masks
 	setting  bool        // the value of a SET is being read: a mask must not be stored over real data

@@ -71,6 +71,7 @@ func (a *analysis) plainColumn(ref *pg.ColumnRef, name string, sc *scope) {
 		}
 	}
 	if it, level := sc.find(name); it != nil {
+		a.rows++
 		a.usedWhole(it, level)
 	}
 }

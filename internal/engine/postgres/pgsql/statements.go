@@ -32,7 +32,11 @@ func (a *analysis) statement(n *pg.Node) Statement {
 	switch x := n.GetNode().(type) {
 	case *pg.Node_SelectStmt:
 		a.top = x.SelectStmt
+		before := a.rows
 		a.selectStmt(x.SelectStmt, nil)
+		if x.SelectStmt.IntoClause != nil {
+			a.noRows(before)
+		}
 		return Statement{Tag: "SELECT"}
 	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
 		a.write(n, nil)

@@ -88,7 +88,9 @@ func (a *analysis) createTableAs(n *pg.Node, c *pg.CreateTableAsStmt) Statement 
 	}
 	switch q := c.Query.GetNode().(type) {
 	case *pg.Node_SelectStmt:
+		before := a.rows
 		a.selectStmt(q.SelectStmt, nil)
+		a.noRows(before)
 	case *pg.Node_ExecuteStmt:
 		a.nodeList(q.ExecuteStmt.Params, nil)
 		st.Effects = append(st.Effects, Effect{Kind: Execute, Name: q.ExecuteStmt.Name})
@@ -96,6 +98,14 @@ func (a *analysis) createTableAs(n *pg.Node, c *pg.CreateTableAsStmt) Statement 
 		a.misplaced(c)
 	}
 	return st
+}
+
+// noRows refuses a temporary table from a query that reads whole rows as values: a column of that type would keep apply from replacing
+// the view as long as the session lives.
+func (a *analysis) noRows(before int) {
+	if a.rows > before {
+		a.construct(-1, "a temporary table takes columns, not whole rows", "Name the columns, or write to_jsonb(…) of the row in a query of its own.")
+	}
 }
 
 // createTable judges CREATE TEMP TABLE with columns: types, defaults, checks and keys of its own, and LIKE an admitted relation.

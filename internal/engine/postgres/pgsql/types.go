@@ -116,6 +116,7 @@ func (a *analysis) typeIn(schema, name string) (Name, bool) {
 		return Name{target.Schema, "_" + target.Name}, true
 	}
 	if rel := a.w.Relations[Name{schema, name}]; rel != nil && rel.Select && rel.Kind != 'S' && !a.stored {
+		a.rows++
 		if rel.Target != rel.Name {
 			a.rewrote = true
 		}

@@ -122,8 +122,31 @@ var errorForms = []errorForm{
 	{"42601", regexp.MustCompile(`^syntax error at end of input$`)},
 }
 
+// valueForms are the beginnings of messages about a value that name its type, and what is told of them. The types are PostgreSQL's own,
+// spelled out, so that nothing else can stand there; the value, which follows, is never told.
+var valueForms = []errorForm{
+	{"22P02", regexp.MustCompile(`^(invalid input syntax for type (?:` + plainTypes + `))(?:: |$)`)},
+	{"22007", regexp.MustCompile(`^(invalid input syntax for type (?:` + plainTypes + `))(?:: |$)`)},
+	{"22003", regexp.MustCompile(`^((?:smallint|integer|bigint|interval) out of range)$`)},
+	{"22003", regexp.MustCompile(`^value "[^"]*" is (out of range for type (?:` + plainTypes + `))$`)},
+	{"22001", regexp.MustCompile(`^(value too long for type character(?: varying)?\([0-9]{1,8}\))$`)},
+	{"22P03", regexp.MustCompile(`^(incorrect binary data format)`)},
+}
+
+// plainTypes are the types whose names a message may keep.
+const plainTypes = `smallint|integer|bigint|numeric|real|double precision|boolean|date|interval|time(?: with time zone)?|timestamp(?: with time zone)?|` +
+	`uuid|json|jsonb|bytea|money|inet|cidr|macaddr|macaddr8|bit|oid|point|line|lseg|box|path|polygon|circle|xml|tsquery|tsvector`
+
 // keptText returns a message that may be shown as it is, or "".
 func keptText(state, text, redacted string) string {
+	for _, f := range valueForms {
+		if m := f.form.FindStringSubmatch(text); f.state == state && m != nil {
+			if strings.HasPrefix(m[1], "out of range for") {
+				return "a value is " + m[1]
+			}
+			return m[1]
+		}
+	}
 	if redacted == "" {
 		return ""
 	}

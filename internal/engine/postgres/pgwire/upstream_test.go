@@ -434,7 +434,17 @@ func TestScrub(t *testing.T) {
 		UnknownFields: map[byte]string{'z': value},
 	}
 	for _, c := range []struct{ code, message, redacted, want string }{
-		{"22P02", `invalid input syntax for type integer: "sekrit"`, "select $1", "invalid input syntax for a type"},
+		{"22P02", `invalid input syntax for type integer: "sekrit"`, "select $1", "invalid input syntax for type integer"},
+		{"22007", `invalid input syntax for type timestamp with time zone: "sekrit"`, "", "invalid input syntax for type timestamp with time zone"},
+		{"22P02", `invalid input syntax for type sekrit: "x"`, "", "invalid input syntax for a type"},
+		{"22P02", `invalid input syntax for type integer sekrit`, "", "invalid input syntax for a type"},
+		{"22P02", `malformed array literal: "sekrit"`, "", "invalid input syntax for a type"},
+		{"22003", "integer out of range", "", "integer out of range"},
+		{"22003", `value "sekrit" is out of range for type bigint`, "", "a value is out of range for type bigint"},
+		{"22003", `"sekrit" is out of range for type double precision`, "", "numeric value out of range"},
+		{"22001", "value too long for type character varying(10)", "", "value too long for type character varying(10)"},
+		{"22001", "value too long for type character varying(sekrit)", "", "value too long for its type"},
+		{"23505", `invalid input syntax for type integer: "sekrit"`, "", "duplicate key value violates a unique constraint"},
 		{"23502", `null value in column "b"`, "", "null value violates a not-null constraint"},
 		{"42P01", `relation "sekrit" does not exist`, "select a.b::regclass from a", "relation does not exist"},
 		{"42P01", `relation "mine" does not exist`, "select * from mine", `relation "mine" does not exist`},
