@@ -115,7 +115,20 @@ func (f *scanFlags) options() (scan.Options, error) {
 	return o, nil
 }
 
+// outputsUse refuses an --output that could not be written, before a server is asked.
+func (f *scanFlags) outputsUse() error {
+	for _, o := range f.outputs {
+		if format, _, ok := strings.Cut(o, "="); !ok || !slices.Contains(scan.Formats, format) {
+			return failed("such as --output sarif=scan.sarif", fmt.Errorf("--output %s: expected FORMAT=FILE, with FORMAT %s", printable(o), join(scan.Formats)))
+		}
+	}
+	return nil
+}
+
 func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
+	if err := f.outputsUse(); err != nil {
+		return err
+	}
 	if f.fix && f.format != "table" && f.format != "json" {
 		return failed("--output writes reports beside it", fmt.Errorf("--fix prints a script, or JSON with --format json, and no %s", f.format))
 	}
@@ -390,10 +403,7 @@ func (a *app) printScan(r *scan.Report, f *scanFlags) error {
 // writeOutputs writes the files that --output names.
 func (f *scanFlags) writeOutputs(r *scan.Report) error {
 	for _, o := range f.outputs {
-		format, path, ok := strings.Cut(o, "=")
-		if !ok || !slices.Contains(scan.Formats, format) {
-			return failed("such as --output sarif=scan.sarif", fmt.Errorf("--output %s: expected FORMAT=FILE, with FORMAT %s", printable(o), join(scan.Formats)))
-		}
+		format, path, _ := strings.Cut(o, "=")
 		if err := writeFile(path, func(w *os.File) error { return r.Write(w, format) }); err != nil {
 			return failed("", fmt.Errorf("write the report: %w", err))
 		}

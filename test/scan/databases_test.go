@@ -121,6 +121,7 @@ func settled(t *testing.T, e *catalog.Evidence) string {
 // TestDatabasesAtOnce: databases are looked at several at once, never more than was said, over one connection each, and the evidence is the
 // same as one after another.
 func TestDatabasesAtOnce(t *testing.T) {
+	t.Parallel()
 	c := pgtest.Start(t, pgtest.DefaultMajor)
 	first := c.NewDatabase(t)
 	for i := range 9 {
@@ -146,6 +147,7 @@ func TestDatabasesAtOnce(t *testing.T) {
 
 // TestFewConnections: a login that may have one connection at a time, or two, is looked at whole all the same.
 func TestFewConnections(t *testing.T) {
+	t.Parallel()
 	c := pgtest.Start(t, pgtest.DefaultMajor)
 	first := c.NewDatabase(t)
 	for i := range 6 {
@@ -179,5 +181,34 @@ func TestFewConnections(t *testing.T) {
 	}
 	if len(e.Databases) != 9 {
 		t.Errorf("saw %d databases", len(e.Databases))
+	}
+}
+
+// TestWhichDatabases: a connection string without a database means that of the role's name, once, and a wanted database that is not there is
+// said to be missing.
+func TestWhichDatabases(t *testing.T) {
+	c := pgtest.Start(t, pgtest.DefaultMajor)
+	c.NewDatabaseNamed(t, "there")
+	c.Exec(t, "CREATE DATABASE closed ALLOW_CONNECTIONS false")
+	dsn := fmt.Sprintf("host=%s port=%d user=postgres", c.SocketDir, c.Port)
+	t.Setenv("PGDATABASE", "")
+	seen := func(e *catalog.Evidence) (names []string) {
+		for _, d := range e.Databases {
+			names = append(names, d.Database.Name)
+		}
+		return names
+	}
+	if got := seen(gatherWith(t, dsn, postgres.Gather{})); !slices.Equal(got, []string{"postgres", "template1", "there"}) {
+		t.Errorf("saw %q", got)
+	}
+	e := gatherWith(t, dsn, postgres.Gather{Databases: []string{"there", "closed", "absent"}})
+	if got := seen(e); !slices.Equal(got, []string{"postgres", "there"}) {
+		t.Errorf("of those wanted saw %q", got)
+	}
+	for _, name := range []string{"closed", "absent", "there"} {
+		missing := slices.ContainsFunc(e.Unseen, func(u catalog.Unseen) bool { return u.Database == name && u.Broken && u.Why != "" })
+		if missing != (name != "there") {
+			t.Errorf("%s: said to be missing: %v", name, missing)
+		}
 	}
 }

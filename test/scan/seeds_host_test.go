@@ -315,11 +315,12 @@ func seedHost(t *testing.T, c *pgtest.Cluster, rnd *rand.Rand, quiet *calm, faul
 }
 
 // hostServers is how many random machines a run makes; POSTERN_SEEDED_SERVERS asks for more.
-const hostServers = 4
+const hostServers = 2
 
 // TestSeededHost makes random machines with faults of files and of the network. An account that has nothing to do with the server tries
 // what the fault would let it do. It takes root, as a scan that may read everything does.
 func TestSeededHost(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Log("not root: files cannot be given to other accounts, and no machine is made")
 		return

@@ -5,9 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
-	"encoding/xml"
 	"fmt"
 	"math/big"
 	"net"
@@ -16,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -61,7 +58,8 @@ func useRSA(t *testing.T, c *pgtest.Cluster) {
 	awaitReload(t, c, before)
 }
 
-// TestProbeSuites holds the list of suites and groups to sslscan's, on servers that take much and little.
+// TestProbeSuites holds versions, suites, groups and the certificate to what sslscan says, on servers that take much and little; with
+// POSTERN_TESTSSL to what testssl.sh says as well.
 func TestProbeSuites(t *testing.T) {
 	if _, err := exec.LookPath("sslscan"); err != nil {
 		t.Fatal("sslscan is not installed: build/prepare test")
@@ -89,19 +87,7 @@ func TestProbeSuites(t *testing.T) {
 			if !o.Enumerated {
 				t.Fatalf("the suites were not listed: %s", o.TLSError)
 			}
-			suites, groups := sslscan(t, server.Port)
-			var ours []string
-			for _, s := range o.Suites {
-				ours = append(ours, fmt.Sprintf("%s 0x%04X", s.Version, s.ID))
-			}
-			slices.Sort(ours)
-			if !slices.Equal(ours, suites) {
-				t.Errorf("the probe alone lists %v, sslscan alone %v", without(ours, suites), without(suites, ours))
-			}
-			got := slices.Sorted(slices.Values(o.Groups))
-			if !slices.Equal(got, groups) {
-				t.Errorf("the probe lists groups %v, sslscan %v", got, groups)
-			}
+			compareSslscan(t, server.Port, o)
 			r, err := scan.Run(&catalog.Evidence{Outside: []*catalog.Outside{o}}, newEnv(t), scan.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -115,87 +101,6 @@ func TestProbeSuites(t *testing.T) {
 				compareTestssl(t, server.Port, o)
 			}
 		})
-	}
-}
-
-func without(a, b []string) []string {
-	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
-}
-
-// groupNames are sslscan's numbers of the groups that today's OpenSSL offers to servers by default.
-var groupNames = map[string]string{"0x0017": "prime256v1", "0x0018": "secp384r1", "0x0019": "secp521r1", "0x001d": "X25519", "0x001e": "X448"}
-
-// sslscan lists "TLSv1.2 0xC02F" and groups.
-func sslscan(t *testing.T, port int) (suites, groups []string) {
-	t.Helper()
-	// #nosec G204 -- a test's own port
-	out, err := exec.CommandContext(t.Context(), "sslscan", "--starttls-psql", "--xml=-", "--no-heartbleed", "127.0.0.1:"+strconv.Itoa(port)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Test struct {
-			Ciphers []struct {
-				Version string `xml:"sslversion,attr"`
-				ID      string `xml:"id,attr"`
-			} `xml:"cipher"`
-			Groups []struct {
-				ID string `xml:"id,attr"`
-			} `xml:"group"`
-		} `xml:"ssltest"`
-	}
-	if err := xml.Unmarshal(out, &doc); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, c := range doc.Test.Ciphers {
-		version := map[string]string{"TLSv1.0": "TLSv1"}[c.Version]
-		if version == "" {
-			version = c.Version
-		}
-		if s := version + " 0x" + strings.ToUpper(c.ID[2:]); !slices.Contains(suites, s) {
-			suites = append(suites, s)
-		}
-	}
-	for _, g := range doc.Test.Groups {
-		name := groupNames[strings.ToLower(g.ID)]
-		if name == "" {
-			name = g.ID
-		}
-		if !slices.Contains(groups, name) {
-			groups = append(groups, name)
-		}
-	}
-	slices.Sort(suites)
-	slices.Sort(groups)
-	return suites, groups
-}
-
-// compareTestssl compares versions with testssl.sh, which takes its time.
-func compareTestssl(t *testing.T, port int, o *catalog.Outside) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "testssl.json")
-	// #nosec G204 -- a test's own port
-	cmd := exec.CommandContext(t.Context(), "testssl", "--starttls", "postgres", "--quiet", "--color", "0", "--jsonfile", file, "-p", "127.0.0.1:"+strconv.Itoa(port))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Logf("testssl: %v\n%s", err, out) // its exit code counts what it found
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []struct{ ID, Finding string }
-	if err := json.Unmarshal(text, &found); err != nil {
-		t.Fatal(err)
-	}
-	for id, name := range map[string]string{"SSLv3": "SSLv3", "TLS1": "TLSv1", "TLS1_1": "TLSv1.1", "TLS1_2": "TLSv1.2", "TLS1_3": "TLSv1.3"} {
-		i := slices.IndexFunc(found, func(f struct{ ID, Finding string }) bool { return f.ID == id })
-		if i < 0 {
-			t.Errorf("testssl says nothing about %s", name)
-			continue
-		}
-		if theirs := strings.HasPrefix(found[i].Finding, "offered"); theirs != slices.Contains(o.Versions, name) {
-			t.Errorf("%s: testssl says %q, the probe lists %v", name, found[i].Finding, o.Versions)
-		}
 	}
 }
 

@@ -47,6 +47,7 @@ func ScanDSN(dsn string) (*ScanTarget, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the connection string: %w", err)
 	}
+	pc.Database = cmp.Or(pc.Database, pc.User) // as the server does; a database without a name would be taken for another one
 	return &ScanTarget{config: pc}, nil
 }
 

@@ -33,6 +33,16 @@ func (t *ScanTarget) others(e *catalog.Evidence, wanted []string, first string) 
 			out = append(out, d.Name)
 		}
 	}
+	for _, name := range wanted {
+		if i := slices.IndexFunc(e.Server.Databases, func(d catalog.DatabaseFacts) bool { return d.Name == name }); name != "" && name != first &&
+			(i < 0 || !e.Server.Databases[i].AllowConn) {
+			why := "there is no such database"
+			if i >= 0 {
+				why = "it lets nobody in"
+			}
+			e.Unseen = append(e.Unseen, catalog.Unseen{Fact: catalog.FactRelations, Database: name, Why: why, Broken: true})
+		}
+	}
 	return out
 }
 
