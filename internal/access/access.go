@@ -239,6 +239,9 @@ type Actor struct {
 	Factor  time.Time // when a second factor was last proved
 }
 
+// ChannelSlack is the channel of a click or a form in Slack.
+const ChannelSlack = "slack"
+
 // Refusal is a "no" to a person, with its reason. Code is stable.
 type Refusal struct {
 	Code string
@@ -266,6 +269,7 @@ const (
 	CodeTime        = "bad_time"
 	CodeBreakGlass  = "no_break_glass"
 	CodeLevel       = "level"
+	CodeChannel     = "channel" // not this way
 )
 
 func refuse(code, hint, format string, args ...any) *Refusal {

@@ -37,7 +37,7 @@ func (d *Desk) decide(ctx context.Context, who Actor, id, verdict, note string) 
 		if err != nil {
 			return Change{}, err
 		}
-		stands, refusal := mayDecide(around, p, r, who, note, now)
+		stands, refusal := mayDecide(around, r, who, verdict, note, now)
 		if refusal != nil {
 			c := Change{}
 			c.event(p, who, now, Event{Kind: "request.decision_refused", Reason: refusal.Code, From: r.State, To: r.State}, r, nil)
@@ -70,7 +70,8 @@ func again(r *Request, name, verdict string) bool {
 }
 
 // mayDecide is the whole check, made when somebody acts and not when they were told (ACC-21). It returns in whose name they decide.
-func mayDecide(around circle, p *policy.Policy, r *Request, who Actor, note string, now time.Time) (string, *Refusal) {
+func mayDecide(around circle, r *Request, who Actor, verdict, note string, now time.Time) (string, *Refusal) {
+	p := around.p
 	if r.State != Pending || !now.Before(r.Expires) {
 		return "", refuse(CodeFinal, "", "request %s is %s", r.ID, r.state(now))
 	}
@@ -80,6 +81,9 @@ func mayDecide(around circle, p *policy.Policy, r *Request, who Actor, note stri
 	stands := around.eligible(r, who.Subject.Name)
 	if stands == "" {
 		return "", refuse(CodeNotApprover, "", "you are not among those who decide on request %s", r.ID)
+	}
+	if who.Channel == ChannelSlack && !inSlack(p, r.Dataset, verdict) {
+		return "", refuse(CodeChannel, "open the portal", "dataset %s does not let requests be decided this way in Slack", r.Dataset)
 	}
 	if r.decided(who.Subject.Name) || r.decided(stands) {
 		return "", refuse(CodeTwice, "", "request %s has your decision", r.ID)
@@ -91,6 +95,18 @@ func mayDecide(around circle, p *policy.Policy, r *Request, who Actor, note stri
 		return "", err.(*Refusal) //nolint:errorlint // checkNote returns nothing else
 	}
 	return stands, nil
+}
+
+// inSlack says whether a dataset lets a verdict be given in Slack. One that is gone lets nothing.
+func inSlack(p *policy.Policy, dataset, verdict string) bool {
+	set := p.Datasets[dataset]
+	if set == nil {
+		return false
+	}
+	if verdict == verdictDeny {
+		return set.Slack.Denies()
+	}
+	return set.Slack.Approves()
 }
 
 func (r *Request) state(now time.Time) State {

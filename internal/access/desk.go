@@ -197,6 +197,9 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 		// A rule that is not this person's to ask for is as good as none: its name tells nothing.
 		return Change{}, Outcome{}, refuse(CodeNoRule, "postern grants --askable lists what you can ask for", "there is no rule %q that you can ask for", a.Rule)
 	}
+	if set := p.Datasets[rule.On]; who.Channel == ChannelSlack && (set == nil || set.Slack == policy.SlackOff) {
+		return Change{}, Outcome{}, refuse(CodeChannel, "open the portal", "dataset %s is not asked for in Slack", rule.On)
+	}
 	r := Request{
 		ID: d.c.NewID(), Version: 1, State: Pending, Subject: who.Subject.Name, Rule: rule.Name, Dataset: rule.On, Level: levelName(rule.Level),
 		For: a.For, Until: a.Until.UTC().Truncate(time.Second), Start: a.Start.UTC().Truncate(time.Second), Purpose: a.Purpose, Note: a.Note,

@@ -41,6 +41,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	b.portal(doc.Portal)
 	b.providerGroups(doc.Groups)
 	b.notices(doc.Notices)
+	b.slack(doc.Slack)
 
 	pd := &policy.Document{
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,

@@ -37,6 +37,7 @@ type Config struct {
 	Discover Discover
 	Portal   Portal
 	Notices  Notices
+	Slack    *Slack   // nil: there is none
 	Warnings Problems // what is allowed and probably not meant
 }
 
@@ -166,6 +167,14 @@ type Notices struct {
 		Password                           Source
 	}
 	Pos policy.Pos
+}
+
+// Slack is an app in Slack. A source that is not written is absent: its Pos is zero.
+type Slack struct {
+	Bot, App, Signing Source
+	Domains           []string
+	API               string // ends in a slash
+	Pos               policy.Pos
 }
 
 // Portal is where requests and approvals are answered. Without an address there is none.

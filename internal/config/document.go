@@ -26,7 +26,7 @@ type document struct {
 	Portal      portalDoc                           `key:"portal" doc:"where requests, approvals and logins of the command line are answered. Without it there are none."`
 	Notices     noticesDoc                          `key:"notices" doc:"how people are told of requests, grants and emergencies. Whoever is told is named by the workflow; here are the ways."`
 	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
-	Slack       policy.Later                        `key:"slack" doc:"requests and approvals in Slack."`
+	Slack       slackDoc                            `key:"slack" doc:"requests, approvals and notices in Slack, as direct messages of an app. Without it, or with {}, nothing goes there. Statements and data never do."`
 	BreakGlass  policy.BreakGlassEntry              `key:"break_glass" doc:"emergency access: rules on request taken without approval, loudly. Without it there is none."`
 	Pos         policy.Pos
 }
@@ -141,6 +141,15 @@ type noticesDoc struct {
 	Link    policy.Text `key:"link" doc:"the address under which people reach the portal, for the messages."`
 	Webhook webhookDoc  `key:"webhook" doc:"every notice as JSON by POST. The header Postern-Signature is v1= and the HMAC-SHA-256, in hex, of the header Postern-Timestamp, a dot and the body; Postern-Id is the same at every attempt."`
 	Mail    mailDoc     `key:"mail" doc:"mails to the address in the attribute 'email' of a user."`
+	Pos     policy.Pos
+}
+
+type slackDoc struct {
+	Bot     sourceDoc     `key:"bot_token" doc:"the app's bot token (xoxb-…)."`
+	App     sourceDoc     `key:"app_token" doc:"the app-level token (xapp-…) for Socket Mode: postern calls Slack, and needs no public address."`
+	Signing sourceDoc     `key:"signing_secret" doc:"the secret that Slack signs its calls with, to the portal's path /slack. Without it that path does not exist."`
+	Domains []policy.Text `key:"domains" doc:"domains of e-mail addresses. Who clicks is recognised by a confirmed address in one of them, equal to the attribute 'email' of one user."`
+	API     policy.Text   `key:"api" default:"https://slack.com/api/" doc:"where Slack's interface is; GovSlack has another."`
 	Pos     policy.Pos
 }
 

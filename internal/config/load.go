@@ -147,6 +147,9 @@ func (c *Config) Secrets() []Source {
 			all = append(all, s.Provisioner.Password, s.Grantor.Password, s.Scanner.Password)
 		}
 	}
+	if s := c.Slack; s != nil {
+		all = append(all, s.Bot, s.App, s.Signing)
+	}
 	if o := c.Portal.OIDC; o != nil {
 		all = append(all, o.Secret)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/internal/slack"
 	"github.com/postern-sec/postern/internal/sso"
 	"github.com/postern-sec/postern/internal/state"
 )
@@ -136,6 +137,7 @@ type daemon struct {
 	grants *grants
 	signs  *people.Registry  // nil: there is no portal
 	sso    *sso.RelyingParty // nil: there is no single sign-on
+	slack  *slack.App        // nil: there is no app in Slack
 	log    *slog.Logger
 
 	instance string
@@ -300,6 +302,9 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 		return err
 	}
 	defer d.gw.Close()
+	if err := d.openSlack(ctx); err != nil {
+		return err
+	}
 	closePortal, err := d.openPortal(ctx, root)
 	if err != nil {
 		return err

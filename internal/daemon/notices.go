@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
+	"text/template"
 
 	"github.com/postern-sec/postern/internal/notify"
 )
@@ -26,17 +28,25 @@ func (d *daemon) startNotices(ctx context.Context) (stop func(), err error) {
 		}
 		ways = append(ways, m)
 	}
+	if d.slack != nil {
+		ways = append(ways, d.slack)
+	}
 	if len(ways) == 0 {
 		return func() {}, nil
 	}
 	courier := notify.New(notify.Config{
-		Outbox: d.grants.st, Access: d.grants.st, Policy: d.world.Current, Transports: ways, Audit: d.trail, Log: d.log, Now: d.grants.desk.Now, Link: c.Link,
+		Outbox: d.grants.st, Access: d.grants.st, Policy: d.world.Current, Transports: ways, Audit: d.trail, Log: d.log, Now: d.grants.desk.Now, Link: d.link(),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		courier.Run(ctx)
+		var all sync.WaitGroup
+		if d.slack != nil {
+			all.Go(func() { d.slack.Run(ctx) })
+		}
+		all.Go(func() { courier.Run(ctx) })
+		all.Wait()
 	}()
 	return func() { cancel(); <-done }, nil
 }
@@ -44,16 +54,8 @@ func (d *daemon) startNotices(ctx context.Context) (stop func(), err error) {
 func (d *daemon) mail(ctx context.Context) (*notify.Mail, error) {
 	c := d.config.Notices.Mail
 	out := &notify.Mail{Server: c.Server, From: c.From, User: c.User, TLS: notify.TLS(c.TLS)}
-	own := ""
-	if c.Templates != "" {
-		text, err := os.ReadFile(c.Templates)
-		if err != nil {
-			return nil, fmt.Errorf("read the templates: %w", err)
-		}
-		own = string(text)
-	}
 	var err error
-	if out.Texts, err = notify.Texts(own); err != nil {
+	if out.Texts, err = d.texts(); err != nil {
 		return nil, err
 	}
 	if c.User != "" {
@@ -62,4 +64,25 @@ func (d *daemon) mail(ctx context.Context) (*notify.Mail, error) {
 		}
 	}
 	return out, nil
+}
+
+// texts are the templates of messages.
+func (d *daemon) texts() (*template.Template, error) {
+	own := ""
+	if path := d.config.Notices.Mail.Templates; path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the templates: %w", err)
+		}
+		own = string(text)
+	}
+	return notify.Texts(own)
+}
+
+// link is where people find the portal.
+func (d *daemon) link() string {
+	if l := d.config.Notices.Link; l != "" {
+		return l
+	}
+	return d.config.Portal.URL
 }

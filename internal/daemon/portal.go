@@ -51,7 +51,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		c.SignOn, c.SignOnLabel = d.sso, d.config.Portal.OIDC.Label
 	}
 	server := &http.Server{
-		Handler:           portal.New(c),
+		Handler:           d.withSlack(portal.New(c)),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}

@@ -58,7 +58,7 @@ func Texts(more string) (*template.Template, error) {
 	}
 	for _, own := range t.Templates() { // a mistake shows at start, not when somebody should be told
 		if own.Name() != "" {
-			if _, _, err := text(t, &Message{Kind: own.Name(), Until: time.Unix(0, 0)}); err != nil {
+			if _, _, err := Compose(t, &Message{Kind: own.Name(), Until: time.Unix(0, 0)}); err != nil {
 				return nil, err
 			}
 		}
@@ -66,7 +66,8 @@ func Texts(more string) (*template.Template, error) {
 	return t, nil
 }
 
-func text(t *template.Template, m *Message) (subject, body string, err error) {
+// Compose writes a message by a template: its subject, and its text.
+func Compose(t *template.Template, m *Message) (subject, body string, err error) {
 	name := m.Kind
 	if t.Lookup(name) == nil {
 		name = "default"
@@ -173,7 +174,7 @@ func (s *Mail) dial(ctx context.Context) (*smtp.Client, error) {
 
 // compose writes the mail. Its id stays the same at every attempt, so that a mailbox shows it once.
 func (s *Mail) compose(m *Message, to *mail.Address) ([]byte, error) {
-	subject, body, err := text(s.Texts, m)
+	subject, body, err := Compose(s.Texts, m)
 	if err != nil {
 		return nil, err
 	}

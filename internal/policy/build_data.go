@@ -175,7 +175,10 @@ func (b *builder) datasets() {
 	total := 0
 	for _, e := range b.doc.Datasets.Entries {
 		b.name("dataset", e.Key)
-		d := &Dataset{Name: e.Key.Value, Pos: e.Key.Pos}
+		d := &Dataset{Name: e.Key.Value, Slack: SlackUse(e.Value.Slack.Value), Pos: e.Key.Pos}
+		if d.Slack == "" {
+			d.Slack = SlackNotices
+		}
 		b.p.Datasets[d.Name] = d
 		d.Owners = b.subjects("owners of "+d.Name, e.Value.Owners)
 		if q := e.Value.Request; !q.Pos.IsZero() {

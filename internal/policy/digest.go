@@ -55,6 +55,9 @@ func (p *Policy) digest() string {
 		if len(d.Approvers) > 0 || d.Purpose {
 			dataset = append(dataset, d.Approvers, d.Purpose)
 		}
+		if d.Slack != "" && d.Slack != SlackNotices {
+			dataset = append(dataset, "slack", d.Slack)
+		}
 		datasets[name] = dataset
 	}
 	var rules, network []any

@@ -83,6 +83,7 @@ type UserEntry struct {
 	Attributes Map[Text] `key:"attributes" scalar:"any" empty:"true" name:"attribute" doc:"facts about the user that row filters may use as subject.NAME. subject.name is always the user's own name."`
 	Role       Text      `key:"role" default:"chosen by postern" doc:"name of the user's identity role on the stores, where their own name is not wanted there."`
 	Adopt      Flag      `key:"adopt" default:"false" doc:"take over a role of that name that exists on the server already. Its direct grants are listed and taken away."`
+	Slack      Flag      `key:"slack" default:"true" doc:"whether this person is told in Slack, where the site has it."`
 	Owner      Text      `key:"owner" doc:"the person who answers for a service account. With it the user is one: it approves nothing, and its owner approves nothing for it."`
 	Pos        Pos
 }
@@ -94,6 +95,7 @@ type DatasetEntry struct {
 	Exclude []Text              `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
 	RowWall Later               `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
 	Limits  Later               `key:"limits" doc:"rows and rates."`
+	Slack   Text                `key:"slack" default:"notices" enum:"off|notices|deny|decide" doc:"what Slack is good for, where the site has it. off: nothing; notices: people are told there, and may ask; deny: approvers may also deny there; decide: they may approve there too. A click proves less than a sign-in at the portal: no address, no second factor."`
 	Request DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
 	Pos     Pos
 }

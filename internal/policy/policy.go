@@ -120,6 +120,7 @@ type User struct {
 	Attributes map[string]string
 	Role       string // identity role to use when the user's own name is not wanted on the server; empty: chosen by the engine
 	Adopt      bool   // take over an existing role of that name (ENF-90)
+	NoSlack    bool   // they are not told in Slack
 	Owner      string // the person who answers for a service account; empty: the user is a person (ACC-11)
 	Pos        Pos
 }
@@ -163,6 +164,7 @@ type Dataset struct {
 	// Approvers decide on requests for rules that name none of their own; empty: the owners do.
 	Approvers []Step
 	Purpose   bool // a request has to name one of Policy.Purposes
+	Slack     SlackUse
 	Pos       Pos
 }
 

@@ -47,6 +47,23 @@ func (n NoteDemand) Asks() bool { return n == NoteRequester || n == NoteBoth }
 // Answers says whether the approver has to write one.
 func (n NoteDemand) Answers() bool { return n == NoteApprover || n == NoteBoth }
 
+// SlackUse says what Slack is good for with a dataset. Empty is SlackNotices.
+type SlackUse string
+
+// The values of a dataset's slack, each with what the ones before it allow.
+const (
+	SlackOff     SlackUse = "off"
+	SlackNotices SlackUse = "notices" // people are told, and may ask
+	SlackDeny    SlackUse = "deny"    // approvers may deny
+	SlackDecide  SlackUse = "decide"  // approvers may approve
+)
+
+// Denies says whether a request may be denied in Slack.
+func (u SlackUse) Denies() bool { return u == SlackDeny || u == SlackDecide }
+
+// Approves says whether a request may be approved in Slack.
+func (u SlackUse) Approves() bool { return u == SlackDecide }
+
 // Step is one round of approvals.
 type Step struct {
 	Names     []string // users, "group:NAME", "owners" or "manager"

@@ -14,10 +14,12 @@ import (
 
 var _ access.Store = (*DB)(nil)
 
-// keepOutcomes is how long a retry finds its first outcome, and keepNotices how long an untold notice waits for a transport.
+// keepOutcomes is how long a retry finds its first outcome, keepNotices how long an untold notice waits for a
+// transport, and keepCopies how long a message in Slack can still be edited.
 const (
 	keepOutcomes = 24 * time.Hour
 	keepNotices  = 30 * 24 * time.Hour
+	keepCopies   = 90 * 24 * time.Hour
 )
 
 // where turns a filter into a condition. Times are microseconds; 0 is never.
@@ -333,6 +335,8 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM access_delegation WHERE due < ?": now.Add(-keepNotices),
 		"DELETE FROM person_session WHERE due < ?":    now,
 		"DELETE FROM person_device WHERE due < ?":     now,
+		"DELETE FROM slack_call WHERE at < ?":         now.Add(-keepOutcomes),
+		"DELETE FROM slack_copy WHERE at < ?":         now.Add(-keepCopies),
 	} {
 		if _, err := db.exec(ctx, query, before.UnixMicro()); err != nil {
 			return fmt.Errorf("tidy state: %w", explain(err))

@@ -41,10 +41,13 @@ var rule = map[string]row{
 	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
+	"internal/slack":          {imports: words("internal/access internal/audit internal/notify internal/policy internal/secret"), tests: words("internal/state internal/demo/workspace")},
+	"internal/demo/workspace": {},
+
 	"internal/sso": {imports: words("internal/audit internal/people internal/policy internal/secret"), tests: words("internal/state internal/identity test/provider")},
 
 	// The path and the state.
-	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/sso"), tests: words("internal/pgtest")},
+	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/slack internal/sso"), tests: words("internal/pgtest")},
 	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
@@ -57,7 +60,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/notify internal/people internal/portal internal/sso`)},
+		internal/access internal/notify internal/people internal/portal internal/slack internal/sso`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret")},
@@ -104,6 +107,8 @@ var foreign = map[string][]string{
 	"cel.dev/cel-go":                           words("internal/scan"),
 	"github.com/coreos/go-oidc/v3":             words("internal/sso"),
 	"golang.org/x/oauth2":                      words("internal/sso"),
+	"github.com/slack-go/slack":                words("internal/slack"),
+	"github.com/gorilla/websocket":             words("internal/demo/workspace"),
 	"github.com/chromedp":                      words("test/browser"),
 }
 
