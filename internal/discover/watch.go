@@ -20,6 +20,7 @@ type Watch struct {
 	mu      sync.Mutex
 	columns map[string]*passing
 	bytes   int
+	swept   time.Time // when room was last looked for
 }
 
 // Sighting is a column that holds sensitive data, as its values say.
@@ -35,16 +36,19 @@ type passing struct {
 	texts map[string]struct{}
 	since time.Time
 	until time.Time // no more is wanted before
+	seen  time.Time // when values came last
 }
 
 // Bounds of a Watch.
 const (
 	watchValues  = 100 // distinct ones are enough
-	watchFew     = 20  // are enough after watchPatience
+	watchFew     = 20  // are enough after watchWait
 	watchColumns = 5000
 	watchMemory  = 16 << 20
 	watchAgain   = 24 * time.Hour
 	watchWait    = 10 * time.Minute
+	watchIdle    = time.Hour   // a column with too few values is dropped when none came for so long
+	watchSweep   = time.Minute // between looks for room, which cost a pass over all columns
 )
 
 // NewWatch looks at that share of the results. found is called from See, at most once a day for a column; it must not call back.
@@ -65,7 +69,7 @@ func (w *Watch) Wants(place string) bool {
 	defer w.mu.Unlock()
 	p := w.columns[place]
 	if p == nil {
-		return len(w.columns) < watchColumns && w.bytes < watchMemory
+		return len(w.columns) < watchColumns && w.bytes < watchMemory || w.room(w.now())
 	}
 	return !w.now().Before(p.until)
 }
@@ -83,6 +87,26 @@ func (w *Watch) See(place, name, typ string, texts []string) {
 	}
 }
 
+// room drops the columns that are of no more use, and says whether there is room for another: those whose day is over, which would
+// be counted anew anyway, and those that nobody has read for a while. A column that was counted today stays, so that it is not
+// counted twice, and so does one that is being read.
+func (w *Watch) room(now time.Time) bool {
+	if now.Sub(w.swept) >= watchSweep {
+		w.swept = now
+		for place, p := range w.columns {
+			counted := p.texts == nil && !p.until.IsZero()
+			if counted && now.Before(p.until) || !counted && now.Sub(p.seen) < watchIdle {
+				continue
+			}
+			for t := range p.texts {
+				w.bytes -= len(t)
+			}
+			delete(w.columns, place)
+		}
+	}
+	return len(w.columns) < watchColumns && w.bytes < watchMemory
+}
+
 // keep adds values and returns them all once they are enough; they are forgotten then.
 func (w *Watch) keep(place string, texts []string) []string {
 	w.mu.Lock()
@@ -90,12 +114,13 @@ func (w *Watch) keep(place string, texts []string) []string {
 	now := w.now()
 	p := w.columns[place]
 	if p == nil {
-		if len(w.columns) >= watchColumns {
+		if (len(w.columns) >= watchColumns || w.bytes >= watchMemory) && !w.room(now) {
 			return nil
 		}
 		p = &passing{since: now}
 		w.columns[place] = p
 	}
+	p.seen = now
 	if now.Before(p.until) {
 		return nil
 	}
