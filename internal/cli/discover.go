@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -100,6 +101,7 @@ type discoverTarget struct {
 	store string // empty for a DSN
 	login postgres.Config
 	last  string // file of the last report; empty for a DSN
+	done  string // file of what a broken run has seen; empty when there is no place for it
 }
 
 func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) error {
@@ -159,12 +161,14 @@ func (a *app) discoverOne(ctx context.Context, f *discoverFlags, c *config.Confi
 				return nil, err
 			}
 		}
-		progress, err := openProgress(t.last+".progress", f.restart)
+	}
+	if t.done != "" {
+		progress, err := openProgress(t.done, f.restart)
 		if err != nil {
 			return nil, err
 		}
 		if n := progress.tables(); n > 0 {
-			a.ui.note("going on with a run that was broken off: %s of %s are done already", count(n, "table"), t.store)
+			a.ui.note("going on with a run that was broken off: %s of %s are done already", count(n, "table"), t.title())
 		}
 		defer progress.close()
 		opts.Checkpoint = progress
@@ -173,10 +177,20 @@ func (a *app) discoverOne(ctx context.Context, f *discoverFlags, c *config.Confi
 	defer feed.Close(context.WithoutCancel(ctx))
 	report, err := discover.Run(ctx, feed, opts)
 	a.ui.progressDone()
-	if err == nil && t.store != "" {
-		err = os.Remove(t.last + ".progress")
+	if err == nil && t.done != "" {
+		if err = os.Remove(t.done); errors.Is(err, fs.ErrNotExist) { // another run of the same was done before
+			err = nil
+		}
 	}
 	return report, err
+}
+
+// title names a target to a person.
+func (t *discoverTarget) title() string {
+	if t.store != "" {
+		return t.store
+	}
+	return t.login.Address()
 }
 
 // scannerOf is the login that reads tables: the store's scanner, or its provisioner.
@@ -200,7 +214,7 @@ func (a *app) discoverTargets(ctx context.Context, f *discoverFlags, args []stri
 		if err != nil {
 			return nil, nil, failed("", err)
 		}
-		return []discoverTarget{{login: login}}, nil, nil
+		return []discoverTarget{{login: login, done: dsnProgress(a.env.Getenv, &login)}}, nil, nil
 	}
 	c, err := a.load()
 	if err != nil {
@@ -223,7 +237,8 @@ func (a *app) discoverTargets(ctx context.Context, f *discoverFlags, args []stri
 		if err != nil {
 			return nil, nil, failed("", err)
 		}
-		out = append(out, discoverTarget{store: s.Name, login: login, last: filepath.Join(c.Folder, "discovered", s.Name+".json")})
+		last := filepath.Join(c.Folder, "discovered", s.Name+".json")
+		out = append(out, discoverTarget{store: s.Name, login: login, last: last, done: last + ".progress"})
 	}
 	return out, c, nil
 }

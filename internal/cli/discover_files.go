@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/discover"
+	"github.com/postern-sec/postern/internal/engine/postgres"
 )
 
 // readReport reads what the last run left; a first run is compared with nothing.
@@ -49,6 +52,22 @@ func writeReport(path string, r *discover.Report) error {
 
 // progressAge is how long what a broken run has seen counts as seen.
 const progressAge = 24 * time.Hour
+
+// dsnProgress is the file of what a broken run over a DSN has seen, in the user's cache: a DSN has no folder of its own. It is named
+// after who looks at which database. Somebody without a home begins anew each time.
+func dsnProgress(getenv func(string) string, login *postgres.Config) string {
+	cache := getenv("XDG_CACHE_HOME")
+	if home := getenv("HOME"); !filepath.IsAbs(cache) && home != "" {
+		if info, err := os.Stat(home); err == nil && info.IsDir() {
+			cache = filepath.Join(home, ".cache")
+		}
+	}
+	if !filepath.IsAbs(cache) {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(login.Address() + "\x1f" + login.Database + "\x1f" + login.User))
+	return filepath.Join(cache, "postern", "discover-"+hex.EncodeToString(sum[:8])+".progress")
+}
 
 // progressFile is a discover.Checkpoint: one line for each table that is done, with counts and shapes and no value. A line that
 // was cut off is left out.
