@@ -14,7 +14,7 @@ type Checkpoint interface {
 	Save(key string, profiles []byte)
 }
 
-// key names one table's work: another OID, column list, seed or classifier means another key.
+// key names one table's work: another OID, column list, seed, choice of partitions or classifier means another key.
 func (r *run) key(w *work, columns []int) string {
 	var b strings.Builder
 	for _, k := range columns {
@@ -22,7 +22,7 @@ func (r *run) key(w *work, columns []int) string {
 	}
 	return strings.Join([]string{
 		r.cat.Database, strconv.FormatUint(uint64(w.t.OID), 10), w.t.Schema, w.t.Name, strconv.FormatInt(r.opt.Seed, 10),
-		strconv.Itoa(r.opt.Rows), r.c.Fingerprint(), b.String(),
+		strconv.Itoa(r.opt.Rows), strconv.FormatBool(w.t.Mixed && !r.opt.Foreign), r.c.Fingerprint(), b.String(),
 	}, "\x1f")
 }
 

@@ -133,7 +133,7 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 		gap.Why, gap.Grant = WhyPrivilege, "GRANT USAGE ON SCHEMA "+quote(t.Schema)+" TO "+quote(r.cat.User)+"; "+r.grantTable(t)
 	case t.RowSecurity:
 		gap.Why, gap.Grant = WhyRowSecurity, "ALTER ROLE "+quote(r.cat.User)+" BYPASSRLS;"
-	case t.Kind == 'f' && !r.opt.Foreign:
+	case (t.Kind == 'f' || t.Mixed && len(t.Local) == 0) && !r.opt.Foreign:
 		gap.Why, gap.Minor = WhyForeign, true
 	case t.Kind == 'v' && !r.opt.Views:
 		r.viewGap(w)

@@ -306,7 +306,7 @@ func (r *run) readable(w *work) bool {
 	case t.Parent.Table != "":
 		return !r.covered(t)
 	}
-	return true
+	return !t.Mixed || r.opt.Foreign || len(t.Local) > 0
 }
 
 // covered says whether the columns of a partition are looked at as those of its parent: a parent that is left out, or that the
@@ -370,7 +370,7 @@ func (r *run) sampleTable(ctx context.Context, w *work, columns []int, total int
 		r.finished(w, total)
 		return nil
 	}
-	ask := Ask{Table: w.t, Columns: columns, Rows: r.opt.Rows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed}
+	ask := Ask{Table: w.t, Columns: columns, Rows: r.opt.Rows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed, Local: w.t.Mixed && !r.opt.Foreign}
 	values, err := r.feed.Sample(ctx, ask)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -381,7 +381,9 @@ func (r *run) sampleTable(ctx context.Context, w *work, columns []int, total int
 	for i, k := range columns {
 		v := values[i]
 		if v.Rows > 0 && v.NullShare > sparseShare && len(v.Texts) < 20 {
-			more, err := r.feed.Sample(ctx, Ask{Table: w.t, Columns: []int{k}, Rows: sparseRows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed, Sparse: true})
+			second := ask
+			second.Columns, second.Rows, second.Sparse = []int{k}, sparseRows, true
+			more, err := r.feed.Sample(ctx, second)
 			if err == nil && len(more[0].Texts) >= len(v.Texts) {
 				v.Texts, v.Distinct = more[0].Texts, more[0].Distinct
 			}
@@ -416,6 +418,11 @@ func (r *run) refuse(w *work, columns []int, err error, total int) error {
 	gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: no.Why, Code: no.Code}
 	if no.Why == WhyPrivilege {
 		gap.Grant = r.grantTable(w.t)
+		if w.t.Mixed && !r.opt.Foreign { // its local tables were asked, where a right on the whole is none
+			for _, l := range w.t.Local {
+				gap.Grant += " " + r.grantTable(&Table{Schema: l.Schema, Name: l.Table})
+			}
+		}
 	}
 	r.gaps = append(r.gaps, gap)
 	for _, k := range columns {

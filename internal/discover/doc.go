@@ -51,6 +51,8 @@ type Table struct {
 	Parent       classify.Target
 	Columns      []Column
 	ViewColumns  []classify.Target // what a view reads
+	Mixed        bool              // foreign tables are among its partitions or children
+	Local        []classify.Target // of a mixed table, the tables of this server
 }
 
 // Column is one column with the facts that classify weighs.
@@ -68,6 +70,7 @@ type Ask struct {
 	Bytes   int   // of one value
 	Total   int   // of all values together
 	Seed    int64
+	Local   bool // of a mixed table only what is on this server
 	Sparse  bool // only rows where the one column has a value
 }
 

@@ -260,16 +260,17 @@ func scanRelation(rows pgx.Rows, types composites) (*discover.Table, error) {
 	var oid int64
 	var kind string
 	var partition bool
-	var parent, columns, views *string
-	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views)
+	var parent, columns, views, local *string
+	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views, &local)
 	if err != nil {
 		return nil, sampleRefusal(err)
 	}
+	t.Mixed = local != nil
 	t.OID, t.Kind = uint32(oid), kind[0] //nolint:gosec // an OID is 32 bits wide
 	for _, part := range []struct {
 		text *string
 		into any
-	}{{parent, &t.Parent}, {views, &t.ViewColumns}} {
+	}{{parent, &t.Parent}, {views, &t.ViewColumns}, {local, &t.Local}} {
 		if part.text != nil {
 			if err := json.Unmarshal([]byte(*part.text), part.into); err != nil {
 				return nil, fmt.Errorf("read relation %s.%s: %w", t.Schema, t.Name, err)

@@ -65,25 +65,51 @@ func sampleSQL(ask discover.Ask, share float64) string {
 	for _, i := range ask.Columns {
 		cols = append(cols, cutColumn(&t.Columns[i], ask.Bytes))
 	}
-	from := quoteIdent(t.Schema) + "." + quoteIdent(t.Name)
+	method := ""
 	if share < 100 {
-		method := "SYSTEM"
+		kind := "SYSTEM"
 		if t.Pages <= sampleSmallPages {
-			method = "BERNOULLI"
+			kind = "BERNOULLI"
 		}
-		from += fmt.Sprintf(" TABLESAMPLE %s (%.6f) REPEATABLE (%d)", method, math.Max(share, 0.000001), ask.Seed)
+		method = fmt.Sprintf(" TABLESAMPLE %s (%.6f) REPEATABLE (%d)", kind, math.Max(share, 0.000001), ask.Seed)
 	}
-	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + from
+	where := ""
 	if ask.Sparse {
 		c := &t.Columns[ask.Columns[0]]
 		name := quoteIdent(c.Name)
-		sql += " WHERE " + name + " IS NOT NULL"
+		where = " WHERE " + name + " IS NOT NULL"
 		if isTextType(baseType(c)) {
-			sql += " AND " + name + "::pg_catalog.text <> ''"
+			where += " AND " + name + "::pg_catalog.text <> ''"
 		}
+	}
+	var parts []string
+	for _, from := range sources(ask) {
+		parts = append(parts, "SELECT "+strings.Join(cols, ", ")+" FROM "+from+method+where)
+	}
+	sql := strings.Join(parts, " UNION ALL ")
+	if ask.Sparse {
 		sql += fmt.Sprintf(" LIMIT %d", ask.Rows)
 	}
 	return sql
+}
+
+// sampleLocals is how many tables of this server stand for one that has foreign partitions: a statement over thousands takes the
+// planner longer than the sample.
+const sampleLocals = 100
+
+// sources are the relations to read. A table with foreign partitions is read by its local ones, because a condition on the table
+// would not keep the server from asking the others; ONLY, because each of them may have foreign children itself.
+func sources(ask discover.Ask) []string {
+	t := ask.Table
+	if !ask.Local {
+		return []string{quoteIdent(t.Schema) + "." + quoteIdent(t.Name)}
+	}
+	step := max(1, (len(t.Local)+sampleLocals-1)/sampleLocals) // spread over all of them: the first are the oldest
+	var out []string
+	for i := 0; i < len(t.Local); i += step {
+		out = append(out, "ONLY "+quoteIdent(t.Local[i].Schema)+"."+quoteIdent(t.Local[i].Table))
+	}
+	return out
 }
 
 // baseType is the type below a domain.

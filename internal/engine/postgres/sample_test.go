@@ -357,3 +357,58 @@ func TestCatalogAndStatisticsAreLinear(t *testing.T) {
 		t.Errorf("statistics of the same three tables read %.0f rows among 40, %.0f among 160", fewStats, manyStats)
 	}
 }
+
+// TestOtherServersAreAskedByChoiceOnly has a second database stand behind postgres_fdw: whether it was asked shows in its sessions,
+// which the wrapper keeps as long as the feed's own.
+func TestOtherServersAreAskedByChoiceOnly(t *testing.T) {
+	c := pgtest.Shared(t, pgtest.DefaultMajor)
+	far, db := c.NewDatabase(t), c.NewDatabase(t)
+	far.Exec(t, "CREATE TABLE old (k int, reach text); INSERT INTO old SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, 300) i")
+	cfg, err := ParseDSN(far.DSN(pgtest.SuperUser), func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Exec(t, fmt.Sprintf("CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '%s', port '%d', dbname '%s')",
+		cfg.Host, cfg.Port, far.Name))
+	db.Exec(t, `CREATE USER MAPPING FOR `+pgtest.SuperUser+` SERVER far OPTIONS (user '`+pgtest.SuperUser+`');
+		CREATE TABLE part (k int, reach text) PARTITION BY RANGE (k);
+		CREATE TABLE part_new PARTITION OF part FOR VALUES FROM (1000) TO (2000);
+		CREATE TABLE part_sub PARTITION OF part FOR VALUES FROM (0) TO (1000) PARTITION BY RANGE (k);
+		CREATE FOREIGN TABLE part_old PARTITION OF part_sub FOR VALUES FROM (0) TO (1000) SERVER far OPTIONS (table_name 'old');
+		CREATE TABLE mother (k int, reach text); CREATE FOREIGN TABLE child () INHERITS (mother) SERVER far OPTIONS (table_name 'old');
+		CREATE TABLE abroad (k int, reach text) PARTITION BY RANGE (k);
+		CREATE FOREIGN TABLE abroad1 PARTITION OF abroad FOR VALUES FROM (0) TO (1000) SERVER far OPTIONS (table_name 'old');
+		CREATE TABLE home (k int, reach text) PARTITION BY RANGE (k); CREATE TABLE home1 PARTITION OF home FOR VALUES FROM (0) TO (1000);
+		INSERT INTO home SELECT i, 'h' || i || '@haus.de' FROM generate_series(1, 300) i;
+		INSERT INTO part_new SELECT 1000 + i, 'DE8937040044' || (1000000000 + i) FROM generate_series(1, 300) i;
+		INSERT INTO mother SELECT i, 'm' || i || '@haus.de' FROM generate_series(1, 300) i`)
+	asked := func() string {
+		return c.Query(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postgres_fdw' AND datname = '"+far.Name+"'")
+	}
+	for _, from := range []discover.From{discover.FromAuto, discover.FromSample} {
+		rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: from, Include: []string{"public"}})
+		if n := asked(); n != "0" {
+			t.Fatalf("%s: %s sessions on the other server", from, n)
+		}
+		for _, name := range []string{"part_old", "part_sub", "child", "abroad", "abroad1"} {
+			if g := gapOf(rep, name); g.Why != discover.WhyForeign {
+				t.Errorf("%s: %s is %+v", from, name, g)
+			}
+		}
+		if got := classOf(t, rep, "public.part.reach"); got == "contact.email" {
+			t.Errorf("%s: part.reach is %q, which only the other server could tell", from, got)
+		}
+		for _, place := range []string{"public.mother.reach", "public.home.reach"} {
+			if got := classOf(t, rep, place); got != "contact.email" {
+				t.Errorf("%s: %s is %q, though its own rows say so", from, place, got)
+			}
+		}
+	}
+	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromSample, Include: []string{"public"}, Foreign: true})
+	if n := asked(); n == "0" {
+		t.Error("the other server was not asked by choice either")
+	}
+	if got := classOf(t, rep, "public.abroad.reach"); got != "contact.email" {
+		t.Errorf("abroad.reach is %q", got)
+	}
+}

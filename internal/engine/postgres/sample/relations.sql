@@ -1,5 +1,15 @@
 -- What discover needs to know of every relation and column, without touching a row of any of them. OFFSET 0 keeps the planner from
 -- joining a catalog as a whole once for each relation, which makes the cost grow with the square of their number.
+WITH RECURSIVE above (oid) AS ( -- what leads to a foreign table
+    SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class f ON f.oid = i.inhrelid WHERE f.relkind = 'f'
+    UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON a.oid = i.inhrelid
+), below (root, oid) AS (
+    SELECT oid, oid FROM above UNION SELECT b.root, i.inhrelid FROM below b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid
+), mixed AS (
+    SELECT b.root, coalesce(json_agg(json_build_object('schema', ln.nspname, 'table', l.relname) ORDER BY l.oid)
+        FILTER (WHERE l.relkind = 'r'), '[]')::text AS tables
+    FROM below b JOIN pg_catalog.pg_class l ON l.oid = b.oid JOIN pg_catalog.pg_namespace ln ON ln.oid = l.relnamespace GROUP BY b.root
+)
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
     coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''),
     CASE WHEN c.relkind = 'p' THEN leaves.tuples ELSE c.reltuples::float8 END,
@@ -39,12 +49,14 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
             AND dp.refclassid = 'pg_catalog.pg_class'::regclass AND dp.refobjid <> c.oid AND dp.refobjsubid > 0
         JOIN pg_catalog.pg_class b ON b.oid = dp.refobjid JOIN pg_catalog.pg_namespace bn ON bn.oid = b.relnamespace
         JOIN pg_catalog.pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = dp.refobjsubid
-        WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text
+        WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text,
+    mixed.tables
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages
     FROM pg_catalog.pg_partition_tree(c.oid) t
     CROSS JOIN LATERAL (SELECT z.reltuples, z.relpages FROM pg_catalog.pg_class z WHERE z.oid = t.relid OFFSET 0) l
     WHERE t.isleaf AND c.relkind = 'p') leaves ON true
+LEFT JOIN mixed ON mixed.root = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'postern', 'postern_catalog')
     AND n.nspname !~ '^pg_(toast|temp)_'
