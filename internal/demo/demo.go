@@ -20,6 +20,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/postern-sec/postern/internal/demo/workspace"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -101,7 +102,8 @@ type site struct {
 	services string // path of pg_service.conf
 	address  net.Addr
 	portal   net.Addr
-	before   []string // what the application's roles saw before Postern came
+	slack    *workspace.Workspace // with Check
+	before   []string             // what the application's roles saw before Postern came
 
 	passwords map[string]secret.Text // of the people
 }
@@ -127,6 +129,9 @@ func Run(ctx context.Context, o Options) (err error) {
 
 func (s *site) clean() error {
 	s.cluster.stop()
+	if s.slack != nil {
+		s.slack.Close()
+	}
 	if s.Keep {
 		_, _ = fmt.Fprintf(s.Err, "postern: kept %s\n", s.folder)
 		return nil
@@ -216,7 +221,13 @@ func (s *site) writePolicy(ctx context.Context) error {
 
 // writePeople draws everybody's password and writes the policy and the connection services.
 func (s *site) writePeople() error {
-	fields := map[string]string{"Socket": s.cluster.socket, "Listen": s.Listen, "Portal": s.Portal}
+	fields := map[string]string{"Socket": s.cluster.socket, "Listen": s.Listen, "Portal": s.Portal, "Slack": ""}
+	if s.Check {
+		if err := s.openSlack(); err != nil {
+			return err
+		}
+		fields["Slack"] = s.slack.API()
+	}
 	passwords := map[string]secret.Text{}
 	for _, p := range people {
 		passwords[p.name] = secret.New(rand.Text())

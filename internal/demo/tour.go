@@ -46,6 +46,7 @@ func (s *site) tour(ctx context.Context) error {
 		{"Access for as long as it is needed: asked for, approved, and over at its time", (*stage).request},
 		{"Access that is revoked ends in the middle of a statement", (*stage).revoke},
 		{"The same on the portal's pages: asked, approved, used, ended", (*stage).pages},
+		{"The same in Slack: asked by a form, approved by a click, and told when it is over", (*stage).inSlack},
 		{"A new table is looked through, labelled, and masked", (*stage).found},
 		{"The trail is whole, and a forged copy is found out", (*stage).trail},
 	}

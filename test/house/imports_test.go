@@ -63,7 +63,7 @@ var rule = map[string]row{
 		internal/access internal/notify internal/people internal/portal internal/slack internal/sso`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
-	"internal/demo": {imports: words("internal/secret")},
+	"internal/demo": {imports: words("internal/secret internal/demo/workspace")},
 	"internal/cli": {imports: words(`internal/daemon internal/demo internal/config internal/policy internal/secret internal/catalog internal/plan internal/audit
 		internal/portal internal/discover internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgserve internal/scan`)},
 	"cmd/postern": {imports: words("internal/cli")},
