@@ -380,9 +380,17 @@ func (a *app) tokenCreate() *cobra.Command {
 		Use:   "create NAME",
 		Short: "make a personal access token, shown once",
 		Long: `A token lets a program of yours in: at the gateway as the password of your user, at the portal as
-POSTERN_TOKEN. It can do what you can, but make no further credentials.`,
-		Example: `  postern token create nightly-export --store shop --for 30d`,
-		Args:    cobra.ExactArgs(1),
+POSTERN_TOKEN. It can do what you can within its scopes:
+
+  gateway  databases, as the password of your user
+  read     looking at requests, grants and your own things
+  request  asking for access, and taking that back
+  decide   deciding on requests, and about grants
+
+Passwords, sessions, accounts and further credentials are for people alone.`,
+		Example: `  postern token create nightly-export --store shop --for 30d
+  postern token create chat-bot --scope read,decide --for 90d`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			call.Kind, call.Name = "personal", args[0]
 			var out portal.IssueAnswer
@@ -398,6 +406,7 @@ POSTERN_TOKEN. It can do what you can, but make no further credentials.`,
 		},
 	}
 	cmd.Flags().StringVar(&call.Store, "store", "", "the only `store` it opens")
+	cmd.Flags().StringSliceVar(&call.Scopes, "scope", nil, "what it opens: `scopes` of gateway, read, request and decide (default gateway,read)")
 	cmd.Flags().StringVar(&call.For, "for", "", "how `long` it lives")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
@@ -417,9 +426,9 @@ func (a *app) tokenList() *cobra.Command {
 			}
 			rows := [][]string{}
 			for _, c := range found {
-				rows = append(rows, []string{c.ID, c.Kind, c.Name, c.Store, ending(c.Created), ending(c.Expires)})
+				rows = append(rows, []string{c.ID, c.Kind, c.Name, c.Store, strings.Join(c.Scopes, " "), ending(c.Created), ending(c.Expires)})
 			}
-			a.ui.table([]string{"id", "kind", "name", "store", "made", "until"}, rows)
+			a.ui.table([]string{"id", "kind", "name", "store", "scopes", "made", "until"}, rows)
 			return nil
 		},
 	}

@@ -25,7 +25,8 @@ type Issued struct {
 	Subject string     `json:"subject"`
 	Name    string     `json:"name,omitempty"`
 	Store   string     `json:"store,omitempty"` // the only one it is good for
-	Hash    string     `json:"hash,omitempty"`  // of a bearer token
+	Scopes  []Scope    `json:"scopes,omitempty"`
+	Hash    string     `json:"hash,omitempty"` // of a bearer token
 	// StoredKey and ServerKey prove it over SCRAM.
 	StoredKey []byte    `json:"stored_key,omitempty"`
 	ServerKey []byte    `json:"server_key,omitempty"`

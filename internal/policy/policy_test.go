@@ -456,3 +456,58 @@ func TestProblemsAreSortedAndPrinted(t *testing.T) {
 		t.Error("NotInThisVersion is wrong")
 	}
 }
+
+// TestPeopleOfAProvider: the provider's groups count as members of the file's, at any depth, and only for who is in them; the file's own
+// word comes first; who has ended is nobody; and what was laid over a policy before leaves nothing behind.
+func TestPeopleOfAProvider(t *testing.T) {
+	t.Parallel()
+	file := &Policy{
+		Users: map[string]*User{"ana": {Name: "ana", Attributes: map[string]string{"region": "EU"}}, "bob": {Name: "bob"}},
+		Groups: map[string]*Group{
+			"office": {Name: "office", Members: []string{"bob", "provider:g1"}}, "all": {Name: "all", Members: []string{"group:office"}},
+			"other": {Name: "other", Members: []string{"provider:g2"}},
+		},
+	}
+	in := func(p *Policy, name string) string {
+		s, known := p.Subject(name)
+		if !known {
+			return "nobody"
+		}
+		return strings.Join(s.Groups, " ")
+	}
+	p := file.WithPeople([]Person{
+		{Name: "ana", Groups: []string{"g1", "g3"}, Attributes: map[string]string{"region": "US", "email": "ana@ex.test"}},
+		{Name: "cleo", Groups: []string{"g2"}, Attributes: map[string]string{"region": "US"}}, {Name: "bob", Ended: true},
+	})
+	for name, want := range map[string]string{"ana": "all office", "bob": "nobody", "cleo": "other", "eve": "nobody", "provider:g1": "nobody", "g1": "nobody"} {
+		if got := in(p, name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	ana, _ := p.Subject("ana")
+	cleo, _ := p.Subject("cleo")
+	if ana.Attributes["region"] != "EU" || ana.Attributes["email"] != "ana@ex.test" || cleo.Attributes["region"] != "US" {
+		t.Errorf("attributes: %v, %v", ana.Attributes, cleo.Attributes)
+	}
+	if got := strings.Join(p.Provided(), " "); got != "ana bob cleo" {
+		t.Errorf("known to the provider: %s", got)
+	}
+	if len(p.Expected()) != 3 { // g1, g2, both
+		t.Errorf("expected: %+v", p.Expected())
+	}
+	next := p.WithGrants(nil).WithPeople([]Person{{Name: "cleo"}})
+	for name, want := range map[string]string{"ana": "", "bob": "all office", "cleo": ""} {
+		if got := in(next, name); got != want {
+			t.Errorf("afterwards %s: %q, want %q", name, got, want)
+		}
+	}
+	if in(file, "cleo") != "nobody" || in(file, "bob") != "all office" || file.Users["ana"].Attributes["email"] != "" {
+		t.Error("the file's policy was changed")
+	}
+	for n := range 10 { // of many groups not every choice is built
+		file.Groups[string(rune('a'+n))] = &Group{Members: []string{"provider:" + string(rune('a'+n))}}
+	}
+	if got := len(file.Expected()); got != 13 {
+		t.Errorf("%d expected for 12 groups, want each and all", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -276,6 +277,19 @@ type Shown struct {
 	Store   string    `json:"store,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	Scopes  []string  `json:"scopes,omitempty"` // of a personal token
+}
+
+func shownCredential(i *identity.Issued) Shown {
+	out := Shown{ID: i.ID, Kind: string(i.Kind), Name: i.Name, Store: i.Store, Created: i.Created, Expires: i.Expires}
+	if i.Kind == identity.Personal {
+		for _, s := range identity.Scopes() {
+			if i.May(s) {
+				out.Scopes = append(out.Scopes, string(s))
+			}
+		}
+	}
+	return out
 }
 
 func (p *Portal) credentials(r *http.Request, who caller) (any, error) {
@@ -285,7 +299,7 @@ func (p *Portal) credentials(r *http.Request, who caller) (any, error) {
 	}
 	out := []Shown{}
 	for _, i := range found {
-		out = append(out, Shown{i.ID, string(i.Kind), i.Name, i.Store, i.Created, i.Expires})
+		out = append(out, shownCredential(&i))
 	}
 	return out, nil
 }
@@ -296,6 +310,8 @@ type IssueCall struct {
 	Name  string `json:"name,omitempty"`
 	Store string `json:"store,omitempty"`
 	For   string `json:"for,omitempty"`
+	// Scopes of a personal token; none: gateway and read.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // IssueAnswer shows a secret, once.
@@ -316,11 +332,11 @@ func (p *Portal) issue(r *http.Request, who caller) (any, error) {
 }
 
 func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAnswer, error) {
-	if who.token.Kind != identity.Session {
-		return nil, &access.Refusal{Code: access.CodeNotYours, Text: "a token makes no further credentials", Hint: "postern login"}
-	}
 	now := p.c.Desk.Now()
 	i := identity.Issued{ID: p.newID(), Kind: identity.IssuedKind(call.Kind), Subject: who.Subject.Name, Name: call.Name, Store: call.Store, Created: now}
+	if err := scoped(&i, call.Scopes); err != nil {
+		return nil, err
+	}
 	if err := p.lasts(&i, call, now); err != nil {
 		return nil, err
 	}
@@ -332,7 +348,7 @@ func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAn
 		return nil, err
 	}
 	if err := p.record(r, audit.Event{Kind: audit.CredentialMade, Subject: i.Subject, Store: i.Store, Verdict: "allow", Detail: map[string]string{
-		"credential": i.ID, "kind": string(i.Kind), "until": i.Expires.Format(time.RFC3339),
+		"credential": i.ID, "kind": string(i.Kind), "until": i.Expires.Format(time.RFC3339), "scopes": strings.Join(answer.Scopes, " "),
 	}}); err != nil {
 		return nil, err
 	}
@@ -341,6 +357,29 @@ func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAn
 	}
 	p.settle(r.Context())
 	return answer, nil
+}
+
+// scoped takes the scopes that are asked for. A token without any is refused rather than made.
+func scoped(i *identity.Issued, asked []string) error {
+	if i.Kind != identity.Personal {
+		if len(asked) > 0 {
+			return &access.Refusal{Code: "bad_call", Text: "only a personal token has scopes"}
+		}
+		return nil
+	}
+	if i.Scopes = identity.DefaultScopes(); len(asked) > 0 {
+		i.Scopes = nil
+	}
+	for _, name := range asked {
+		s := identity.Scope(name)
+		if !slices.Contains(identity.Scopes(), s) {
+			return &access.Refusal{Code: "bad_call", Text: "there is no scope " + name, Hint: "gateway, read, request or decide"}
+		}
+		if !slices.Contains(i.Scopes, s) {
+			i.Scopes = append(i.Scopes, s)
+		}
+	}
+	return nil
 }
 
 // lasts checks what is asked for and works out its end: never past what its owner holds.
@@ -436,12 +475,14 @@ func (p *Portal) draw(i *identity.Issued) (*IssueAnswer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := i.SetPassword(token, iterations, salt); err != nil {
-			return nil, err
+		if i.May(identity.ScopeGateway) {
+			if err := i.SetPassword(token, iterations, salt); err != nil {
+				return nil, err
+			}
 		}
 		out.Secret, i.Hash = token.Reveal(), hash
 	}
-	out.Shown = Shown{i.ID, string(i.Kind), i.Name, i.Store, i.Created, i.Expires}
+	out.Shown = shownCredential(i)
 	return out, nil
 }
 

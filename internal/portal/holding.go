@@ -197,7 +197,7 @@ func (p *Portal) connectPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	for _, i := range found {
-		out.Live = append(out.Live, Shown{i.ID, string(i.Kind), i.Name, i.Store, i.Created, i.Expires})
+		out.Live = append(out.Live, shownCredential(&i))
 	}
 	return shown{"connect", "Connect", out}, nil
 }

@@ -114,12 +114,12 @@ func (p *Portal) peopleRoutes() {
 		}
 		return entry(p.c.People.Confirm(r.Context(), token, call.Code, from(r)))
 	})
-	p.route("POST /api/v1/factor", p.stepUp)
-	p.route("POST /api/v1/recovery", p.newRecovery)
-	p.route("POST /api/v1/password", p.changePassword)
-	p.route("GET /api/v1/sessions", p.sessions)
-	p.route("DELETE /api/v1/sessions", p.endSessions)
-	p.route("DELETE /api/v1/sessions/{id}", p.endSessions)
+	p.route("POST /api/v1/factor", peopleOnly, p.stepUp)
+	p.route("POST /api/v1/recovery", peopleOnly, p.newRecovery)
+	p.route("POST /api/v1/password", peopleOnly, p.changePassword)
+	p.route("GET /api/v1/sessions", peopleOnly, p.sessions)
+	p.route("DELETE /api/v1/sessions", peopleOnly, p.endSessions)
+	p.route("DELETE /api/v1/sessions/{id}", peopleOnly, p.endSessions)
 	p.admin("GET /api/v1/users", p.users)
 	p.admin("POST /api/v1/users", p.createUser)
 	p.admin("POST /api/v1/users/{name}", p.setUser)
@@ -141,7 +141,7 @@ func (p *Portal) open(pattern string, h func(r *http.Request, token secret.Text)
 
 // admin adds a call for those with the role alone.
 func (p *Portal) admin(pattern string, h handler) {
-	p.route(pattern, func(r *http.Request, who caller) (any, error) {
+	p.route(pattern, peopleOnly, func(r *http.Request, who caller) (any, error) {
 		if !who.Admin {
 			return nil, &access.Refusal{Code: people.CodeNotAdmin, Text: "this is for admins"}
 		}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +89,7 @@ const (
 type Portal struct {
 	c         Config
 	mux       *http.ServeMux
+	calls     []Call
 	templates map[string]*template.Template
 	origin    *http.CrossOriginProtection
 }
@@ -97,19 +99,19 @@ func New(c Config) *Portal {
 	p := &Portal{c: c, mux: http.NewServeMux()}
 	p.peopleRoutes()
 	p.deviceRoutes()
-	p.route("POST /api/v1/logout", p.logout)
-	p.route("GET /api/v1/me", p.me)
-	p.route("POST /api/v1/requests", p.ask)
-	p.route("GET /api/v1/requests", p.requests)
-	p.route("POST /api/v1/requests/{id}/approve", p.decide)
-	p.route("POST /api/v1/requests/{id}/deny", p.decide)
-	p.route("POST /api/v1/requests/{id}/withdraw", p.decide)
-	p.route("GET /api/v1/grants", p.grants)
-	p.route("POST /api/v1/grants/{id}/{what}", p.grant)
-	p.route("POST /api/v1/delegations", p.delegate)
-	p.route("GET /api/v1/credentials", p.credentials)
-	p.route("POST /api/v1/credentials", p.issue)
-	p.route("DELETE /api/v1/credentials/{id}", p.revoke)
+	p.route("POST /api/v1/logout", anyToken, p.logout)
+	p.route("GET /api/v1/me", identity.ScopeRead, p.me)
+	p.route("POST /api/v1/requests", identity.ScopeRequest, p.ask)
+	p.route("GET /api/v1/requests", identity.ScopeRead, p.requests)
+	p.route("POST /api/v1/requests/{id}/approve", identity.ScopeDecide, p.decide)
+	p.route("POST /api/v1/requests/{id}/deny", identity.ScopeDecide, p.decide)
+	p.route("POST /api/v1/requests/{id}/withdraw", identity.ScopeRequest, p.decide)
+	p.route("GET /api/v1/grants", identity.ScopeRead, p.grants)
+	p.route("POST /api/v1/grants/{id}/{what}", identity.ScopeDecide, p.grant)
+	p.route("POST /api/v1/delegations", identity.ScopeDecide, p.delegate)
+	p.route("GET /api/v1/credentials", identity.ScopeRead, p.credentials)
+	p.route("POST /api/v1/credentials", peopleOnly, p.issue)
+	p.route("DELETE /api/v1/credentials/{id}", peopleOnly, p.revoke)
 	p.pageRoutes()
 	return p
 }
@@ -140,12 +142,32 @@ type caller struct {
 // handler answers a call of somebody who is known. What it returns is sent as JSON.
 type handler func(r *http.Request, who caller) (any, error)
 
-// route adds a call that needs a token.
-func (p *Portal) route(pattern string, h handler) {
+// What a call asks of a token besides the scopes.
+const (
+	peopleOnly identity.Scope = ""  // sessions alone
+	anyToken   identity.Scope = "*" // whatever it opens
+)
+
+// Call is a call of the interface that needs a token, and the scope that it needs.
+type Call struct {
+	Pattern string
+	Scope   identity.Scope // "": no token will do; "*": any
+}
+
+// Calls lists them.
+func (p *Portal) Calls() []Call { return slices.Clone(p.calls) }
+
+// route adds a call that needs a session, or a token with a scope. This is the one place where scopes are looked at.
+func (p *Portal) route(pattern string, scope identity.Scope, h handler) {
+	p.calls = append(p.calls, Call{pattern, scope})
 	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		who, err := p.caller(r)
 		if err != nil {
 			p.fail(w, r, err)
+			return
+		}
+		if scope != anyToken && !who.token.May(scope) {
+			p.fail(w, r, p.outOfScope(r, who, pattern, scope))
 			return
 		}
 		out, err := h(r, who)
@@ -155,6 +177,18 @@ func (p *Portal) route(pattern string, h handler) {
 		}
 		p.send(w, http.StatusOK, out)
 	})
+}
+
+// outOfScope is the "no" to a token, and puts it into the trail.
+func (p *Portal) outOfScope(r *http.Request, who caller, pattern string, scope identity.Scope) error {
+	no := &access.Refusal{Code: "scope_missing", Text: "this token does not open that", Hint: "postern token create NAME --scope " + string(scope)}
+	if scope == peopleOnly {
+		no.Text, no.Hint = "no token opens that", "postern login"
+	}
+	return errors.Join(no, p.record(r, audit.Event{
+		Kind: audit.PortalRefused, Subject: who.Subject.Name, Verdict: "refuse", Reason: "scope_missing",
+		Detail: map[string]string{"page": pattern, "credential": who.token.ID},
+	}))
 }
 
 func (p *Portal) send(w http.ResponseWriter, status int, v any) {

@@ -1,0 +1,191 @@
+package portal_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/portal"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+// scopeOf says for every call which scope opens it; "" is for people alone. It is written down here a second time, so that a new call,
+// or one that moves, is a decision.
+var scopeOf = map[string]identity.Scope{
+	"POST /api/v1/logout":                  "*",
+	"GET /api/v1/me":                       "read",
+	"GET /api/v1/requests":                 "read",
+	"GET /api/v1/grants":                   "read",
+	"GET /api/v1/credentials":              "read",
+	"POST /api/v1/requests":                "request",
+	"POST /api/v1/requests/{id}/withdraw":  "request",
+	"POST /api/v1/requests/{id}/approve":   "decide",
+	"POST /api/v1/requests/{id}/deny":      "decide",
+	"POST /api/v1/grants/{id}/{what}":      "decide",
+	"POST /api/v1/delegations":             "decide",
+	"POST /api/v1/credentials":             "",
+	"DELETE /api/v1/credentials/{id}":      "",
+	"POST /api/v1/factor":                  "",
+	"POST /api/v1/recovery":                "",
+	"POST /api/v1/password":                "",
+	"GET /api/v1/sessions":                 "",
+	"DELETE /api/v1/sessions":              "",
+	"DELETE /api/v1/sessions/{id}":         "",
+	"GET /api/v1/users":                    "",
+	"POST /api/v1/users":                   "",
+	"POST /api/v1/users/{name}":            "",
+	"POST /api/v1/users/{name}/invite":     "",
+	"DELETE /api/v1/users/{name}/sessions": "",
+}
+
+// api makes a call with a bearer token.
+func (p *place) api(token, pattern string) (status int, code string) {
+	p.t.Helper()
+	method, path, _ := strings.Cut(pattern, " ")
+	path = strings.NewReplacer("{id}", "x1", "{what}", "confirm", "{name}", "nobody").Replace(path)
+	q, err := http.NewRequestWithContext(p.t.Context(), method, p.server.URL+path, strings.NewReader("{}"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+token)
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var problem portal.Problem
+	_ = json.Unmarshal(text, &problem) // a list is none
+	return a.StatusCode, problem.Code
+}
+
+// signedIn is the token of a new session.
+func (p *place) signedIn(who string) string {
+	p.t.Helper()
+	e, err := p.people.SignIn(p.t.Context(), who, secret.New(password), people.From{Addr: netip.MustParseAddr("192.0.2.1"), Channel: "cli"})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return e.Token.Reveal()
+}
+
+// token makes a personal token for ana.
+func (p *place) token(scopes ...identity.Scope) string {
+	p.t.Helper()
+	token, hash, err := identity.NewToken(rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	i := identity.Issued{
+		ID: strings.ToLower(rand.Text()[:12]), Kind: identity.Personal, Subject: "ana", Name: "test", Hash: hash, Scopes: scopes, Created: time.Now(), Expires: time.Now().Add(time.Hour),
+	}
+	if err := p.db.Issue(p.t.Context(), i); err != nil {
+		p.t.Fatal(err)
+	}
+	return token.Reveal()
+}
+
+// TestEveryCallWithEveryScope: a token opens what its scope says and nothing else, and a session opens all of it.
+func TestEveryCallWithEveryScope(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	calls := p.server.Config.Handler.(*portal.Portal).Calls()
+	for _, c := range calls {
+		if want, known := scopeOf[c.Pattern]; !known || want != c.Scope {
+			t.Errorf("%s needs scope %q; the table says %q, %v", c.Pattern, c.Scope, want, known)
+		}
+	}
+	if len(calls) != len(scopeOf) {
+		t.Errorf("%d calls, %d in the table", len(calls), len(scopeOf))
+	}
+	sets := [][]identity.Scope{nil, {}, identity.Scopes()}
+	for _, s := range identity.Scopes() {
+		sets = append(sets, []identity.Scope{s})
+	}
+	for _, c := range calls {
+		for _, set := range sets {
+			opens := set
+			if len(set) == 0 {
+				opens = identity.DefaultScopes() // one from before there were scopes; the state keeps none and an empty list alike
+			}
+			status, code := p.api(p.token(set...), c.Pattern)
+			want := c.Scope == "*" || c.Scope != "" && slices.Contains(opens, c.Scope)
+			if got := code != "scope_missing"; got != want || !want && status != http.StatusForbidden {
+				t.Errorf("%s with %q: %d %s", c.Pattern, set, status, code)
+			}
+		}
+		session := p.signedIn("ana")
+		if status, code := p.api(session, c.Pattern); code == "scope_missing" || status == http.StatusUnauthorized && !strings.Contains(c.Pattern, "factor") {
+			t.Errorf("%s with a session: %d %s", c.Pattern, status, code)
+		}
+	}
+	if !p.trail.has(audit.PortalRefused, "ana") {
+		t.Error("refusals are not in the trail")
+	}
+	for _, bad := range []string{"", "postern_", "postern_nothing", "x"} {
+		if status, _ := p.api(bad, "GET /api/v1/me"); status != http.StatusUnauthorized {
+			t.Errorf("token %q: %d", bad, status)
+		}
+	}
+}
+
+// TestTokensAreMadeWithScopes: shown once, listed with what they open, refused with a scope that there is not, and no password of the
+// gateway without that scope.
+func TestTokensAreMadeWithScopes(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	session := p.signedIn("ana")
+	c, err := portal.NewClient(portal.Login{Server: p.server.URL, Token: session})
+	if err != nil {
+		t.Fatal(err)
+	}
+	make := func(scopes ...string) (out portal.IssueAnswer, err error) {
+		err = c.Call(t.Context(), http.MethodPost, "credentials", portal.IssueCall{Kind: "personal", Name: "bot", For: "1h", Scopes: scopes}, &out)
+		return out, err
+	}
+	for _, x := range []struct {
+		asked, opens []string
+		password     bool
+	}{
+		{nil, []string{"gateway", "read"}, true},
+		{[]string{"decide", "read", "read"}, []string{"read", "decide"}, false},
+		{[]string{"gateway"}, []string{"gateway"}, true},
+	} {
+		made, err := make(x.asked...)
+		if err != nil || !slices.Equal(made.Scopes, x.opens) {
+			t.Fatalf("asked for %q: %q, %v", x.asked, made.Scopes, err)
+		}
+		kept, err := p.db.Bearer(t.Context(), identity.HashToken(made.Secret), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, is := kept.Credential(); is != x.password {
+			t.Errorf("%q: a password of the gateway: %v", x.asked, is)
+		}
+		var list []portal.Shown
+		if err := c.Call(t.Context(), http.MethodGet, "credentials", nil, &list); err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(list, func(s portal.Shown) bool { return s.ID == made.ID })
+		if at < 0 || !slices.Equal(list[at].Scopes, x.opens) {
+			t.Errorf("listed as %+v", list)
+		}
+	}
+	for _, scopes := range [][]string{{"admin"}, {"read", "*"}, {""}} {
+		if _, err := make(scopes...); err == nil {
+			t.Errorf("made with %q", scopes)
+		}
+	}
+}
