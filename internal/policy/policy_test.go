@@ -477,7 +477,8 @@ func TestPeopleOfAProvider(t *testing.T) {
 	}
 	p := file.WithPeople([]Person{
 		{Name: "ana", Groups: []string{"g1", "g3"}, Attributes: map[string]string{"region": "US", "email": "ana@ex.test"}},
-		{Name: "cleo", Groups: []string{"g2"}, Attributes: map[string]string{"region": "US"}}, {Name: "bob", Ended: true},
+		{Name: "cleo", Groups: []string{"g2"}, Attributes: map[string]string{"region": "US"}},
+		{Name: "bob", Ended: true},
 	})
 	for name, want := range map[string]string{"ana": "all office", "bob": "nobody", "cleo": "other", "eve": "nobody", "provider:g1": "nobody", "g1": "nobody"} {
 		if got := in(p, name); got != want {
