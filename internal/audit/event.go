@@ -62,6 +62,7 @@ const (
 	PortalLogin       Kind = "portal.login"             // somebody proved who they are to the portal, or failed to
 	PortalSessionEnd  Kind = "portal.session_ended"     // a session of the portal or the command line ended, and why
 	PortalRefused     Kind = "portal.refused"           // somebody tried a page of the portal, or an action on it, that is not for them
+	PortalExplained   Kind = "portal.explained"         // somebody asked on the portal what would become of somebody's statement
 	TrailRead         Kind = "trail.read"               // somebody searched the trail on the portal
 	FactorProved      Kind = "factor.proved"            // somebody proved a second factor
 	FactorRefused     Kind = "factor.refused"           // a second factor was wrong, used already, or locked

@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/catalog"
+	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/portal"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -36,7 +38,11 @@ Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 			if as == "" {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("say for whom: --as USER")}
 			}
-			e, err := a.explainSQL(cmd.Context(), as, store, args[0])
+			c, err := a.load()
+			if err != nil {
+				return err
+			}
+			e, err := a.explainSQL(cmd.Context(), c, pgsql.NewGuard(-1), as, store, args[0])
 			if err != nil {
 				return err
 			}
@@ -55,56 +61,12 @@ Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 	return cmd
 }
 
-// explanation is the JSON form.
-type explanation struct {
-	User     string    `json:"user"`
-	Store    string    `json:"store"`
-	Verdict  string    `json:"verdict"` // allow rewrite refuse
-	Rules    []string  `json:"rules"`
-	Profile  string    `json:"profile,omitempty"`
-	Sent     string    `json:"sent,omitempty"`
-	Touches  []touched `json:"touches,omitempty"`
-	SQLState string    `json:"sqlstate,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Message  string    `json:"message,omitempty"`
-	Detail   string    `json:"detail,omitempty"`
-	Hint     string    `json:"hint,omitempty"`
-	Position int       `json:"position,omitempty"` // of the first character at fault, from 1
-	Dataset  string    `json:"dataset,omitempty"`
-	// Allowed is what would make a refused statement allowed, one way per line.
-	Allowed []string `json:"allowed_by,omitempty"`
-	// NotEnforced: the gateway would send the statement as it is, whatever the verdict (mode: observe).
-	NotEnforced bool `json:"not_enforced,omitempty"`
-	// Shadow is the verdict with the user's shadow rules in force.
-	Shadow *shadowVerdict `json:"shadow,omitempty"`
-}
+// explanation is the JSON form, which the portal shows too.
+type explanation struct{ portal.Explanation }
 
-// shadowVerdict is what would be decided with shadow rules in force.
-type shadowVerdict struct {
-	Rules   []string  `json:"rules"` // that were added
-	Verdict string    `json:"verdict"`
-	Sent    string    `json:"sent,omitempty"`
-	Touches []touched `json:"touches,omitempty"`
-	Message string    `json:"message,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-}
+type touched = portal.Touched
 
-// touched is a relation that the statement reads or writes, and why that is as it is.
-type touched struct {
-	Relation string            `json:"relation"`
-	Action   string            `json:"action"`
-	Columns  []string          `json:"columns,omitempty"` // that are named; none: whole rows
-	Rules    []string          `json:"rules,omitempty"`   // that admit the relation
-	Dataset  string            `json:"dataset,omitempty"`
-	Filtered bool              `json:"filtered,omitempty"` // no rule shows every row
-	Masks    map[string]string `json:"masks,omitempty"`    // column -> how it is shown, for those that are not raw
-}
-
-func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explanation, error) {
-	c, err := a.load()
-	if err != nil {
-		return nil, err
-	}
+func (a *app) explainSQL(ctx context.Context, c *config.Config, guard *pgsql.Guard, user, store, sql string) (*explanation, error) {
 	s, err := pickStore(c, store)
 	if err != nil {
 		return nil, err
@@ -118,7 +80,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	if !known {
 		return nil, failed("postern policy check lists the users", fmt.Errorf("there is no user %q in the policy", user))
 	}
-	out := &explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: pol.Observes(subject, s.Name)}
+	out := &explanation{portal.Explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: pol.Observes(subject, s.Name)}}
 	// Asked as if from this machine: what the network rules say of an address is not the statement's question.
 	admission := pol.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
 	shadows := pol.Shadows(subject, s.Name)
@@ -142,7 +104,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	}
 	defer session.close()
 	if len(shadows) > 0 {
-		if err := out.shadow(ctx, session, pol, shadows, sql); err != nil {
+		if err := out.shadow(ctx, guard, session, pol, shadows, sql); err != nil {
 			return nil, err
 		}
 		if admission.Refusal != nil {
@@ -162,7 +124,7 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 	if err != nil {
 		return nil, failed("", err)
 	}
-	d := pgsql.NewGuard(-1).Decide(world, sql, pgsql.Simple)
+	d := guard.Decide(world, sql, pgsql.Simple)
 	out.fill(d, id.Profile)
 	if d.Refusal != nil {
 		out.Allowed = waysToAllow(pol, subject, d.Refusal)
@@ -171,19 +133,19 @@ func (a *app) explainSQL(ctx context.Context, user, store, sql string) (*explana
 }
 
 // shadow decides the statement with the user's shadow rules in force.
-func (e *explanation) shadow(ctx context.Context, session *storeSession, p *policy.Policy, adds []*policy.Rule, sql string) error {
+func (e *explanation) shadow(ctx context.Context, guard *pgsql.Guard, session *storeSession, p *policy.Policy, adds []*policy.Rule, sql string) error {
 	with, err := session.side(ctx, p.WithShadows())
 	if err != nil {
 		return err
 	}
-	d, profile := with.decide(pgsql.NewGuard(-1), e.User, sql)
+	d, profile := with.decide(guard, e.User, sql)
 	if d == nil {
 		return nil
 	}
 	var inner explanation
 	inner.Verdict = "refuse"
 	inner.fill(d, profile)
-	e.Shadow = &shadowVerdict{Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
+	e.Shadow = &portal.ShadowVerdict{Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
 	for _, r := range adds {
 		e.Shadow.Rules = append(e.Shadow.Rules, r.Name)
 	}
@@ -235,24 +197,6 @@ func (e *explanation) touch(t pgsql.Touch, p *plan.Profile) {
 	if !slices.ContainsFunc(e.Touches, same) {
 		e.Touches = append(e.Touches, out)
 	}
-}
-
-// String is a touched relation on one line.
-func (t touched) String() string {
-	text := t.Action + " " + t.Relation
-	if len(t.Columns) > 0 {
-		text += " (" + strings.Join(t.Columns, ", ") + ")"
-	}
-	if len(t.Rules) > 0 {
-		text += " by " + strings.Join(t.Rules, ", ")
-	}
-	if t.Filtered {
-		text += ", rows filtered"
-	}
-	for _, c := range slices.Sorted(maps.Keys(t.Masks)) {
-		text += ", " + c + " as " + t.Masks[c]
-	}
-	return text
 }
 
 // waysIn lists what would let somebody reach a store whose rules do not.

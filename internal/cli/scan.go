@@ -32,7 +32,7 @@ type scanFlags struct {
 	advisories                                                                []string
 	jobs                                                                      int
 	sampleData, readLogs, tryPasswords, intrusive                             bool
-	verbose, fix, fleet, trustChecks                                          bool
+	verbose, fix, fleet, trustChecks, keep                                    bool
 }
 
 func (a *app) scan() *cobra.Command {
@@ -86,6 +86,7 @@ wrong use, 3 something that should have been looked at was not, or the server di
 	fl.StringVar(&f.checksDir, "checks-dir", "", "`folder` of your own checks in YAML; see docs/guide/scan.md")
 	fl.BoolVar(&f.trustChecks, "trust-checks", false, "let a superuser ask the questions of --checks-dir too")
 	fl.BoolVar(&f.fleet, "fleet", false, "scan every store of the policy, standbys too, many at once; in names of files {store} stands for the store")
+	fl.BoolVar(&f.keep, "keep", false, "keep the report below the policy's folder, where the portal shows how a store fares over time")
 	fl.BoolVar(&f.fix, "fix", false, "print the SQL and the edits of files that repair what needs no choice, with reason, risk and reverse; runs nothing")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every finding and everything that was not looked at")
 	cmd.AddCommand(a.scanChecks(), a.scanExplain(), a.scanRole())
@@ -140,6 +141,9 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 		return err
 	}
 	options.Own = f.own
+	if f.keep && !f.fleet && (f.store == "" || len(args) > 0) {
+		return failed("postern scan --store NAME --keep", errors.New("--keep is about a store of the policy"))
+	}
 	env, err := a.scanEnv(f)
 	if err != nil {
 		return err
@@ -160,6 +164,18 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	r, err := scan.Run(evidence, env, options)
 	if err != nil {
 		return failed("postern scan checks lists them", err)
+	}
+	if f.keep {
+		c, err := a.load()
+		if err != nil {
+			return err
+		}
+		if c.Stores[f.store] == nil && c.Standbys[f.store] == nil {
+			return failed("postern policy check names the stores", fmt.Errorf("there is no store %q", f.store))
+		}
+		if err := keepScan(c, f.store, evidence.Taken, r); err != nil {
+			return failed("", err)
+		}
 	}
 	return a.printScan(r, f)
 }

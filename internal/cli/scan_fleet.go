@@ -83,6 +83,16 @@ func (a *app) runFleet(ctx context.Context, args []string, f *scanFlags, env *sc
 	if err := judgeFleet(servers, env, o); err != nil {
 		return failed("postern scan checks lists them", err)
 	}
+	if f.keep {
+		for _, s := range servers {
+			if s.report == nil {
+				continue
+			}
+			if err := keepScan(c, s.stores[0].Name, s.evidence.Taken, s.report); err != nil {
+				return failed("", err)
+			}
+		}
+	}
 	if err := a.fleetFiles(servers, f); err != nil {
 		return err
 	}

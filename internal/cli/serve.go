@@ -16,6 +16,7 @@ import (
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/portal"
 )
 
 func (a *app) serve() *cobra.Command {
@@ -86,7 +87,7 @@ func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, relo
 		Path:    path,
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
 		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
-		Reload: reload, Instance: on.instance, Ready: on.ready, Portal: on.portal,
+		Insight: &insight{a: a, path: path, kept: map[string]portal.ScanRun{}}, Reload: reload, Instance: on.instance, Ready: on.ready, Portal: on.portal,
 	})
 	if err != nil {
 		return failed("", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/postern-sec/postern/internal/gateway"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/portal"
 	"github.com/postern-sec/postern/internal/secret"
 	"github.com/postern-sec/postern/internal/slack"
 	"github.com/postern-sec/postern/internal/sso"
@@ -94,7 +95,7 @@ type Report struct {
 	Pending  map[string]string // users whose grants are not on the server yet, and why
 }
 
-// Options is what Run needs. Every field is required but Ready and Portal.
+// Options is what Run needs. Every field is required but Insight, Ready and Portal.
 type Options struct {
 	Path    string                               // of the policy file
 	Load    func(string) (*config.Config, error) // reads it
@@ -107,6 +108,8 @@ type Options struct {
 	// Instance names this gateway among those that share state, and in its trail. Empty: the machine's name, or with a file the
 	// installation's.
 	Instance string
+	// Insight answers the portal's questions about statements, scans and discovery; nil: nobody does.
+	Insight portal.Insight
 	// Ready is called once, when connections are accepted.
 	Ready func([]net.Addr)
 	// Portal is called once before that, when the portal listens, if there is one.

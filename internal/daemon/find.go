@@ -128,7 +128,7 @@ func (f *finding) look(ctx context.Context, c *config.Config, s *findStore, whol
 	if !whole && s.known && r.tables == s.seen {
 		return r
 	}
-	path := reportFile(c, s.name)
+	path := ReportFile(c, s.name)
 	last, err := os.ReadFile(path) //nolint:gosec // below the folder of the state
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.err = fmt.Errorf("read the last report: %w", err)
@@ -143,8 +143,8 @@ func (f *finding) look(ctx context.Context, c *config.Config, s *findStore, whol
 	return r
 }
 
-// reportFile is where serve keeps what it found last: beside the state, where it may write.
-func reportFile(c *config.Config, store string) string {
+// ReportFile is where serve keeps what it found last: beside the state, where it may write.
+func ReportFile(c *config.Config, store string) string {
 	return filepath.Join(c.State.Folder, "discovered", store+".serve.json")
 }
 

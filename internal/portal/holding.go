@@ -136,13 +136,14 @@ func (p *Portal) mineAct(r *http.Request, v *viewer) (string, error) {
 type grantsData struct {
 	Filter string
 	All    bool
+	Due    bool // only those that somebody has to look at
 	Grants []access.Grant
 	Mine   map[string]bool // which the reader may end
 }
 
 func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 	q := r.URL.Query()
-	out := grantsData{Filter: strings.TrimSpace(q.Get("q")), All: q.Get("all") != "", Mine: map[string]bool{}}
+	out := grantsData{Filter: strings.TrimSpace(q.Get("q")), All: q.Get("all") != "", Due: q.Get("due") != "", Mine: map[string]bool{}}
 	var err error
 	if trailReaders(v) {
 		out.Grants, err = p.c.Access.Grants(r.Context(), access.Filter{Open: !out.All})
@@ -155,7 +156,7 @@ func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 	slices.SortStableFunc(out.Grants, access.ReviewOrder)
 	pol := p.c.Policy()
 	out.Grants = slices.DeleteFunc(out.Grants, func(g access.Grant) bool {
-		return !hit(out.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
+		return out.Due && (g.ReviewDue.IsZero() || !g.Live()) || !hit(out.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
 	})
 	for _, g := range out.Grants {
 		d := pol.Datasets[g.Dataset]

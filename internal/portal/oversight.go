@@ -15,7 +15,23 @@ import (
 // mostShown bounds what a search of the trail brings to a page.
 const mostShown = 200
 
+// view is a search of the trail under a name.
+type view struct{ Name, Query string }
+
+// views are what people look for first. Any other view is a link that one keeps.
+var views = []view{
+	{"Refused", "verdict=refuse"},
+	{"Requests and decisions", "kind=request.*"},
+	{"Grants", "kind=grant.*"},
+	{"Emergency access", "kind=breakglass.*"},
+	{"Sign-ins that failed", "kind=login.refused"},
+	{"Changes of the policy", "kind=policy.reload"},
+	{"Accounts", "kind=account.*"},
+	{"Who read the trail", "kind=trail.read"},
+}
+
 type trailData struct {
+	Views  []view
 	Query  url.Values
 	Events []audit.Record
 	Full   bool // there may be more
@@ -44,7 +60,7 @@ func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
 		}
 	}
 	out, err := p.readTrail(r, v, q, in.Encode())
-	out.Query, out.Link = in, "/trail?"+in.Encode()
+	out.Query, out.Link, out.Views = in, "/trail?"+in.Encode(), views
 	slices.Reverse(out.Events)
 	return shown{"trail", "Trail", out}, err
 }

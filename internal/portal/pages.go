@@ -105,6 +105,15 @@ func (p *Portal) pageRoutes() {
 	p.get("/trail", trailReaders, p.trailPage)
 	p.get("/trail/sessions/{id}", trailReaders, p.timelinePage)
 	p.get("/policy", policyReaders, p.policyPage)
+	p.get("/explain", policyReaders, p.explainPage)
+	p.secretPage("/explain", policyReaders, p.explainedPage, p.explainPage)
+	p.get("/posture", policyReaders, p.posturePage)
+	p.get("/discovery", policyReaders, p.discoveryPage)
+	p.secretPage("/discovery", editors, p.proposePage, p.discoveryPage)
+	p.get("/people", admins, p.peoplePage)
+	p.secretPage("/people", admins, p.invitePage, p.peoplePage)
+	p.secretPage("/people/{name}/invite", admins, p.invitePage, p.peoplePage)
+	p.post("/people/{name}/{what}", admins, p.personAct, p.peoplePage)
 	p.get("/health", operators, p.healthPage)
 	assets, err := fs.Sub(webFiles, "web")
 	if err != nil {
@@ -340,6 +349,8 @@ var doneTexts = map[string]string{
 	"approve": "Approved.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
 	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
 	"confirm": "Confirmed: it is still needed.", "credential": "The password no longer works.", "session": "That session is over.",
+	"role": "The role is changed; it counts from the next sign-in.", "disable": "Disabled, and signed out everywhere. Enable undoes it.",
+	"enable": "Enabled again.", "end": "Signed out everywhere.",
 }
 
 func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
@@ -354,7 +365,10 @@ func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
 	}{
 		{navItem{"/grants", "Grants", 0}, overseers},
 		{navItem{"/trail", "Trail", 0}, trailReaders},
+		{navItem{"/posture", "Posture", 0}, policyReaders},
+		{navItem{"/discovery", "Discovery", 0}, policyReaders},
 		{navItem{"/policy", "Policy", 0}, policyReaders},
+		{navItem{"/people", "People", 0}, admins},
 		{navItem{"/health", "Health", 0}, operators},
 	} {
 		if more.who(v) {
@@ -368,7 +382,7 @@ func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
 		"left": left, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"join": strings.Join, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
+		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}
 	layout := template.Must(template.New("").Funcs(helpers).ParseFS(webFiles, "web/layout.html"))
 	out := map[string]*template.Template{}

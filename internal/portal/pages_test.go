@@ -229,6 +229,9 @@ func (p *place) post(who, path string, form url.Values) (*http.Response, string)
 func TestEveryRouteAsEveryRole(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
+	if _, err := p.people.Create(t.Context(), "", "gone", people.Reader, people.From{Channel: "portal"}); err != nil {
+		t.Fatal(err)
+	}
 	all := []string{"ana", "dora", "sam", "admin", "editor", "reader", "auditor"}
 	for _, route := range []struct{ method, path, who string }{
 		{"GET", "/catalogue", "*"},
@@ -242,7 +245,18 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"GET", "/trail", "admin auditor"},
 		{"GET", "/trail/sessions/x", "admin auditor"},
 		{"GET", "/policy", "admin editor reader auditor"},
+		{"GET", "/explain", "admin editor reader auditor"},
+		{"GET", "/posture", "admin editor reader auditor"},
+		{"GET", "/discovery", "admin editor reader auditor"},
+		{"GET", "/people", "admin"},
 		{"GET", "/health", "admin reader"},
+		{"POST", "/explain", ""}, // there is no engine here
+		{"POST", "/discovery", ""},
+		{"POST", "/people", ""},          // without a name
+		{"POST", "/people/x/invite", ""}, // there is nobody of that name
+		{"POST", "/people/x/role", ""},
+		{"POST", "/people/x/enable", ""},
+		{"POST", "/people/gone/end", "admin"},
 		{"POST", "/ask/payroll-review", "ana"},
 		{"POST", "/requests/x/approve", ""}, // there is none: nobody gets past the desk
 		{"POST", "/requests/x/deny", ""},
@@ -273,6 +287,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != "/sign-in" {
 			t.Errorf("%s %s without a session: %s to %s", route.method, route.path, answer.Status, answer.Header.Get("Location"))
 		}
+	}
+	if answer, _ := p.post("editor", "/people/gone/end", url.Values{}); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("an editor signs somebody out: %s", answer.Status)
 	}
 	if !p.trail.has(audit.PortalRefused, "ana") || !p.trail.has(audit.TrailRead, "auditor") || p.trail.has(audit.PortalRefused, "admin") {
 		t.Error("what was refused, or who read the trail, is not in the trail")

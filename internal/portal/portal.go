@@ -36,7 +36,7 @@ type Credentials interface {
 	RevokeCredential(ctx context.Context, subject, id string, now time.Time) error
 }
 
-// Config is what a portal needs. Every field is required but Gateway.
+// Config is what a portal needs. Every field is required but Gateway, Insight and SignOn.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
@@ -56,6 +56,8 @@ type Config struct {
 	Health  func() map[string]string
 	Trail   string // folder of the audit trail
 	Version string
+	// Insight knows what the engine and the reports of its runs say; nil: those pages say that they cannot.
+	Insight Insight
 	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
 	SignOn      SignOn
 	SignOnLabel string

@@ -22,6 +22,10 @@ var pages = []struct{ path, who string }{
 	{"/grants?all=1", "dora sam root audrey"},
 	{"/trail", "root audrey"},
 	{"/policy", "root edith rita audrey"},
+	{"/explain", "root edith rita audrey"},
+	{"/posture", "root edith rita audrey"},
+	{"/discovery?all=1", "root edith rita audrey"},
+	{"/people", "root"},
 	{"/health", "root rita"},
 }
 

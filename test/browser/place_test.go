@@ -201,5 +201,10 @@ func (p *place) used() {
 	approved := ask("sam", "staff", "A customer asks about a refund to her account")
 	p.call("dora", http.MethodPost, "requests/"+approved.Request.ID+"/approve", struct{}{}, nil)
 	ask("ana", "mailing", "")
+	for range 2 {
+		if r := p.Run(p.t, "scan", "--store", "shop", "--keep"); r.Code != 1 && r.Code != 0 && r.Code != 3 {
+			p.t.Fatalf("scan: exit %d\n%s", r.Code, r.Stderr)
+		}
+	}
 	ask("ana", "staff", "Quarterly report: salaries by team")
 }

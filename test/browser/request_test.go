@@ -13,9 +13,9 @@ import (
 	"github.com/postern-sec/postern/internal/pgtest"
 )
 
-// TestRequest plays what the portal is for, with the mouse: ana asks, dora approves, ana queries, dora ends it, and the session that
+// TestPlayed plays what the portal is for, with the mouse: ana asks, dora approves, ana queries, dora ends it, and the session that
 // ana still has is closed.
-func TestRequest(t *testing.T) {
+func TestPlayed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	browser := newBrowser(t)
@@ -61,7 +61,9 @@ func TestRequest(t *testing.T) {
 	if text := ana.text(t); !strings.Contains(text, "revoked") {
 		t.Errorf("ana reads\n%s", text)
 	}
-	for who, b := range map[string]*tab{"ana": ana, "dora": dora} {
+	root := p.newTab(t, browser, "root")
+	p.oversight(t, root)
+	for who, b := range map[string]*tab{"ana": ana, "dora": dora, "root": root} {
 		for _, wrong := range b.complaints() {
 			t.Errorf("%s: %s", who, wrong)
 		}

@@ -1,0 +1,355 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
+	"github.com/postern-sec/postern/internal/discover"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/portal"
+	"github.com/postern-sec/postern/internal/scan"
+)
+
+// insight answers the portal with what the commands explain, scan and discover know.
+type insight struct {
+	a    *app
+	path string // of the policy
+
+	mu    sync.Mutex
+	guard *pgsql.Guard
+	kept  map[string]portal.ScanRun // reports that were read, by file: they do not change
+}
+
+var _ portal.Insight = (*insight)(nil)
+
+func (in *insight) load() (*config.Config, error) { return config.Load(in.path, pgsql.Syntax{}) }
+
+// guardFor parses statements where the gateway parses them: a page must not be a way around parser: isolated.
+func (in *insight) guardFor(c *config.Config) (*pgsql.Guard, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.guard != nil {
+		return in.guard, nil
+	}
+	g := pgsql.NewGuard(-1)
+	if c.Gateway.Parser == config.ParserIsolated {
+		// The worker ends with this process's standard input to it.
+		p, err := pgsql.NewIsolated(pgsql.IsolatedConfig{Command: workerCommand(), Workers: 1, Notify: func(error) {}})
+		if err != nil {
+			return nil, err
+		}
+		g.Isolate(p)
+	}
+	in.guard = g
+	return g, nil
+}
+
+// Explain implements portal.Insight.
+func (in *insight) Explain(ctx context.Context, user, store, sql string) (*portal.Explanation, error) {
+	c, err := in.load()
+	if err != nil {
+		return nil, err
+	}
+	guard, err := in.guardFor(c)
+	if err != nil {
+		return nil, err
+	}
+	e, err := in.a.explainSQL(ctx, c, guard, user, store, sql)
+	if err != nil {
+		return nil, err
+	}
+	return &e.Explanation, nil
+}
+
+// scannedFolder holds the reports of postern scan --keep, in a folder for each store.
+func scannedFolder(c *config.Config) string { return filepath.Join(c.Folder, "scanned") }
+
+// keptName is the name of a kept report: names in a folder sort as their runs.
+const keptName = "20060102T150405Z"
+
+// keepScan writes a report where the portal finds it.
+func keepScan(c *config.Config, store string, taken time.Time, r *scan.Report) error {
+	folder := filepath.Join(scannedFolder(c), store)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	path := filepath.Join(folder, taken.UTC().Format(keptName)+".json")
+	err := writeFile(path+".new", func(w *os.File) error { return r.WriteJSON(w) })
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	return nil
+}
+
+// mostKept is how many of a store's reports are looked at.
+const mostKept = 60
+
+// Scans implements portal.Insight.
+func (in *insight) Scans(context.Context) ([]portal.ScanRun, error) {
+	c, err := in.load()
+	if err != nil {
+		return nil, err
+	}
+	var out []portal.ScanRun
+	stores := maps.Clone(c.Stores)
+	maps.Copy(stores, c.Standbys)
+	for _, store := range slices.Sorted(maps.Keys(stores)) {
+		files, err := filepath.Glob(filepath.Join(scannedFolder(c), store, "*.json"))
+		if err != nil {
+			return nil, err
+		}
+		slices.Sort(files)
+		for _, f := range files[max(0, len(files)-mostKept):] {
+			run, err := in.run(store, f)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, run)
+		}
+	}
+	return out, nil
+}
+
+func (in *insight) run(store, path string) (portal.ScanRun, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if run, ok := in.kept[path]; ok {
+		return run, nil
+	}
+	file, err := os.Open(path) //nolint:gosec // below the policy's folder
+	if err != nil {
+		return portal.ScanRun{}, fmt.Errorf("read a kept report: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	k, err := scan.ReadKept(file)
+	if err != nil {
+		return portal.ScanRun{}, fmt.Errorf("%s: %w", path, err)
+	}
+	run := portal.ScanRun{Store: store, Taken: k.Taken, Points: k.Score.Points, Word: k.Score.Word, Unevaluated: k.Score.Unevaluated, Counts: k.Counts}
+	for _, f := range k.Findings {
+		shown := portal.ScanFinding{ID: f.ID, Pillar: f.Pillar, Title: f.Title, Severity: f.Severity.String(), Object: f.Object, Evidence: f.Evidence, Fix: f.Fix}
+		if w := f.Waiver; w != nil {
+			shown.Waiver, shown.Until, shown.Owner = w.Reason, w.Expires, w.Owner
+		}
+		run.Findings = append(run.Findings, shown)
+	}
+	in.kept[path] = run
+	return run, nil
+}
+
+// found is the latest report on a store: serve's own, or that of postern discover. It is nil where nobody has looked.
+func found(c *config.Config, store string) (*discover.Report, time.Time, error) {
+	path, when := "", time.Time{}
+	for _, p := range []string{daemon.ReportFile(c, store), filepath.Join(c.Folder, "discovered", store+".json")} {
+		info, err := os.Stat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, when, fmt.Errorf("read the last report: %w", err)
+		}
+		if info.ModTime().After(when) {
+			path, when = p, info.ModTime()
+		}
+	}
+	if path == "" {
+		return nil, when, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // below the policy's folder
+	var r discover.Report
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return nil, when, fmt.Errorf("read the last report %s: %w", path, err)
+	}
+	r.Store = store
+	return &r, when, nil
+}
+
+// Discovered implements portal.Insight.
+func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
+	c, err := in.load()
+	if err != nil {
+		return nil, err
+	}
+	var out []portal.Discovery
+	for _, store := range slices.Sorted(maps.Keys(c.Stores)) {
+		r, when, err := found(c, store)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			continue
+		}
+		d := portal.Discovery{Store: store, Taken: when, Gaps: r.Summary.NotExamined, Columns: []portal.Discovered{}}
+		for i := range r.Columns {
+			if col, ok := discovered(c, store, &r.Columns[i]); ok {
+				d.Columns = append(d.Columns, col)
+			}
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// discovered is a column as the portal shows it; false: nothing is known of it.
+func discovered(c *config.Config, store string, rec *discover.Record) (portal.Discovered, bool) {
+	out := portal.Discovered{Column: store + "." + rec.Place(), Type: rec.Type, Class: string(rec.Class), Confidence: rec.Confidence}
+	if l := c.Policy.Labels[policy.Column{Table: policy.Table{Store: store, Schema: rec.Schema, Name: rec.Table}, Column: rec.Column}]; l != nil {
+		out.Label = l.Class
+	}
+	if v := rec.Verdict; v != nil {
+		out.By, out.Disputed = v.By, v.Disputed
+	}
+	// What the file says now counts, and not what it said when the report was made.
+	for _, v := range c.Discover.Verdicts {
+		if v.Column == out.Column {
+			out.By, out.Verdict = v.By, string(v.Class)
+			if v.Class == "" {
+				out.Verdict = discover.NotSensitive
+			}
+		}
+	}
+	if len(rec.Evidence) > 0 {
+		out.Because = string(rec.Evidence[0].Source)
+	}
+	return out, out.Class != "" || out.Label != "" || out.Verdict != ""
+}
+
+// Propose implements portal.Insight.
+func (in *insight) Propose(_ context.Context, by string, choices []portal.Choice) (*portal.Proposal, error) {
+	c, err := in.load()
+	if err != nil {
+		return nil, err
+	}
+	byStore := map[string][]discover.Choice{}
+	for _, choice := range choices {
+		parts := strings.SplitN(choice.Column, ".", 4)
+		if len(parts) != 4 || c.Stores[parts[0]] == nil {
+			return nil, portal.Refuse("There is no column "+choice.Column+".", "")
+		}
+		if !discover.KnownClass(choice.Class) {
+			return nil, portal.Refuse("There is no class "+choice.Class+".", "docs/reference/classes.md lists them.")
+		}
+		byStore[parts[0]] = append(byStore[parts[0]], discover.Choice{Schema: parts[1], Table: parts[2], Column: parts[3], Class: choice.Class})
+	}
+	file := policyFileFor(c, "labels")
+	before, err := os.ReadFile(file) //nolint:gosec // the policy
+	if err != nil {
+		return nil, fmt.Errorf("read the policy: %w", err)
+	}
+	text := before
+	for _, store := range slices.Sorted(maps.Keys(byStore)) {
+		r, _, err := found(c, store)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			return nil, portal.Refuse("Nobody has looked at store "+store+" yet.", "")
+		}
+		if text, err = r.PatchChosen(text, c.Policy, byStore[store], by, time.Now()); err != nil {
+			return nil, portal.Refuse("The policy file cannot be changed for that: "+err.Error()+".", "")
+		}
+	}
+	diff, err := bareDiff(filepath.Base(file), string(before), string(text))
+	if err != nil {
+		return nil, portal.Refuse("The change cannot be shown: "+err.Error()+".", "")
+	}
+	return &portal.Proposal{File: filepath.Base(file), Diff: diff}, nil
+}
+
+// policyFileFor is the file of the policy that has a key, or the first.
+func policyFileFor(c *config.Config, key string) string {
+	for _, f := range c.Files {
+		if text, err := os.ReadFile(f); err == nil && discover.HasKey(text, key) { //nolint:gosec // the policy
+			return f
+		}
+	}
+	return c.Files[0]
+}
+
+// verifier is what no page shows, even of a file that its reader may change.
+var verifier = regexp.MustCompile(`SCRAM-SHA-256\$|scram:`)
+
+// bareDiff is a unified diff without context, so that it shows what changes and nothing that stands beside it: policy files hold
+// verifiers of passwords. Lines are only added, or one is replaced by a longer one.
+func bareDiff(name, before, after string) (string, error) {
+	if before == after {
+		return "", nil
+	}
+	if before != "" && !strings.HasSuffix(before, "\n") {
+		return "", errors.New("the policy file's last line has no end: add a newline first")
+	}
+	old, now := strings.Split(before, "\n"), strings.Split(after, "\n")
+	var b strings.Builder
+	fmt.Fprintf(&b, "--- a/%s\n+++ b/%[1]s\n", name)
+	i, j := 0, 0
+	for i < len(old) || j < len(now) {
+		if i < len(old) && j < len(now) && old[i] == now[j] {
+			i, j = i+1, j+1
+			continue
+		}
+		removed, added := changed(old[i:], now[j:])
+		if slices.ContainsFunc(old[i:i+removed], verifier.MatchString) {
+			return "", errors.New("the change is in a line that holds somebody's verifier: make it by hand")
+		}
+		fmt.Fprintf(&b, "@@ -%s +%s @@\n", hunk(i, removed), hunk(j, added))
+		for _, l := range old[i : i+removed] {
+			b.WriteString("-" + l + "\n")
+		}
+		for _, l := range now[j : j+added] {
+			b.WriteString("+" + l + "\n")
+		}
+		i, j = i+removed, j+added
+	}
+	return b.String(), nil
+}
+
+// changed says how many lines go and how many come, until both texts meet again.
+func changed(old, now []string) (removed, added int) {
+	if len(old) == 0 {
+		return 0, len(now)
+	}
+	for k, l := range now {
+		if l == old[0] {
+			return 0, k
+		}
+	}
+	// The first line was replaced: by all up to the next that both have.
+	removed = 1
+	if len(old) == 1 {
+		return removed, len(now)
+	}
+	for k, l := range now {
+		if l == old[1] {
+			return removed, k
+		}
+	}
+	return removed, 1
+}
+
+// hunk is a range of lines as unified diffs write it.
+func hunk(from, count int) string {
+	if count == 0 {
+		return fmt.Sprintf("%d,0", from)
+	}
+	return fmt.Sprintf("%d,%d", from+1, count)
+}

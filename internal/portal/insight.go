@@ -1,0 +1,295 @@
+package portal
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
+)
+
+// Insight is what the engine, and the reports of its runs, know. The command line answers it.
+type Insight interface {
+	// Explain decides a statement as somebody's, without running it.
+	Explain(ctx context.Context, user, store, sql string) (*Explanation, error)
+	// Scans are the reports that were kept, oldest first.
+	Scans(ctx context.Context) ([]ScanRun, error)
+	// Discovered is the latest report on each store.
+	Discovered(ctx context.Context) ([]Discovery, error)
+	// Propose is the change of the policy file that follows from what somebody decided about columns. Nothing is written.
+	Propose(ctx context.Context, by string, choices []Choice) (*Proposal, error)
+}
+
+// Explanation is a statement's verdict, and why.
+type Explanation struct {
+	User     string    `json:"user"`
+	Store    string    `json:"store"`
+	Verdict  string    `json:"verdict"` // allow rewrite refuse
+	Rules    []string  `json:"rules"`
+	Profile  string    `json:"profile,omitempty"`
+	Sent     string    `json:"sent,omitempty"`
+	Touches  []Touched `json:"touches,omitempty"`
+	SQLState string    `json:"sqlstate,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	Detail   string    `json:"detail,omitempty"`
+	Hint     string    `json:"hint,omitempty"`
+	Position int       `json:"position,omitempty"` // of the first character at fault, from 1
+	Dataset  string    `json:"dataset,omitempty"`
+	// Allowed is what would make a refused statement allowed, one way per line.
+	Allowed []string `json:"allowed_by,omitempty"`
+	// NotEnforced: the gateway would send the statement as it is, whatever the verdict (mode: observe).
+	NotEnforced bool `json:"not_enforced,omitempty"`
+	// Shadow is the verdict with the user's shadow rules in force.
+	Shadow *ShadowVerdict `json:"shadow,omitempty"`
+}
+
+// ShadowVerdict is what would be decided with shadow rules in force.
+type ShadowVerdict struct {
+	Rules   []string  `json:"rules"` // that were added
+	Verdict string    `json:"verdict"`
+	Sent    string    `json:"sent,omitempty"`
+	Touches []Touched `json:"touches,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Touched is a relation that a statement reads or writes, and why that is as it is.
+type Touched struct {
+	Relation string            `json:"relation"`
+	Action   string            `json:"action"`
+	Columns  []string          `json:"columns,omitempty"` // that are named; none: whole rows
+	Rules    []string          `json:"rules,omitempty"`   // that admit the relation
+	Dataset  string            `json:"dataset,omitempty"`
+	Filtered bool              `json:"filtered,omitempty"` // no rule shows every row
+	Masks    map[string]string `json:"masks,omitempty"`    // column -> how it is shown, for those that are not raw
+}
+
+// String is a touched relation on one line.
+func (t Touched) String() string {
+	text := t.Action + " " + t.Relation
+	if len(t.Columns) > 0 {
+		text += " (" + strings.Join(t.Columns, ", ") + ")"
+	}
+	if len(t.Rules) > 0 {
+		text += " by " + strings.Join(t.Rules, ", ")
+	}
+	if t.Filtered {
+		text += ", rows filtered"
+	}
+	for _, c := range slices.Sorted(maps.Keys(t.Masks)) {
+		text += ", " + c + " as " + t.Masks[c]
+	}
+	return text
+}
+
+// ScanRun is a kept report of postern scan.
+type ScanRun struct {
+	Store       string         `json:"store"`
+	Taken       time.Time      `json:"taken"`
+	Points      int            `json:"points"`
+	Word        string         `json:"word"` // empty: nothing was evaluated
+	Unevaluated int            `json:"unevaluated_percent"`
+	Counts      map[string]int `json:"findings_by_severity"`
+	Findings    []ScanFinding  `json:"findings,omitempty"`
+}
+
+// ScanFinding is one finding of a scan.
+type ScanFinding struct {
+	ID       string `json:"id"`
+	Pillar   string `json:"pillar"`
+	Title    string `json:"title"`
+	Severity string `json:"severity"`
+	Object   string `json:"object"`
+	Evidence string `json:"evidence,omitempty"`
+	Fix      string `json:"fix,omitempty"`
+	Waiver   string `json:"waiver,omitempty"`       // its reason; empty: it is open
+	Until    string `json:"waiver_until,omitempty"` // the waiver's last day
+	Owner    string `json:"waiver_owner,omitempty"`
+}
+
+// Discovery is what a run found in a store.
+type Discovery struct {
+	Store   string       `json:"store"`
+	Taken   time.Time    `json:"taken"`
+	Columns []Discovered `json:"columns"`
+	Gaps    int          `json:"not_examined"`
+}
+
+// Discovered is a column that holds something, or about which somebody has decided.
+type Discovered struct {
+	Column     string  `json:"column"` // store.schema.table.column
+	Type       string  `json:"type"`
+	Class      string  `json:"class"`
+	Confidence float64 `json:"confidence"`
+	Because    string  `json:"because,omitempty"`
+	Label      string  `json:"label,omitempty"`   // that the policy has
+	Verdict    string  `json:"verdict,omitempty"` // class or "none", that a person gave
+	By         string  `json:"verdict_by,omitempty"`
+	Disputed   bool    `json:"disputed,omitempty"` // what is found now says something else
+}
+
+// Open says whether somebody should look at a column: neither label nor verdict speaks of it, or the data disputes them.
+func (d Discovered) Open() bool { return d.Disputed || d.Label == "" && d.Verdict == "" }
+
+// Choice is what somebody decides about a column.
+type Choice struct {
+	Column string `json:"column"` // store.schema.table.column
+	Class  string `json:"class"`  // or "none": not sensitive
+}
+
+// Proposal is a change of the policy file, to review and to apply by hand: the portal never writes the file.
+type Proposal struct {
+	File    string   `json:"file"`
+	Diff    string   `json:"diff"` // empty: the file says it all
+	Left    []string `json:"left,omitempty"`
+	Explain string   `json:"explain,omitempty"`
+}
+
+// Refuse is what an Insight says to a person who asked for something that cannot be.
+func Refuse(text, hint string) error {
+	return &access.Refusal{Code: "bad_call", Text: text, Hint: hint}
+}
+
+var errNoInsight = &access.Refusal{Code: "not_here", Text: "This Postern cannot look at that.", Hint: "It was started without the engine's reports."}
+
+func (p *Portal) insight() (Insight, error) {
+	if p.c.Insight == nil {
+		return nil, errNoInsight
+	}
+	return p.c.Insight, nil
+}
+
+type explainData struct {
+	As, Store, SQL string
+	Stores         []string
+	Out            *Explanation
+}
+
+func (p *Portal) explainPage(r *http.Request, _ *viewer) (shown, error) {
+	q := r.URL.Query()
+	out := explainData{As: q.Get("as"), Store: q.Get("store"), Stores: sortedNames(p.c.Policy().Stores)}
+	if r.Method == http.MethodPost {
+		out.As, out.Store, out.SQL = strings.TrimSpace(r.PostFormValue("as")), r.PostFormValue("store"), r.PostFormValue("sql")
+	}
+	return shown{"explain", "Explain", out}, nil
+}
+
+// explainedPage shows a verdict. A statement may hold data, so that it comes by a form and not in the address.
+func (p *Portal) explainedPage(r *http.Request, v *viewer) (shown, error) {
+	page, err := p.explainPage(r, v)
+	if err != nil {
+		return shown{}, err
+	}
+	data := page.data.(explainData) //nolint:forcetypeassert // explainPage's own
+	if data.Out, err = p.explainFor(r, v, ExplainCall{data.As, data.Store, data.SQL}); err != nil {
+		return shown{}, err
+	}
+	page.data = data
+	return page, nil
+}
+
+// ExplainCall asks what would become of a statement.
+type ExplainCall struct {
+	User  string `json:"user"`
+	Store string `json:"store"`
+	SQL   string `json:"sql"`
+}
+
+func (p *Portal) explainFor(r *http.Request, v *viewer, call ExplainCall) (*Explanation, error) {
+	engine, err := p.insight()
+	if err != nil {
+		return nil, err
+	}
+	pol := p.c.Policy()
+	if _, known := pol.Subject(call.User); !known {
+		return nil, &access.Refusal{Code: "bad_call", Text: fmt.Sprintf("There is no %q in the policy.", call.User), Hint: "Write the name as the policy file has it."}
+	}
+	if pol.Stores[call.Store] == nil {
+		return nil, &access.Refusal{Code: "bad_call", Text: fmt.Sprintf("There is no store %q.", call.Store)}
+	}
+	if strings.TrimSpace(call.SQL) == "" {
+		return nil, &access.Refusal{Code: "bad_call", Text: "Write a statement."}
+	}
+	if err := p.record(r, audit.Event{Kind: audit.PortalExplained, Subject: v.Subject.Name, Store: call.Store, Verdict: "allow", Detail: map[string]string{"for": call.User}}); err != nil {
+		return nil, err
+	}
+	return engine.Explain(r.Context(), call.User, call.Store, call.SQL)
+}
+
+type discoveryData struct {
+	Filter  string
+	Store   string
+	All     bool
+	Stores  []Discovery
+	Classes []string // that the policy or the report knows, for corrections
+	May     bool     // decide
+	Open    int
+}
+
+func (p *Portal) discoveryPage(r *http.Request, v *viewer) (shown, error) {
+	q := r.URL.Query()
+	out := discoveryData{Filter: strings.TrimSpace(q.Get("q")), Store: q.Get("store"), All: q.Get("all") != "", May: editors(v)}
+	if p.c.Insight == nil {
+		return shown{"discovery", "Discovery", out}, nil
+	}
+	found, err := p.c.Insight.Discovered(r.Context())
+	if err != nil {
+		return shown{}, err
+	}
+	classes := map[string]bool{}
+	for _, d := range found {
+		if out.Store != "" && d.Store != out.Store {
+			continue
+		}
+		var keep []Discovered
+		for _, c := range d.Columns {
+			if c.Class != "" {
+				classes[c.Class] = true
+			}
+			if c.Open() {
+				out.Open++
+			}
+			if (out.All || c.Open()) && hit(out.Filter, c.Column+" "+c.Class+" "+c.Label+" "+c.Verdict) {
+				keep = append(keep, c)
+			}
+		}
+		d.Columns = keep
+		out.Stores = append(out.Stores, d)
+	}
+	out.Classes = slices.Sorted(maps.Keys(classes))
+	return shown{"discovery", "Discovery", out}, nil
+}
+
+// proposePage shows what the policy file would have to say for the decisions of a form.
+func (p *Portal) proposePage(r *http.Request, v *viewer) (shown, error) {
+	if err := r.ParseForm(); err != nil {
+		return shown{}, &access.Refusal{Code: "bad_call", Text: "The form cannot be read."}
+	}
+	var choices []Choice
+	for name, values := range r.PostForm {
+		column, ok := strings.CutPrefix(name, "c:")
+		if ok && len(values) > 0 && values[0] != "" {
+			choices = append(choices, Choice{column, values[0]})
+		}
+	}
+	out, err := p.proposed(r, v, choices)
+	return shown{"proposal", "Change of the policy", out}, err
+}
+
+func (p *Portal) proposed(r *http.Request, v *viewer, choices []Choice) (*Proposal, error) {
+	engine, err := p.insight()
+	if err != nil {
+		return nil, err
+	}
+	if len(choices) == 0 {
+		return nil, &access.Refusal{Code: "bad_call", Text: "Decide about at least one column.", Hint: "Choose what it holds, or that it holds nothing sensitive."}
+	}
+	slices.SortFunc(choices, func(a, b Choice) int { return strings.Compare(a.Column, b.Column) })
+	return engine.Propose(r.Context(), v.Subject.Name, choices)
+}
