@@ -113,6 +113,8 @@ type Grant struct {
 	State   State  `json:"state"`
 	Wall    Wall   `json:"wall"`
 	Why     string `json:"why,omitempty"` // the wall is pending
+	// Waiting is since when it is, zero if it is not.
+	Waiting time.Time `json:"waiting,omitzero"`
 
 	Subject  string    `json:"subject"`
 	Rule     string    `json:"rule"`

@@ -502,3 +502,60 @@ func TestApproversAtOnce(t *testing.T) {
 		t.Errorf("the request is %+v", got)
 	}
 }
+
+// A grant that the servers cannot be brought to show fails after a day, and asker and owners are told; one that they show again in time
+// does not.
+func TestWhatIsNeverBuiltFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	out, err := w.desk.Request(t.Context(), w.as("ana"), access.Ask{Rule: "self", For: span("10d")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := func(ok bool) access.Grant {
+		t.Helper()
+		why := ""
+		if !ok {
+			why = "no profile"
+		}
+		err := w.desk.Built(t.Context(), func(*access.Grant) (bool, string) { return ok, why }, func(*access.Grant) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := w.db.Grants(t.Context(), access.Filter{IDs: []string{out.Grant.ID}})
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		return found[0]
+	}
+	built(false)
+	w.pass(23 * time.Hour)
+	if g := built(true); g.State != access.Active || g.Wall != access.WallReady {
+		t.Fatalf("built in time: %+v", g)
+	}
+	built(false)
+	w.pass(23 * time.Hour)
+	if g := built(false); g.State != access.Active || g.Wall != access.WallPending {
+		t.Fatalf("not a day yet: %+v", g)
+	}
+	w.pass(time.Hour)
+	if g := built(false); g.State != access.Failed || g.Cause != access.ByFailure || g.Reason != "no profile" {
+		t.Fatalf("after a day: %+v", g)
+	}
+	told := map[string]bool{}
+	got, err := w.db.ClaimNotices(t.Context(), "x", w.now, time.Minute, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range got {
+		if d.Notice.Kind == "grant.failed" {
+			told[d.Notice.To] = true
+		}
+	}
+	if !told["ana"] || !told["dora"] {
+		t.Errorf("told: %v", told)
+	}
+	if g := built(false); g.Wall != access.WallGone {
+		t.Errorf("what is left: %+v", g)
+	}
+}

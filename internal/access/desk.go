@@ -26,6 +26,10 @@ const (
 	latestStart   = 90 * 24 * time.Hour
 	maxDelegation = 60 * 24 * time.Hour
 	tickBatch     = 500
+
+	// failAfter is how long a grant may be held by nobody but us: what a server cannot be brought to show for a day is not what was
+	// decided any more, and whoever decided is told.
+	failAfter = 24 * time.Hour
 )
 
 // Config is what a Desk needs. Every field is required but Changed.

@@ -154,7 +154,7 @@ func (c *Change) park(p *policy.Policy, who Actor, g *Grant, cause Cause, reason
 
 func (c *Change) unpark(p *policy.Policy, who Actor, g *Grant, now time.Time) {
 	g.Version++
-	g.State, g.Parked, g.Wall = Active, "", WallPending
+	g.State, g.Parked, g.Wall, g.Waiting = Active, "", WallPending, time.Time{}
 	c.event(p, who, now, Event{Kind: "grant.resumed", From: Suspended, To: Active}, nil, g)
 	c.tell(now, "grant.resumed", nil, g, g.Subject)
 	c.Grants = append(c.Grants, *g)

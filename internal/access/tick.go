@@ -238,11 +238,21 @@ func (d *Desk) built(c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (
 	switch {
 	case g.Holds(now):
 		ok, why := ready(g)
-		if ok == (g.Wall == WallReady) && why == g.Why {
+		if !ok && !g.Waiting.IsZero() && now.Sub(g.Waiting) >= failAfter {
+			g.Why = why
+			c.over(p, Actor{}, g, Failed, ByFailure, why, now)
+			return
+		}
+		if ok == (g.Wall == WallReady) && why == g.Why && ok == g.Waiting.IsZero() {
 			return
 		}
 		g.Version++
 		was := g.Wall
+		if ok {
+			g.Waiting = time.Time{}
+		} else if g.Waiting.IsZero() {
+			g.Waiting = now
+		}
 		if g.Why = why; !ok {
 			g.Wall = WallPending
 		} else if g.Wall = WallReady; was != WallReady {
@@ -256,19 +266,6 @@ func (d *Desk) built(c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (
 		c.event(p, Actor{}, now, Event{Kind: "wall.reverted", From: g.State, To: g.State}, nil, g)
 		c.Grants = append(c.Grants, *g)
 	}
-}
-
-// Fail ends a grant that cannot be provisioned.
-func (d *Desk) Fail(ctx context.Context, id, why string) error {
-	return d.transition(ctx, func(ctx context.Context, now time.Time) (Change, error) {
-		g, err := d.grant(ctx, id)
-		if err != nil || !g.Live() {
-			return Change{}, err
-		}
-		var c Change
-		c.over(d.c.Policy(), Actor{}, g, Failed, ByFailure, why, now)
-		return c, nil
-	})
 }
 
 // Used notes when grants were last used. It is told every now and then, not at each statement.
