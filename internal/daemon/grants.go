@@ -40,6 +40,7 @@ type grants struct {
 	wake    chan struct{}
 	uses    uses
 	secrets atomic.Pointer[map[string][]identity.Credential]
+	barred  atomic.Pointer[map[string]bool]
 
 	mu     sync.Mutex
 	round  uint64        // how often everything was brought to the servers
@@ -52,6 +53,7 @@ func newGrants(d *daemon, st *state.DB) *grants {
 	g := &grants{d: d, st: st, count: -1, wake: make(chan struct{}, 1), turned: make(chan struct{})}
 	g.uses.at = map[string]map[string]time.Time{}
 	g.secrets.Store(&map[string][]identity.Credential{})
+	g.barred.Store(&map[string]bool{})
 	g.desk = access.NewDesk(access.Config{
 		Store: st, Policy: d.world.Current, Now: d.opts.Clock.Now, NewID: d.newID, Changed: g.changed,
 	})
@@ -98,6 +100,9 @@ func (g *grants) Settled(ctx context.Context) {
 
 // Of implements gateway.Secrets.
 func (g *grants) Of(subject string) []identity.Credential { return (*g.secrets.Load())[subject] }
+
+// Barred implements gateway.Secrets.
+func (g *grants) Barred(subject string) bool { return (*g.barred.Load())[subject] }
 
 // policy is the file's policy with what is held by grants.
 func (g *grants) policy() *policy.Policy { return g.with(g.held) }
@@ -431,7 +436,7 @@ func eventOf(e access.Event) audit.Event {
 	return out
 }
 
-// readSecrets takes up what credentials there are, and ends the sessions of those that are no longer.
+// readSecrets takes up what credentials there are and which accounts are disabled, and ends the sessions of those that are no longer.
 func (g *grants) readSecrets(ctx context.Context) error {
 	live, err := g.st.Credentials(ctx, "", g.desk.Now())
 	if err != nil {
@@ -444,8 +449,20 @@ func (g *grants) readSecrets(ctx context.Context) error {
 			ids[c.ID] = true
 		}
 	}
+	accounts, err := g.st.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	barred := map[string]bool{}
+	for i := range accounts {
+		if !accounts[i].Disabled.IsZero() {
+			barred[accounts[i].Name] = true
+		}
+	}
 	g.secrets.Store(&all)
+	g.barred.Store(&barred)
 	if g.d.gw != nil {
+		g.d.gw.EndWhere(func(i gateway.Info) bool { return barred[i.User] }, gateway.Ending{Code: gateway.CodeRevoked, Message: "your account was disabled"})
 		g.d.gw.EndWhere(func(i gateway.Info) bool {
 			return i.Credential != "" && i.Credential != identity.PolicyCredential && !ids[i.Credential]
 		}, gateway.Ending{Code: gateway.CodeRevoked, Message: "the credential that you logged in with has ended", Hint: "postern login"})

@@ -78,6 +78,9 @@ type Secrets interface {
 	// Of lists a subject's credentials, made under the salt and iteration count of Salt. It answers from memory and is safe for
 	// concurrent use.
 	Of(subject string) []identity.Credential
+	// Barred says whether a subject's account was disabled, so that none of their secrets lets them in, nor anything else. It answers
+	// from memory and is safe for concurrent use.
+	Barred(subject string) bool
 }
 
 // Engine speaks one wire protocol.

@@ -204,6 +204,9 @@ func (c *Claimed) Identify(ctx context.Context, proof identity.Proof) (*Identifi
 	if !known {
 		return nil, c.Failed(ctx, &identity.Failure{Reason: "unknown user"})
 	}
+	if secrets := c.a.g.config.Secrets; secrets != nil && secrets.Barred(c.claim.User) {
+		return nil, c.Failed(ctx, &identity.Failure{Reason: "the account is disabled"})
+	}
 	c.a.g.throttle.Succeeded(c.a.facts.Address, c.claim.User, c.a.g.config.Clock.Now())
 	return &Identified{a: c.a, claim: c.claim, subject: subject, proof: proof}, nil
 }

@@ -64,7 +64,7 @@ func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
 		}
 		return swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
 			a.Version, invite, string(doc), a.Name, a.Version-1))
-	}, true)
+	}, a.Disabled.IsZero()) // every gateway turns away who is disabled
 	if errors.Is(err, access.ErrConflict) {
 		return people.ErrConflict
 	}

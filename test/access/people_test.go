@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base32"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/postern-sec/postern/test/site"
 )
@@ -93,7 +96,19 @@ func (p *place) people(t *testing.T) {
 	p.onTerminal(t)
 	p.breakGlass(t)
 	// An admin ends somebody else's sessions, and their account.
+	inside, err := pgx.Connect(t.Context(), p.DSN("eve", "shop"))
+	if err != nil {
+		t.Fatalf("eve, before she is disabled: %v", err)
+	}
+	defer func() { _ = inside.Close(context.Background()) }()
 	p.call("root", http.MethodPost, "users/eve", map[string]any{"disabled": true}, nil)
+	eventually(t, "eve's session is closed", func() bool {
+		_, err := inside.Exec(t.Context(), "SELECT 1")
+		return err != nil
+	})
+	if _, err := p.query(p.DSN("eve", "shop"), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("eve, disabled, at the gateway: %v", err)
+	}
 	if code := p.try("eve", http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
 		t.Errorf("eve, disabled: %d", code)
 	}
