@@ -32,7 +32,7 @@ const (
 	failAfter = 24 * time.Hour
 )
 
-// Config is what a Desk needs. Every field is required but Changed.
+// Config is what a Desk needs. Every field is required but Changed and Admins.
 type Config struct {
 	Store  Store
 	Policy func() *policy.Policy // the one in force
@@ -40,6 +40,8 @@ type Config struct {
 	NewID  func() string
 	// Changed is called after every change that somebody may wait for.
 	Changed func()
+	// Admins lists who looks after this installation, and is told what no owner can mend. It may be nil.
+	Admins func(context.Context) ([]string, error)
 }
 
 // Desk is where requests are made and decided. It is safe for concurrent use.
@@ -54,6 +56,9 @@ type Desk struct {
 func NewDesk(c Config) *Desk {
 	if c.Changed == nil {
 		c.Changed = func() {}
+	}
+	if c.Admins == nil {
+		c.Admins = func(context.Context) ([]string, error) { return nil, nil }
 	}
 	return &Desk{c: c}
 }

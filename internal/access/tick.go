@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/postern-sec/postern/internal/policy"
@@ -220,8 +221,7 @@ func (d *Desk) Built(ctx context.Context, ready func(g *Grant) (ok bool, why str
 	for _, g := range append(live, closing...) {
 		steps = append(steps, func(c *Change) error {
 			c.Quiet = true
-			d.built(c, p, &g, ready, gone, now)
-			return nil
+			return d.built(ctx, c, p, &g, ready, gone, now)
 		})
 	}
 	for len(steps) > 0 {
@@ -234,17 +234,24 @@ func (d *Desk) Built(ctx context.Context, ready func(g *Grant) (ok bool, why str
 	return nil
 }
 
-func (d *Desk) built(c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (bool, string), gone func(*Grant) bool, now time.Time) {
+func (d *Desk) built(ctx context.Context, c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (bool, string), gone func(*Grant) bool, now time.Time) error {
 	switch {
 	case g.Holds(now):
 		ok, why := ready(g)
 		if !ok && !g.Waiting.IsZero() && now.Sub(g.Waiting) >= failAfter {
 			g.Why = why
+			admins, err := d.c.Admins(ctx)
+			if err != nil {
+				return err
+			}
 			c.over(p, Actor{}, g, Failed, ByFailure, why, now)
-			return
+			c.tell(now, "grant.failed", nil, g, slices.DeleteFunc(admins, func(name string) bool {
+				return name == g.Subject || slices.Contains(owners(p, g.Dataset), name)
+			})...)
+			return nil
 		}
 		if ok == (g.Wall == WallReady) && why == g.Why && ok == g.Waiting.IsZero() {
-			return
+			return nil
 		}
 		g.Version++
 		was := g.Wall
@@ -266,6 +273,7 @@ func (d *Desk) built(c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (
 		c.event(p, Actor{}, now, Event{Kind: "wall.reverted", From: g.State, To: g.State}, nil, g)
 		c.Grants = append(c.Grants, *g)
 	}
+	return nil
 }
 
 // Used notes when grants were last used. It is told every now and then, not at each statement.

@@ -56,6 +56,7 @@ func newGrants(d *daemon, st *state.DB) *grants {
 	g.barred.Store(&map[string]bool{})
 	g.desk = access.NewDesk(access.Config{
 		Store: st, Policy: d.world.Current, Now: d.opts.Clock.Now, NewID: d.newID, Changed: g.changed,
+		Admins: func(ctx context.Context) ([]string, error) { return admins(ctx, st) },
 	})
 	return g
 }

@@ -85,14 +85,24 @@ func (d *daemon) publish(people []policy.Person) {
 	}
 }
 
-// alarm tells the admins.
-func (d *daemon) alarm(ctx context.Context, kind audit.Kind, subject string) {
-	all, err := d.signs.List(ctx)
-	var c access.Change
+// admins lists who looks after this installation.
+func admins(ctx context.Context, accounts people.Accounts) ([]string, error) {
+	all, err := accounts.Accounts(ctx)
+	var out []string
 	for i := range all {
 		if all[i].Role == people.Admin && all[i].Disabled.IsZero() {
-			c.Notices = append(c.Notices, access.Notice{Kind: string(kind), To: all[i].Name, At: d.grants.desk.Now()})
+			out = append(out, all[i].Name)
 		}
+	}
+	return out, err
+}
+
+// alarm tells the admins.
+func (d *daemon) alarm(ctx context.Context, kind audit.Kind, subject string) {
+	all, err := admins(ctx, d.grants.st)
+	var c access.Change
+	for _, name := range all {
+		c.Notices = append(c.Notices, access.Notice{Kind: string(kind), To: name, At: d.grants.desk.Now()})
 	}
 	if err == nil {
 		err = d.grants.st.Commit(ctx, c)

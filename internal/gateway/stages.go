@@ -242,6 +242,11 @@ func (i *Identified) Enter(ctx context.Context) (*Session, error) {
 		s.release()
 		return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: CodeShutdown, Message: "the gateway is shutting down"})
 	}
+	if g.config.Secrets != nil && g.config.Secrets.Barred(i.claim.User) {
+		// Once more, now that whoever disables an account finds the session: the proof may be older than that.
+		s.drop()
+		return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: CodeRevoked, Message: "your account was disabled"})
+	}
 	if r := s.decide(); r != nil {
 		s.drop()
 		return nil, i.a.refuse(ctx, i.claim, r)
