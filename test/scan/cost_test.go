@@ -26,8 +26,22 @@ const (
 	costsTo   = "<!-- end of scan -->\n"
 )
 
+// neglected is what people leave behind on a server that nobody looks after.
+const neglected = `
+DO $$ BEGIN FOR i IN 1..20 LOOP
+	EXECUTE format('CREATE ROLE admin%s LOGIN SUPERUSER PASSWORD %L', i, 'admin' || i);
+	EXECUTE format('CREATE ROLE app%s LOGIN CREATEROLE CREATEDB BYPASSRLS', i);
+	EXECUTE format('GRANT pg_read_server_files, pg_execute_server_program TO app%s', i);
+	EXECUTE format('CREATE TABLE t%s (id int, card text); GRANT ALL ON t%s TO PUBLIC', i, i);
+	EXECUTE format('CREATE FUNCTION f%s() RETURNS text LANGUAGE sql SECURITY DEFINER AS %L; GRANT ALL ON FUNCTION f%s() TO PUBLIC', i, 'SELECT card FROM t' || i, i);
+END LOOP; END $$;
+GRANT ALL ON SCHEMA public TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+CREATE TABLE rows (id int); ALTER TABLE rows ENABLE ROW LEVEL SECURITY; CREATE POLICY everybody ON rows USING (true);
+`
+
 // BenchmarkScanCost makes the part of docs/benchmarks.md about what a scan costs: a default cluster of each major as a plain login and
-// as superuser, and servers that are large in tables, roles and databases. Each scan is a process of its own, from start to report.
+// as superuser, one that nobody looks after, and servers that are large in tables, roles and databases. Each scan is a process of its own, from start to report.
 func BenchmarkScanCost(b *testing.B) {
 	folder := b.TempDir()
 	postern := scanCommand{env: site.Command(b, folder), name: filepath.Join(folder, "postern")}
@@ -40,6 +54,13 @@ func BenchmarkScanCost(b *testing.B) {
 		for _, as := range []level{plain, superuser} {
 			out.WriteString(postern.median(b, 5, fmt.Sprintf("default cluster, %d", major), db, as))
 		}
+	}
+	for _, major := range pgtest.Majors(b) {
+		c := pgtest.Start(b, major, pgtest.HBA("local all all trust", "host all all 0.0.0.0/0 trust", "host replication all all trust"),
+			pgtest.Setting("password_encryption", "md5"), pgtest.Setting("fsync", "off"), pgtest.Setting("log_statement", "none"))
+		db := c.NewDatabase(b)
+		db.Exec(b, neglected)
+		out.WriteString(postern.median(b, 5, fmt.Sprintf("bad cluster, %d", major), db, superuser))
 	}
 	for _, large := range []struct{ name, sql string }{
 		{"5,000 tables", `DO $$ BEGIN FOR i IN 1..5000 LOOP
