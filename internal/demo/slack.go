@@ -115,7 +115,7 @@ func (t *stage) usedAndRevoked(ctx context.Context, sql string) error {
 		return err
 	}
 	if wrong := t.slack.Broken(); len(wrong) > 0 {
-		return fmt.Errorf("Slack would not take %q", wrong)
+		return fmt.Errorf("what Slack would not take: %q", wrong)
 	}
 	if err := lacks(t.slack.Everything(), "SELECT", t.passwords["ana"].Reveal()); err != nil {
 		return err

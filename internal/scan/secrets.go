@@ -76,8 +76,8 @@ func pending(e *catalog.Evidence, name string) bool {
 // not start with one that is too wide: alone it shows no later change.
 func dataDirectoryMode(e *catalog.Evidence, _ *Env) Verdict {
 	if e.Host != nil {
-		for _, f := range e.Host.FilesOf("data_directory") {
-			switch {
+		if files := e.Host.FilesOf("data_directory"); len(files) > 0 {
+			switch f := files[0]; {
 			case f.Mode&0o7777&^0o2750 != 0:
 				return found([]Finding{{Object: "data directory", Evidence: mode(&f), Place: f.Path, Fix: "chmod 0700 " + f.Path}})
 			case f.UID != e.Host.ServerUID:

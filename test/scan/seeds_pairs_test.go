@@ -5,28 +5,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/postern-sec/postern/internal/pgtest"
 )
-
-// interaction is what two faults call up together and neither alone. Each was found by running all pairs, read, and found right.
-type interaction struct {
-	one, other string
-	ids        string
-	why        string
-}
-
-// interactions are all there are: what else two faults call up is a wrong verdict.
-var interactions = []interaction{}
-
-// calledUp reports whether a check is accounted for by a fault together with another one.
-func calledUp(id, fault string, faults []seed) bool {
-	return slices.ContainsFunc(interactions, func(x interaction) bool {
-		return x.one == fault && slices.Contains(strings.Fields(x.ids), id) && slices.ContainsFunc(faults, func(s seed) bool { return s.name == x.other })
-	})
-}
 
 // areaOf is the area of a seed's first check.
 func areaOf(s *seed) string { return s.fires[0][:3] }
@@ -35,7 +17,7 @@ func areaOf(s *seed) string { return s.fires[0][:3] }
 const pairsOfCI = 1
 
 // TestPairs makes servers with two faults of one area, so that what they do to each other is seen apart from everything else. With
-// POSTERN_PAIRS it tries all pairs there are, else a few.
+// POSTERN_PAIRS it tries all pairs there are, else a few. No pair calls up what neither fault does alone, so there is no list of such.
 func TestPairs(t *testing.T) {
 	c := pgtest.Default(t)
 	rnd := rand.New(rand.NewPCG(seedOfRun(t, "POSTERN_SEED"), 2)) //nolint:gosec // a test's choices
