@@ -287,10 +287,15 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	}
 	s.inForce(g.policy())
 	g.d.decideAgain()
-	if !g.leads {
-		return nil
+	ready := func(x *access.Grant) (bool, string) {
+		switch ok, why := g.ready(next, x, pending, down); {
+		case g.leads || ok:
+			return ok, why
+		default: // what is not to be seen from here may be from where somebody leads
+			return x.Wall == access.WallReady, x.Why
+		}
 	}
-	return g.desk.Built(ctx, func(x *access.Grant) (bool, string) { return g.ready(next, x, pending, down) }, func(*access.Grant) bool { return len(down) == 0 })
+	return g.desk.Built(ctx, ready, func(*access.Grant) bool { return len(down) == 0 })
 }
 
 // without leaves out what waits for a profile: whoever is granted one rule more goes on with what they hold until it is built.

@@ -147,8 +147,12 @@ func (s *Site) Beside(t testing.TB, name, policy string) *Site {
 	if err := os.CopyFS(dir, os.DirFS(s.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"root.key", "audit.key", "server.key"} {
-		if err := os.Chmod(filepath.Join(dir, "secrets", key), 0o600); err != nil {
+	keys, err := filepath.Glob(filepath.Join(dir, "secrets", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys { // CopyFS keeps no modes
+		if err := os.Chmod(key, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

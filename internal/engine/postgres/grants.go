@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,6 +22,27 @@ type Handed struct {
 	Done     []string          // titles of changes, in order
 	// Waiting names the users whose set of rules has no profile here yet, or whose login needs consent by name, and why.
 	Waiting map[string]string
+}
+
+// handWait is how long grants wait for whoever else is changing the wall: another gateway with the same grants, most of the time.
+const (
+	handWait  = 5 * time.Second
+	handPause = 50 * time.Millisecond
+)
+
+// await is prepare for those who may wait a moment. What they bring is compared anew once they have the lock.
+func (s *Server) await(ctx context.Context, tx pgx.Tx) error {
+	for until := time.Now().Add(handWait); ; {
+		err := s.prepare(ctx, tx)
+		if !errors.Is(err, ErrBusy) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(handPause):
+		}
+	}
 }
 
 // Hand brings what grants decide to the server, with no more rights than the grantor has: rows of Postern's own tables,
@@ -40,7 +63,7 @@ func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
 		return nil, fmt.Errorf("hand out grants: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after Commit this does nothing
-	if err := s.prepare(ctx, tx); err != nil {
+	if err := s.await(ctx, tx); err != nil {
 		return nil, err
 	}
 	if snap, err = s.inspect(ctx, tx, schemasOf(req)); err != nil {
