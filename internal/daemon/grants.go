@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -141,7 +140,9 @@ func (g *grants) turn(ctx context.Context, s *stores) {
 		g.dirty = true
 		g.d.log.Error("grants: it is tried again in a second", "error", err)
 	}
-	g.note(err)
+	if ctx.Err() == nil {
+		g.note(err)
+	}
 	g.mu.Lock()
 	g.round++
 	close(g.turned)
@@ -149,18 +150,16 @@ func (g *grants) turn(ctx context.Context, s *stores) {
 	g.mu.Unlock()
 }
 
-// note takes up whether state could be reached. What is held ends on time without it: every grant says when.
+// note takes up whether it is known who holds what. What is held ends on time without that: every grant says when. Whatever kept the
+// last look from coming to its end, nobody new comes in: what was revoked meanwhile is not known here.
 func (g *grants) note(err error) {
-	if !errors.Is(err, state.ErrUnreachable) {
-		err = nil
-	}
 	switch news := g.d.standing.note(err); {
 	case !news:
 	case err != nil:
 		g.leads = false
-		g.d.log.Error("state cannot be reached: open sessions go on until their grants end, new ones are refused", "error", err)
+		g.d.log.Error("state cannot be used: open sessions go on until their grants end, new ones are refused", "error", err)
 	default:
-		g.d.log.Info("state is reached again")
+		g.d.log.Info("state can be used again")
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *standing) note(err error) bool {
 		return s.away.Swap(nil) != nil
 	}
 	return s.away.Swap(&gateway.Unavailable{
-		Code: gateway.CodeState, Message: "who may come in is not known at the moment: the gateway's state cannot be reached",
+		Code: gateway.CodeState, Message: "who may come in is not known at the moment: the gateway's state cannot be used",
 		Hint: "sessions that are open go on until their grants end; try again, and tell an administrator",
 	}) == nil
 }
