@@ -90,6 +90,7 @@ type Request struct {
 	Step      int           `json:"step"`
 	StepSince time.Time     `json:"step_since"`
 	Decisions []Decision    `json:"decisions,omitempty"`
+	Reminded  bool          `json:"reminded,omitempty"` // whoever has to decide was told a second time
 	Closed    time.Time     `json:"closed,omitzero"`
 	Grant     string        `json:"grant,omitempty"`
 }
@@ -121,7 +122,9 @@ type Grant struct {
 	Dataset  string    `json:"dataset"`
 	Request  string    `json:"request"` // the one that made it
 	Start    time.Time `json:"start"`
-	End      time.Time `json:"end"` // policy.Never() for none
+	End      time.Time `json:"end"`               // policy.Never() for none
+	Extended time.Time `json:"extended,omitzero"` // when it was last given a later end
+	Told     int       `json:"told,omitempty"`    // how many of the notices ahead of this end are done with
 	Cause    Cause     `json:"cause,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 	Closed   time.Time `json:"closed,omitzero"`
@@ -181,6 +184,10 @@ type Notice struct {
 	Request string    `json:"request,omitempty"`
 	Grant   string    `json:"grant,omitempty"`
 	At      time.Time `json:"at"`
+	Until   time.Time `json:"until,omitzero"` // the end that it is about
+	// What it is about where no request or grant says so.
+	Dataset string `json:"dataset,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // Delivery is a notice on its way by one transport.

@@ -111,6 +111,17 @@ func (c circle) approvers(r *Request, step policy.Step) []string {
 	return out
 }
 
+// told lists whom to tell that a step waits: who could decide on it, and who stands in for them, without those who have decided.
+func (c circle) told(r *Request) []string {
+	out := c.approvers(r, r.Steps[r.Step])
+	for _, d := range c.delegations {
+		if c.now.Before(d.End) && slices.Contains(out, d.From) && c.person(r, d.To) {
+			out = append(out, d.To)
+		}
+	}
+	return slices.DeleteFunc(out, r.decided)
+}
+
 // filled says whether people can be seated so that every place of a step has one, each person in one place only (ACC-19).
 func (c circle) filled(r *Request, step policy.Step, people []policy.Subject) bool {
 	places := c.places(r, step)

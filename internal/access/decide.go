@@ -120,7 +120,7 @@ func (d *Desk) denied(p *policy.Policy, who Actor, r *Request, now time.Time) Ch
 	c := Change{}
 	r.State, r.Closed = Denied, now
 	c.event(p, who, now, Event{Kind: "request.denied", From: Pending, To: Denied}, r, nil)
-	c.tell(now, "request.denied", r, nil, append(owners(p, r.Dataset), r.Subject)...)
+	c.tell(now, kindDenied, r, nil, append(owners(p, r.Dataset), r.Subject)...)
 	c.Requests = []Request{*r}
 	return c
 }
@@ -131,9 +131,10 @@ func (d *Desk) approved(ctx context.Context, c *Change, around circle, who Actor
 	c.event(p, who, now, Event{Kind: "request.approved", From: Pending, To: Pending}, r, nil)
 	if at := around.open(r); at != r.Step {
 		r.Step, r.StepSince = at, now
+		r.Reminded = r.Reminded || !now.Before(r.half()) // whoever is told of it now needs no second word
 	}
 	if r.Step < len(r.Steps) {
-		c.tell(now, "request.new", r, nil, around.approvers(r, r.Steps[r.Step])...)
+		c.tell(now, kindNew, r, nil, around.told(r)...)
 		c.Requests = []Request{*r}
 		return nil, nil
 	}
@@ -151,7 +152,7 @@ func (d *Desk) conclude(ctx context.Context, c *Change, p *policy.Policy, who Ac
 		return nil, nil
 	}
 	g := d.grants(p, c, who, r, old, now)
-	c.tell(now, "request.approved", r, g, append(owners(p, r.Dataset), r.Subject)...)
+	c.tell(now, kindApproved, r, g, r.Subject)
 	c.Requests, c.Grants = []Request{*r}, []Grant{*g}
 	return g, nil
 }
@@ -182,7 +183,7 @@ func (d *Desk) stillFits(ctx context.Context, p *policy.Policy, r *Request, now 
 func (d *Desk) supersede(c *Change, p *policy.Policy, r *Request, why string, now time.Time) {
 	r.State, r.Closed = Superseded, now
 	c.event(p, Actor{}, now, Event{Kind: "request.superseded", From: Pending, To: Superseded, Reason: why}, r, nil)
-	c.tell(now, "request.superseded", r, nil, r.Subject)
+	c.tell(now, kindSuperseded, r, nil, r.Subject)
 	c.Requests = append(c.Requests, *r)
 }
 
@@ -231,7 +232,7 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 	out := Delegation{ID: d.c.NewID(), From: who.Subject.Name, To: to, End: until.UTC().Truncate(time.Second)}
 	c := Change{Delegations: []Delegation{out}}
 	c.event(p, who, now, Event{Kind: "approver.delegated", Subject: who.Subject.Name, Reason: to + " until " + out.End.Format(time.RFC3339)}, nil, nil)
-	c.tell(now, "approver.delegated", nil, nil, to)
+	c.say(Notice{Kind: kindDelegated, At: now, Reason: "for " + out.From + " until " + out.End.Format(time.RFC3339)}, to)
 	return &out, d.c.Store.Commit(ctx, c)
 }
 

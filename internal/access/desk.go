@@ -243,11 +243,11 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	if !around.possible(&r) {
 		refused := Change{}
 		refused.event(p, who, now, Event{Kind: "request.decision_refused", Reason: CodeNobody}, &r, nil)
-		refused.tell(now, "request.nobody", &r, nil, owners(p, r.Dataset)...)
+		refused.say(Notice{Kind: kindNobody, At: now, Dataset: r.Dataset, Reason: r.Subject + " asks by rule " + r.Rule}, owners(p, r.Dataset)...)
 		return refused, Outcome{}, refuse(CodeNobody, "ask an owner of dataset "+r.Dataset+" to look at the rule", "nobody could approve this request")
 	}
-	c.tell(now, "request.new", &r, nil, around.approvers(&r, r.Steps[0])...)
-	c.tell(now, "request.sent", &r, nil, r.Subject)
+	c.tell(now, kindNew, &r, nil, around.told(&r)...)
+	c.tell(now, kindSent, &r, nil, r.Subject)
 	c.Requests = []Request{r}
 	return c, Outcome{Request: r}, nil
 }
@@ -263,8 +263,7 @@ func (d *Desk) takes(p *policy.Policy, who Actor, c Change, r Request, old *Gran
 		for _, s := range skipped {
 			told = append(told, around.approvers(&r, s)...)
 		}
-		slices.Sort(told)
-		c.tell(now, "breakglass.started", &r, g, slices.Compact(told)...)
+		c.tell(now, kindBreakGlass, &r, g, told...)
 		c.event(p, who, now, Event{Kind: "breakglass.started", Reason: r.Note}, &r, g)
 		g.Breaking, g.ReviewDue = true, now.Add(reviewWithin)
 	}
@@ -284,7 +283,7 @@ func (d *Desk) grants(p *policy.Policy, c *Change, who Actor, r *Request, old *G
 		g := *old
 		g.Version++
 		g.End = r.end(g.End)
-		g.Warned = false
+		g.Warned, g.Extended, g.Told = false, now, 0
 		r.Grant = g.ID
 		c.event(p, who, now, Event{Kind: "grant.extended", From: g.State, To: g.State, Reason: "until " + g.End.Format(time.RFC3339)}, r, &g)
 		return &g
@@ -443,20 +442,6 @@ func (c *Change) event(p *policy.Policy, who Actor, now time.Time, e Event, r *R
 		}
 	}
 	c.Events = append(c.Events, e)
-}
-
-// tell adds a notice to each person.
-func (c *Change) tell(now time.Time, kind string, r *Request, g *Grant, people ...string) {
-	for _, to := range people {
-		n := Notice{Kind: kind, To: to, At: now}
-		if r != nil {
-			n.Request = r.ID
-		}
-		if g != nil {
-			n.Grant = g.ID
-		}
-		c.Notices = append(c.Notices, n)
-	}
 }
 
 func joined(list []string) string {

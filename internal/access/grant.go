@@ -131,7 +131,7 @@ func (c *Change) over(p *policy.Policy, who Actor, g *Grant, to State, cause Cau
 	if g.Wall != WallGone {
 		g.Wall = WallRemoving
 	}
-	kind := map[State]string{Ended: "grant.ended", Revoked: "grant.revoked", Failed: "grant.failed"}[to]
+	kind := map[State]string{Ended: kindEnded, Revoked: kindRevoked, Failed: kindFailed}[to]
 	why := string(cause)
 	if reason != "" {
 		why += ": " + reason
@@ -148,7 +148,7 @@ func (c *Change) park(p *policy.Policy, who Actor, g *Grant, cause Cause, reason
 	g.Version++
 	g.State, g.Parked, g.Wall = Suspended, cause, WallRemoving
 	c.event(p, who, now, Event{Kind: "grant.suspended", From: Active, To: Suspended, Reason: reason}, nil, g)
-	c.tell(now, "grant.suspended", nil, g, g.Subject)
+	c.tell(now, kindSuspended, nil, g, g.Subject)
 	c.Grants = append(c.Grants, *g)
 }
 
@@ -156,7 +156,7 @@ func (c *Change) unpark(p *policy.Policy, who Actor, g *Grant, now time.Time) {
 	g.Version++
 	g.State, g.Parked, g.Wall, g.Waiting = Active, "", WallPending, time.Time{}
 	c.event(p, who, now, Event{Kind: "grant.resumed", From: Suspended, To: Active}, nil, g)
-	c.tell(now, "grant.resumed", nil, g, g.Subject)
+	c.tell(now, kindResumed, nil, g, g.Subject)
 	c.Grants = append(c.Grants, *g)
 }
 
@@ -179,6 +179,9 @@ func (g *Grant) Due() time.Time {
 			} else {
 				sooner(end.Add(-warnBefore))
 			}
+		}
+		if _, at := g.ahead(g.Told); g.State == Active {
+			sooner(at)
 		}
 	}
 	if !g.Overdue {
@@ -209,6 +212,9 @@ func (r *Request) Due() time.Time {
 		if skip := r.Steps[r.Step].SkipAfter; skip > 0 && r.StepSince.Add(skip).Before(due) {
 			due = r.StepSince.Add(skip)
 		}
+	}
+	if half := r.half(); !r.Reminded && half.Before(due) {
+		due = half
 	}
 	return due
 }

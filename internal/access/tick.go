@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/postern-sec/postern/internal/policy"
@@ -96,7 +95,7 @@ func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Req
 		r.Version++
 		r.State, r.Closed = Expired, now
 		c.event(p, Actor{}, now, Event{Kind: "request.expired", From: Pending, To: Expired}, r, nil)
-		c.tell(now, "request.expired", r, nil, append(owners(p, r.Dataset), r.Subject)...)
+		c.tell(now, kindExpired, r, nil, r.Subject)
 		c.Requests = append(c.Requests, *r)
 		return nil
 	}
@@ -118,9 +117,16 @@ func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Req
 		r.Step++
 		skipped = true
 	}
-	if skipped {
+	late := !r.Reminded && !now.Before(r.half())
+	switch {
+	case skipped:
+		c.tell(now, kindNew, r, nil, around.told(r)...)
+	case late && r.Step < len(r.Steps):
+		c.tell(now, kindReminder, r, nil, around.told(r)...)
+	}
+	if skipped || late {
 		r.Version++
-		c.tell(now, "request.new", r, nil, around.approvers(r, r.Steps[r.Step])...)
+		r.Reminded = r.Reminded || late
 		c.Requests = append(c.Requests, *r)
 	}
 	return nil
@@ -154,8 +160,10 @@ func (d *Desk) tickGrant(ctx context.Context, c *Change, p *policy.Policy, g *Gr
 	case g.State == Active && !g.Warned && !g.disused().IsZero() && !now.Before(g.disused().Add(-warnBefore)):
 		g.Version++
 		g.Warned = true
-		c.tell(now, "grant.unused", nil, g, g.Subject)
+		c.tell(now, kindUnused, nil, g, g.Subject)
 		c.Grants = append(c.Grants, *g)
+	case g.State == Active && g.near(now):
+		c.nears(g, now)
 	case !g.Overdue && !g.ReviewDue.IsZero() && !now.Before(g.ReviewDue):
 		c.overdue(p, g, now)
 	}
@@ -200,7 +208,7 @@ func (c *Change) overdue(p *policy.Policy, g *Grant, now time.Time) {
 	g.Version++
 	g.Overdue = true
 	c.event(p, Actor{}, now, Event{Kind: "breakglass.overdue", From: g.State, To: g.State}, nil, g)
-	c.tell(now, "breakglass.overdue", nil, g, owners(p, g.Dataset)...)
+	c.tell(now, kindOverdue, nil, g, owners(p, g.Dataset)...)
 	c.Grants = append(c.Grants, *g)
 }
 
@@ -245,9 +253,7 @@ func (d *Desk) built(ctx context.Context, c *Change, p *policy.Policy, g *Grant,
 				return err
 			}
 			c.over(p, Actor{}, g, Failed, ByFailure, why, now)
-			c.tell(now, "grant.failed", nil, g, slices.DeleteFunc(admins, func(name string) bool {
-				return name == g.Subject || slices.Contains(owners(p, g.Dataset), name)
-			})...)
+			c.tell(now, kindFailed, nil, g, admins...)
 			return nil
 		}
 		if ok == (g.Wall == WallReady) && why == g.Why && ok == g.Waiting.IsZero() {
@@ -264,7 +270,7 @@ func (d *Desk) built(ctx context.Context, c *Change, p *policy.Policy, g *Grant,
 			g.Wall = WallPending
 		} else if g.Wall = WallReady; was != WallReady {
 			c.event(p, Actor{}, now, Event{Kind: "grant.active", From: g.State, To: g.State}, nil, g)
-			c.tell(now, "grant.active", nil, g, append(owners(p, g.Dataset), g.Subject)...)
+			c.tell(now, kindActive, nil, g, append(owners(p, g.Dataset), g.Subject)...)
 		}
 		c.Grants = append(c.Grants, *g)
 	case (!g.Live() || g.State == Suspended) && g.Wall == WallRemoving && gone(g):

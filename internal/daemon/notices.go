@@ -36,6 +36,7 @@ func (d *daemon) startNotices(ctx context.Context) (stop func(), err error) {
 	}
 	courier := notify.New(notify.Config{
 		Outbox: d.grants.st, Access: d.grants.st, Policy: d.world.Current, Transports: ways, Audit: d.trail, Log: d.log, Now: d.grants.desk.Now, Link: d.link(),
+		Admins: func(ctx context.Context) ([]string, error) { return admins(ctx, d.grants.st) },
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

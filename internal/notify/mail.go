@@ -86,7 +86,7 @@ func (s *Mail) Name() string { return "mail" }
 // Send implements Transport. Somebody without an address is told elsewhere.
 func (s *Mail) Send(ctx context.Context, m *Message) error {
 	if m.Email == "" {
-		return nil
+		return ErrNotThisWay
 	}
 	to, err := mail.ParseAddress(m.Email)
 	if err != nil {
@@ -191,6 +191,7 @@ func (s *Mail) compose(m *Message, to *mail.Address) ([]byte, error) {
 		{"Date", m.At.UTC().Format(time.RFC1123Z)},
 		{"Message-ID", "<" + m.ID + "." + fmt.Sprint(m.At.UnixMicro()) + "@" + domain + ">"},
 		{"Auto-Submitted", "auto-generated"},
+		{"Postern-Kind", m.Kind}, // for filters of mailboxes
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"},
 		{"Content-Transfer-Encoding", "8bit"},

@@ -60,12 +60,19 @@ type Later struct {
 // Error implements error.
 func (l *Later) Error() string { return l.Err.Error() }
 
+// ErrNotThisWay is what a transport says to a notice that is none of its own: somebody has no address there, or wants none. It is the
+// end of the delivery, and nothing for the trail.
+var ErrNotThisWay = errors.New("not told this way")
+
+// Dead is the kind of notice that tells admins of one that could not be delivered.
+const Dead = "notice.dead"
+
 // Outbox is where notices wait.
 type Outbox interface {
 	// ClaimNotices takes notices that a transport has not delivered, for as long as the lease: nobody else gets them meanwhile.
 	ClaimNotices(ctx context.Context, transport string, now time.Time, lease time.Duration, limit int) ([]access.Delivery, error)
-	// NoticeDone ends a delivery. why is empty for one that succeeded.
-	NoticeDone(ctx context.Context, transport string, id int64, why string) error
+	// NoticeDone ends a delivery, and puts more notices into the outbox with it. why is empty for one that succeeded.
+	NoticeDone(ctx context.Context, transport string, id int64, why string, more ...access.Notice) error
 	// NoticeLater lets a delivery be tried again from a time on.
 	NoticeLater(ctx context.Context, transport string, id int64, due time.Time, why string) error
 }
@@ -78,9 +85,10 @@ const (
 	mostWait  = time.Hour
 	tries     = 12 // some four hours
 	lookEvery = time.Second
+	deadEvery = time.Hour // admins are told of one dead delivery, not of each of a server that is away
 )
 
-// Config is what a Courier needs. Every field is required but Link.
+// Config is what a Courier needs. Every field is required but Link and Admins.
 type Config struct {
 	Outbox     Outbox
 	Access     access.Store
@@ -90,13 +98,18 @@ type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Link       string // address of the portal, for people to follow
+	// Admins lists who is told of what could not be delivered.
+	Admins func(context.Context) ([]string, error)
 }
 
-// Courier delivers. Several instances may share an outbox.
-type Courier struct{ c Config }
+// Courier delivers. Several instances may share an outbox; one belongs to one goroutine.
+type Courier struct {
+	c    Config
+	died map[string]time.Time // transport -> when admins were last told that it did not deliver
+}
 
 // New makes a courier.
-func New(c Config) *Courier { return &Courier{c} }
+func New(c Config) *Courier { return &Courier{c, map[string]time.Time{}} }
 
 // Run delivers until ctx ends.
 func (c *Courier) Run(ctx context.Context) {
@@ -131,9 +144,12 @@ func (c *Courier) Turn(ctx context.Context) error {
 }
 
 func (c *Courier) deliver(ctx context.Context, t Transport, d access.Delivery) error {
-	m, err := c.message(ctx, d)
+	m, overtaken, err := c.message(ctx, d)
 	if err != nil {
 		return err
+	}
+	if overtaken {
+		return c.c.Outbox.NoticeDone(ctx, t.Name(), d.ID, "overtaken")
 	}
 	limited, cancel := context.WithTimeout(ctx, sendLimit)
 	err = t.Send(limited, m)
@@ -145,6 +161,8 @@ func (c *Courier) deliver(ctx context.Context, t Transport, d access.Delivery) e
 	switch {
 	case err == nil:
 		return c.end(ctx, t, m, d, audit.NoticeSent, "")
+	case errors.Is(err, ErrNotThisWay):
+		return c.c.Outbox.NoticeDone(ctx, t.Name(), d.ID, err.Error())
 	case errors.As(err, &never), d.Tries+1 >= tries:
 		c.c.Log.Error("a notice was not delivered", "transport", t.Name(), "kind", m.Kind, "to", m.To, "tries", d.Tries+1, "error", err)
 		return c.end(ctx, t, m, d, audit.NoticeDead, err.Error())
@@ -158,7 +176,14 @@ func (c *Courier) deliver(ctx context.Context, t Transport, d access.Delivery) e
 }
 
 func (c *Courier) end(ctx context.Context, t Transport, m *Message, d access.Delivery, kind audit.Kind, why string) error {
-	if err := c.c.Outbox.NoticeDone(ctx, t.Name(), d.ID, why); err != nil {
+	var more []access.Notice
+	if kind == audit.NoticeDead {
+		var err error
+		if more, err = c.dead(ctx, t, d, why); err != nil {
+			return err
+		}
+	}
+	if err := c.c.Outbox.NoticeDone(ctx, t.Name(), d.ID, why, more...); err != nil {
 		return err
 	}
 	detail := map[string]string{"notice": m.ID, "kind": m.Kind, "to": m.To, "transport": t.Name(), "tries": fmt.Sprint(d.Tries + 1)}
@@ -166,29 +191,58 @@ func (c *Courier) end(ctx context.Context, t Transport, m *Message, d access.Del
 	return err
 }
 
-// message fills in what the notice is about, as it is now.
-func (c *Courier) message(ctx context.Context, d access.Delivery) (*Message, error) {
-	m := &Message{ID: fmt.Sprintf("postern-%d", d.ID), Kind: d.Kind, At: d.At, To: d.To, Request: d.Request, Grant: d.Grant, Link: c.c.Link}
+// dead are the notices about one that could not be delivered. There are none about themselves.
+func (c *Courier) dead(ctx context.Context, t Transport, d access.Delivery, why string) ([]access.Notice, error) {
+	now := c.c.Now()
+	if last, told := c.died[t.Name()]; c.c.Admins == nil || d.Kind == Dead || told && now.Sub(last) < deadEvery {
+		return nil, nil
+	}
+	admins, err := c.c.Admins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.died[t.Name()] = now
+	var out []access.Notice
+	for _, name := range admins {
+		out = append(out, access.Notice{
+			Kind: Dead, To: name, Request: d.Request, Grant: d.Grant, At: now, Reason: fmt.Sprintf("%s by %s to %s: %s", d.Kind, t.Name(), d.To, why),
+		})
+	}
+	return out, nil
+}
+
+// message fills in what the notice is about, as it is now, and says whether that has overtaken it.
+func (c *Courier) message(ctx context.Context, d access.Delivery) (m *Message, overtaken bool, err error) {
+	m = &Message{
+		ID: fmt.Sprintf("postern-%d", d.ID), Kind: d.Kind, At: d.At, To: d.To, Request: d.Request, Grant: d.Grant, Link: c.c.Link, Dataset: d.Dataset,
+	}
 	if u := c.c.Policy().Users[d.To]; u != nil {
 		m.Email = u.Attributes["email"]
 	}
+	var request *access.Request
+	var grant *access.Grant
 	if d.Request != "" {
 		found, err := c.c.Access.Requests(ctx, access.Filter{IDs: []string{d.Request}})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, r := range found {
+			request = &r
 			m.Subject, m.Dataset, m.Rule, m.State, m.Note, m.Urgent = r.Subject, r.Dataset, r.Rule, string(r.State), r.Note, r.Breaking
 		}
 	}
 	if d.Grant != "" {
 		found, err := c.c.Access.Grants(ctx, access.Filter{IDs: []string{d.Grant}})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, g := range found {
+			grant = &g
 			m.Subject, m.Dataset, m.Rule, m.State, m.Until, m.Reason, m.Urgent = g.Subject, g.Dataset, g.Rule, string(g.State), g.End, g.Reason, g.Breaking
 		}
 	}
-	return m, nil
+	if d.Reason != "" {
+		m.Reason = d.Reason
+	}
+	return m, d.Overtaken(request, grant, c.c.Now()), nil
 }

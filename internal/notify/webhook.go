@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -63,6 +64,10 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	answer, err := client.Do(r)
+	var where *url.Error
+	if errors.As(err, &where) {
+		err = where.Err // without the address: what stands in its path is often a secret, and this goes to the log and to people
+	}
 	if err != nil {
 		return fmt.Errorf("call the webhook: %w", err)
 	}

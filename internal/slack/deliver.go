@@ -19,10 +19,10 @@ func (a *App) Send(ctx context.Context, m *notify.Message) error {
 	p := a.c.Policy()
 	u := p.Users[m.To]
 	if u == nil || u.NoSlack || m.Email == "" {
-		return nil
+		return notify.ErrNotThisWay
 	}
 	if set := p.Datasets[m.Dataset]; m.Dataset != "" && (set == nil || set.Slack == policy.SlackOff) {
-		return nil
+		return notify.ErrNotThisWay
 	}
 	out := Copy{ID: fmt.Sprintf("%s.%d", m.ID, m.At.UnixMicro()), Kind: m.Kind, Request: m.Request, To: m.To, At: a.c.Now()}
 	if has, err := a.c.Copies.HasCopy(ctx, out.ID); err != nil || has {

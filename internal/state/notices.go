@@ -61,10 +61,15 @@ ON CONFLICT (notice, transport) DO UPDATE SET tries = notice_delivery.tries + 1,
 }
 
 // NoticeDone implements notify.Outbox.
-func (db *DB) NoticeDone(ctx context.Context, transport string, id int64, why string) error {
-	_, err := db.exec(ctx, "UPDATE notice_delivery SET done = 1, error = ? WHERE notice = ? AND transport = ?", why, id, transport)
+func (db *DB) NoticeDone(ctx context.Context, transport string, id int64, why string, more ...access.Notice) error {
+	err := db.transact(ctx, func(tx handle) error {
+		if _, err := tx.exec(ctx, "UPDATE notice_delivery SET done = 1, error = ? WHERE notice = ? AND transport = ?", why, id, transport); err != nil {
+			return err
+		}
+		return putRest(ctx, tx, access.Change{Notices: more})
+	}, true)
 	if err != nil {
-		return fmt.Errorf("note a delivery: %w", explain(err))
+		return fmt.Errorf("note a delivery: %w", err)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ var rule = map[string]row{
 	"internal/plan":     {imports: words("internal/policy internal/catalog internal/secret")},
 	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
 	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state internal/pgtest")},
-	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state")},
+	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state internal/slack internal/demo/workspace")},
 	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
 
 	"internal/slack":          {imports: words("internal/access internal/audit internal/notify internal/policy internal/secret"), tests: words("internal/state internal/demo/workspace")},
