@@ -188,6 +188,8 @@ type Notice struct {
 	// What it is about where no request or grant says so.
 	Dataset string `json:"dataset,omitempty"`
 	Reason  string `json:"reason,omitempty"`
+	// Channel, where it is set, is a channel in Slack that the notice is posted to, and it is to nobody.
+	Channel string `json:"channel,omitempty"`
 }
 
 // Delivery is a notice on its way by one transport.

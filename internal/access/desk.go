@@ -248,6 +248,7 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	}
 	c.tell(now, kindNew, &r, nil, around.told(&r)...)
 	c.tell(now, kindSent, &r, nil, r.Subject)
+	c.post(p, now, kindPosted, &r, nil)
 	c.Requests = []Request{r}
 	return c, Outcome{Request: r}, nil
 }
@@ -264,6 +265,7 @@ func (d *Desk) takes(p *policy.Policy, who Actor, c Change, r Request, old *Gran
 			told = append(told, around.approvers(&r, s)...)
 		}
 		c.tell(now, kindBreakGlass, &r, g, told...)
+		c.post(p, now, kindBreakGlass, &r, g)
 		c.event(p, who, now, Event{Kind: "breakglass.started", Reason: r.Note}, &r, g)
 		g.Breaking, g.ReviewDue = true, now.Add(reviewWithin)
 	}

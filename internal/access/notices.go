@@ -3,11 +3,14 @@ package access
 import (
 	"slices"
 	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // The kinds of notice. Who gets which stands in docs/guide/notices.md, and a test plays every row of it.
 const (
 	kindNew        = "request.new"        // to approvers: a step waits
+	kindPosted     = "request.posted"     // to the dataset's channel: who asks for it
 	kindReminder   = "request.reminder"   // to approvers: it still does, at half of the request's time
 	kindSent       = "request.sent"       // to the requester
 	kindApproved   = "request.approved"   // to the requester
@@ -96,6 +99,18 @@ func (c *Change) tell(now time.Time, kind string, r *Request, g *Grant, people .
 		n.Grant = g.ID
 	}
 	c.say(n, people...)
+}
+
+// post adds a notice about a request for the dataset's channel, if it has one.
+func (c *Change) post(p *policy.Policy, now time.Time, kind string, r *Request, g *Grant) {
+	if set := p.Datasets[r.Dataset]; set == nil || set.Channel == "" || set.Slack == policy.SlackOff {
+		return
+	}
+	n := Notice{Kind: kind, At: now, Request: r.ID, Channel: p.Datasets[r.Dataset].Channel}
+	if g != nil {
+		n.Grant = g.ID
+	}
+	c.Notices = append(c.Notices, n)
 }
 
 // say adds a notice to each person, and to nobody twice: an owner may be whom it is about.

@@ -81,6 +81,7 @@ const (
 	RecheckFailed     Kind = "recheck.failed"           // the identity provider could not be asked about somebody
 	SubjectEnded      Kind = "subject.deactivated"      // the identity provider no longer knows somebody: sessions, tokens and database sessions end
 	NoticeSent        Kind = "notice.sent"              // a transport took a notice to somebody
+	NoticeEdited      Kind = "notice.edited"            // a message was changed to what its request has come to
 	NoticeDead        Kind = "notice.dead"              // a notice could not be delivered, and why
 )
 

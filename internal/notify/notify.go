@@ -22,6 +22,7 @@ type Message struct {
 	At      time.Time `json:"at"`
 	To      string    `json:"to"`
 	Email   string    `json:"-"`
+	Channel string    `json:"-"`                 // in Slack: it is posted there, and is to nobody
 	Subject string    `json:"subject,omitempty"` // whose request or grant it is
 	Dataset string    `json:"dataset,omitempty"`
 	Rule    string    `json:"rule,omitempty"`
@@ -186,6 +187,9 @@ func (c *Courier) end(ctx context.Context, t Transport, m *Message, d access.Del
 	if err := c.c.Outbox.NoticeDone(ctx, t.Name(), d.ID, why, more...); err != nil {
 		return err
 	}
+	if m.Channel != "" {
+		m.To = "channel " + m.Channel
+	}
 	detail := map[string]string{"notice": m.ID, "kind": m.Kind, "to": m.To, "transport": t.Name(), "tries": fmt.Sprint(d.Tries + 1)}
 	_, err := c.c.Audit.Record(ctx, audit.Event{Kind: kind, Message: why, Detail: detail})
 	return err
@@ -205,7 +209,7 @@ func (c *Courier) dead(ctx context.Context, t Transport, d access.Delivery, why 
 	var out []access.Notice
 	for _, name := range admins {
 		out = append(out, access.Notice{
-			Kind: Dead, To: name, Request: d.Request, Grant: d.Grant, At: now, Reason: fmt.Sprintf("%s by %s to %s: %s", d.Kind, t.Name(), d.To, why),
+			Kind: Dead, To: name, Request: d.Request, Grant: d.Grant, At: now, Reason: fmt.Sprintf("%s by %s to %s: %s", d.Kind, t.Name(), d.To+d.Channel, why),
 		})
 	}
 	return out, nil
@@ -215,6 +219,7 @@ func (c *Courier) dead(ctx context.Context, t Transport, d access.Delivery, why 
 func (c *Courier) message(ctx context.Context, d access.Delivery) (m *Message, overtaken bool, err error) {
 	m = &Message{
 		ID: fmt.Sprintf("postern-%d", d.ID), Kind: d.Kind, At: d.At, To: d.To, Request: d.Request, Grant: d.Grant, Link: c.c.Link, Dataset: d.Dataset,
+		Channel: d.Channel,
 	}
 	if u := c.c.Policy().Users[d.To]; u != nil {
 		m.Email = u.Attributes["email"]

@@ -50,15 +50,18 @@ var everybody = []string{"ana", "dora", "emil", "olga", "hugo", "root", "finn"}
 
 // circles are the words of the guide.
 var circles = map[string][]string{
-	"approvers": {"dora", "emil"}, "requester": {"ana"}, "owners": {"olga"}, "admins": {"root"}, "deputy": {"hugo"},
+	"approvers": {"dora", "emil"}, "requester": {"ana"}, "owners": {"olga"}, "admins": {"root"}, "deputy": {"hugo"}, "channel": {room},
 }
+
+// room is the dataset's channel.
+const room = "C0STAFF"
 
 func townPolicy(use policy.SlackUse) *policy.Policy {
 	p := &policy.Policy{
 		Stores: map[string]*policy.Store{"shop": {Name: "shop"}}, Digest: "d", Users: map[string]*policy.User{},
 		Groups: map[string]*policy.Group{"office": {Name: "office", Members: []string{"dora", "emil"}}, "oncall": {Name: "oncall", Members: []string{"ana"}}},
 		Datasets: map[string]*policy.Dataset{
-			"staff": {Name: "staff", Owners: []string{"olga"}, Slack: use, Include: []policy.TablePattern{{Store: "shop"}}},
+			"staff": {Name: "staff", Owners: []string{"olga"}, Slack: use, Channel: room, Include: []policy.TablePattern{{Store: "shop"}}},
 		},
 		BreakGlass: &policy.BreakGlass{Groups: []string{"oncall"}, Max: spanOf("1h")},
 	}
@@ -126,6 +129,7 @@ func (w *town) slack(now func() time.Time) *slack.App {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.ws.Close)
+	w.ws.Invite(room)
 	return slack.New(slack.Config{
 		Tokens: func(context.Context) (slack.Tokens, error) { return slack.Tokens{Bot: secret.New(w.ws.Bot)}, nil },
 		API:    w.ws.API(), Domains: []string{"example.com"}, Copies: w.db, Calls: w.db, Desk: w.desk, Access: w.db, Policy: func() *policy.Policy { return w.p },
@@ -189,7 +193,7 @@ func (w *town) built(ok bool) {
 // told lists who was told of a kind, by each way, sorted; somebody who was told twice is there twice.
 func (w *town) told(kind string) map[string][]string {
 	out := map[string][]string{}
-	titles := map[string]bool{}
+	titles := map[string]bool{"ana asks for staff": kind == "request.posted"}
 	for i := range w.hooks {
 		if m := &w.hooks[i]; m.Kind == kind {
 			out["webhook"] = append(out["webhook"], m.To)
@@ -216,6 +220,11 @@ func (w *town) told(kind string) map[string][]string {
 			}
 		}
 	}
+	for _, m := range w.ws.Posts(room) {
+		if titles[m.Text] {
+			out["slack"] = append(out["slack"], room)
+		}
+	}
 	for way := range out {
 		slices.Sort(out[way])
 	}
@@ -225,6 +234,7 @@ func (w *town) told(kind string) map[string][]string {
 // plays makes each notice of the guide happen, by its kind and what stands beside it there.
 var plays = map[string]func(w *town){
 	"request.new":        func(w *town) { w.ask(access.Ask{Rule: "ask"}) },
+	"request.posted":     func(w *town) { w.ask(access.Ask{Rule: "ask"}) },
 	"request.reminder":   func(w *town) { w.ask(access.Ask{Rule: "ask"}); w.pass(84 * time.Hour) },
 	"request.sent":       func(w *town) { w.ask(access.Ask{Rule: "ask"}) },
 	"request.approved":   func(w *town) { w.approved() },
@@ -345,7 +355,7 @@ func TestRoutes(t *testing.T) {
 		}
 		slices.Sort(who)
 		uses := []policy.SlackUse{policy.SlackNotices}
-		if slices.Contains([]string{"request.new", "grant.active", "breakglass.started", "groups.unknown"}, r.kind) {
+		if slices.Contains([]string{"request.new", "request.posted", "grant.active", "breakglass.started", "groups.unknown"}, r.kind) {
 			uses = append(uses, policy.SlackOff)
 		}
 		for _, use := range uses {
@@ -353,9 +363,12 @@ func TestRoutes(t *testing.T) {
 				t.Parallel()
 				w := newTown(t, use)
 				play(w)
-				want := map[string][]string{"webhook": who}
+				want := map[string][]string{}
 				for _, name := range who {
-					if name != "emil" && (r.kind != notify.Dead || name != "dora") {
+					if name != room {
+						want["webhook"] = append(want["webhook"], name)
+					}
+					if name != room && name != "emil" && (r.kind != notify.Dead || name != "dora") {
 						want["mail"] = append(want["mail"], name)
 					}
 					if name != "emil" && name != "olga" && (use != policy.SlackOff || r.kind == "groups.unknown") {

@@ -46,6 +46,9 @@ func Signature(key secret.Text, timestamp string, body []byte) string {
 
 // Send implements Transport.
 func (w *Webhook) Send(ctx context.Context, m *Message) error {
+	if m.To == "" {
+		return ErrNotThisWay // it is for a channel in Slack; people are told of the same
+	}
 	body, err := json.Marshal(m)
 	if err != nil {
 		return &Permanent{err}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -180,6 +181,7 @@ func (b *builder) datasets() {
 			d.Slack = SlackNotices
 		}
 		b.p.Datasets[d.Name] = d
+		b.channel(d, e.Value.Channel)
 		d.Owners = b.subjects("owners of "+d.Name, e.Value.Owners)
 		if q := e.Value.Request; !q.Pos.IsZero() {
 			if !q.Approvers.Pos.IsZero() {
@@ -208,6 +210,20 @@ func (b *builder) datasets() {
 		return
 	}
 	b.overlaps()
+}
+
+// slackChannel is what Slack calls a channel; its name would be another's tomorrow.
+var slackChannel = regexp.MustCompile(`^[CG][A-Z0-9]{2,20}$`)
+
+func (b *builder) channel(d *Dataset, t Text) {
+	d.Channel = t.Value
+	switch {
+	case t.Pos.IsZero():
+	case !slackChannel.MatchString(t.Value):
+		b.report(KindValue, t.Pos, "write the channel's id, which stands at the end of its link", "slack_channel: %q is not the id of a channel", t.Value)
+	case d.Slack == SlackOff:
+		b.report(KindConflict, t.Pos, "leave out one of them", "dataset %s has slack: off and a slack_channel", d.Name)
+	}
 }
 
 func same(a, b TablePattern) bool {

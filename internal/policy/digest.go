@@ -58,6 +58,9 @@ func (p *Policy) digest() string {
 		if d.Slack != "" && d.Slack != SlackNotices {
 			dataset = append(dataset, "slack", d.Slack)
 		}
+		if d.Channel != "" {
+			dataset = append(dataset, "slack_channel", d.Channel)
+		}
 		datasets[name] = dataset
 	}
 	var rules, network []any

@@ -96,6 +96,7 @@ type DatasetEntry struct {
 	RowWall Later               `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
 	Limits  Later               `key:"limits" doc:"rows and rates."`
 	Slack   Text                `key:"slack" default:"notices" enum:"off|notices|deny|decide" doc:"what Slack is good for, where the site has it. off: nothing; notices: people are told there, and may ask; deny: approvers may also deny there; decide: they may approve there too. A click proves less than a sign-in at the portal: no address, no second factor."`
+	Channel Text                `key:"slack_channel" doc:"the id of a channel in Slack (C0123ABCD) where each request for the dataset, and each emergency, is posted: who, which rule and what became of it, without notes and without buttons. Being in the channel is no authority."`
 	Request DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
 	Pos     Pos
 }

@@ -165,6 +165,7 @@ type Dataset struct {
 	Approvers []Step
 	Purpose   bool // a request has to name one of Policy.Purposes
 	Slack     SlackUse
+	Channel   string // in Slack, where requests are posted; "": nowhere
 	Pos       Pos
 }
 

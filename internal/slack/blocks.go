@@ -28,6 +28,10 @@ const (
 	actDeny    = "deny"
 	actOpen    = "open"
 
+	// The notices that are answered with a button.
+	kindNew      = "request.new"
+	kindReminder = "request.reminder"
+
 	formAsk    = "ask"
 	formDecide = "decide"
 
@@ -67,13 +71,14 @@ func (a *App) message(m *notify.Message, r *access.Request) (fallback string, bl
 		return "", nil, err
 	}
 	title, _ = cut(strings.TrimSpace(title), maxLine)
-	if r != nil && m.Kind == "request.new" && r.State != access.Pending {
+	post := m.Channel != ""
+	if r != nil && (m.Kind == kindNew || post && !r.Breaking) && r.State != access.Pending {
 		title, _ = cut(fmt.Sprintf("%s asked for %s: %s", r.Subject, r.Dataset, r.State), maxLine)
 	}
 	body, short := cut(facts(m, r), maxText)
 	blocks = []api.Block{plain(title), plain(body)}
 	if r != nil {
-		if done := progress(r); done != "" {
+		if done := progress(r, !post); done != "" {
 			blocks = append(blocks, plain(done))
 		}
 	}
@@ -104,7 +109,9 @@ func facts(m *notify.Message, r *access.Request) string {
 		if !r.Start.IsZero() {
 			line("From", stamp(r.Start))
 		}
-		line("Purpose", r.Purpose)
+		if m.Channel == "" {
+			line("Purpose", r.Purpose)
+		}
 		line("Request", r.ID)
 	} else if !m.Until.IsZero() && m.Until.Before(policy.Never()) {
 		line("Until", stamp(m.Until))
@@ -113,16 +120,18 @@ func facts(m *notify.Message, r *access.Request) string {
 	if m.Urgent {
 		line("Break-glass", "yes")
 	}
-	line("Note", m.Note)
-	line("Reason", m.Reason)
+	if m.Channel == "" { // a channel has readers whom nobody chose: what people write is not for them
+		line("Note", m.Note)
+		line("Reason", m.Reason)
+	}
 	if b.Len() == 0 {
 		return m.Kind
 	}
 	return strings.TrimSpace(b.String())
 }
 
-// progress is who has said what.
-func progress(r *access.Request) string {
+// progress is who has said what, with their notes or without.
+func progress(r *access.Request, notes bool) string {
 	var lines []string
 	for _, d := range r.Decisions {
 		who := d.By
@@ -133,7 +142,7 @@ func progress(r *access.Request) string {
 		if d.Verdict == "skip" {
 			word = fmt.Sprintf("Step %d was skipped", d.Step+1)
 		}
-		if word += ", " + stamp(d.At); d.Note != "" {
+		if word += ", " + stamp(d.At); d.Note != "" && notes {
 			word += ": " + d.Note
 		}
 		lines = append(lines, word)
@@ -150,7 +159,7 @@ func progress(r *access.Request) string {
 // buttons are what somebody can do about a notice. Nobody approves what they cannot read whole (ACC-37).
 func (a *App) buttons(m *notify.Message, r *access.Request, short bool) []api.BlockElement {
 	var out []api.BlockElement
-	if r != nil && (m.Kind == "request.new" || m.Kind == "request.reminder") && r.State == access.Pending && !said(r, m.To) {
+	if r != nil && m.Channel == "" && (m.Kind == kindNew || m.Kind == kindReminder) && r.State == access.Pending && !said(r, m.To) {
 		p := a.c.Policy()
 		value := fmt.Sprintf("%s:%d", r.ID, r.Version)
 		set := p.Datasets[r.Dataset]

@@ -20,6 +20,7 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/notify"
 	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/secret"
 )
 
 // incoming is a call, with no more than what is needed of it.
@@ -109,10 +110,10 @@ func (a *App) take(ctx context.Context, in *incoming, fallback string) error {
 // listen keeps one socket open until ctx ends.
 func (a *App) listen(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := a.socket(ctx)
+		token, err := a.socket(ctx)
 		wait := tokenLife // the client tries again by itself after all that passes; what is left is a token that is none
-		if errors.Is(err, context.Canceled) {
-			wait = time.Second // an end that the client takes for its own
+		if t, rerr := a.secrets(ctx); errors.Is(err, context.Canceled) || rerr == nil && !t.App.Equal(token) {
+			wait = time.Second // an end that the client takes for its own, or there is another token by now
 		} else if ctx.Err() == nil {
 			a.c.Log.Error("slack: no connection; it is tried again", "error", err, "wait", wait)
 		}
@@ -123,10 +124,15 @@ func (a *App) listen(ctx context.Context) {
 	}
 }
 
-func (a *App) socket(ctx context.Context) error {
+// socket keeps a connection that was opened by a token until it ends for good.
+func (a *App) socket(ctx context.Context) (token secret.Text, err error) {
+	t, err := a.secrets(ctx)
+	if err != nil {
+		return token, err
+	}
 	c, err := a.client(ctx)
 	if err != nil {
-		return err
+		return token, err
 	}
 	s := socketmode.New(c)
 	ended := make(chan error, 1)
@@ -134,7 +140,7 @@ func (a *App) socket(ctx context.Context) error {
 	for {
 		select {
 		case err := <-ended:
-			return err
+			return t.App, err
 		case e := <-s.Events:
 			a.event(ctx, s, &e)
 		}

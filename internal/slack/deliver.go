@@ -10,18 +10,15 @@ import (
 	api "github.com/slack-go/slack"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/notify"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
-// Send implements notify.Transport: a direct message to the person, if the person and the dataset want that.
+// Send implements notify.Transport: a direct message to the person, if the person and the dataset want that, or a post in the dataset's
+// channel.
 func (a *App) Send(ctx context.Context, m *notify.Message) error {
-	p := a.c.Policy()
-	u := p.Users[m.To]
-	if u == nil || u.NoSlack || m.Email == "" {
-		return notify.ErrNotThisWay
-	}
-	if set := p.Datasets[m.Dataset]; m.Dataset != "" && (set == nil || set.Slack == policy.SlackOff) {
+	if !wanted(a.c.Policy(), m) {
 		return notify.ErrNotThisWay
 	}
 	out := Copy{ID: fmt.Sprintf("%s.%d", m.ID, m.At.UnixMicro()), Kind: m.Kind, Request: m.Request, To: m.To, At: a.c.Now()}
@@ -46,13 +43,28 @@ func (a *App) Send(ctx context.Context, m *notify.Message) error {
 	if err != nil {
 		return err
 	}
-	if out.Channel, err = a.conversation(ctx, c, m); err != nil {
-		return delivery(err)
+	if out.Channel = m.Channel; m.Channel == "" {
+		if out.Channel, err = a.conversation(ctx, c, m); err != nil {
+			return delivery(err)
+		}
 	}
 	if out.Channel, out.TS, err = c.PostMessageContext(ctx, out.Channel, looks(text, blocks)...); err != nil {
 		return delivery(err)
 	}
 	return a.c.Copies.KeepCopy(ctx, out)
+}
+
+// wanted says whether a message is for Slack, as the policy of this moment has it: what was turned off meanwhile does not go there.
+func wanted(p *policy.Policy, m *notify.Message) bool {
+	set := p.Datasets[m.Dataset]
+	if m.Dataset != "" && (set == nil || set.Slack == policy.SlackOff) {
+		return false
+	}
+	if m.Channel != "" {
+		return set != nil && set.Channel == m.Channel
+	}
+	u := p.Users[m.To]
+	return u != nil && !u.NoSlack && m.Email != ""
 }
 
 // looks says how a message is shown: nothing in it is followed or unfolded.
@@ -125,9 +137,13 @@ func (a *App) revise(ctx context.Context, m Copy) error {
 	if err != nil {
 		return err
 	}
-	text, blocks, err := a.message(&notify.Message{
+	shows := &notify.Message{
 		Kind: m.Kind, To: m.To, Subject: r.Subject, Dataset: r.Dataset, Rule: r.Rule, Request: r.ID, State: string(r.State), Note: r.Note, Urgent: r.Breaking, At: m.At,
-	}, r)
+	}
+	if m.To == "" {
+		shows.Channel = m.Channel
+	}
+	text, blocks, err := a.message(shows, r)
 	if err != nil {
 		return err
 	}
@@ -140,6 +156,9 @@ func (a *App) revise(ctx context.Context, m Copy) error {
 	switch err = delivery(err); {
 	case err == nil:
 		m.Version, m.Tries = r.Version, 0
+		if err := a.edited(ctx, m); err != nil {
+			return err
+		}
 	case errors.As(err, &never), m.Tries+1 >= editTries:
 		a.c.Log.Warn("slack: a message is not edited any more", "kind", m.Kind, "request", m.Request, "to", m.To, "error", err)
 		m.TS = ""
@@ -152,6 +171,18 @@ func (a *App) revise(ctx context.Context, m Copy) error {
 		m.Due = a.c.Now().Add(wait)
 	}
 	return a.c.Copies.KeepCopy(context.WithoutCancel(ctx), m)
+}
+
+// edited puts into the trail that a message says something else now.
+func (a *App) edited(ctx context.Context, m Copy) error {
+	to := m.To
+	if to == "" {
+		to = "channel " + m.Channel
+	}
+	_, err := a.c.Audit.Record(ctx, audit.Event{
+		Kind: audit.NoticeEdited, Detail: map[string]string{"notice": m.ID, "kind": m.Kind, "to": to, "transport": a.Name(), "request": m.Request},
+	})
+	return err
 }
 
 // tell writes a line to somebody in private.

@@ -219,7 +219,7 @@ func (a *App) workspace(ctx context.Context, c *api.Client) (string, error) {
 // gone are the answers that trying again does not change: the person, the channel or the message is not there, or the message is not
 // one that Slack takes.
 var gone = map[string]bool{
-	"users_not_found": true, "user_not_found": true, "user_disabled": true, "channel_not_found": true, "is_archived": true, "message_not_found": true,
+	"users_not_found": true, "user_not_found": true, "user_disabled": true, "channel_not_found": true, "not_in_channel": true, "is_archived": true, "message_not_found": true,
 	"cant_update_message": true, "edit_window_closed": true, "invalid_blocks": true, "invalid_arguments": true, "msg_too_long": true, "msg_blocks_too_long": true,
 	"cannot_dm_bot": true, "expired_trigger_id": true, "exchanged_trigger_id": true, "invalid_trigger": true, "invalid_trigger_id": true, "trigger_expired": true,
 	"view_not_found": true, "not_found": true, "trigger_exchanged": true, "messages_tab_disabled": true,

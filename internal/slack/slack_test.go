@@ -63,6 +63,7 @@ type site struct {
 	ahead   atomic.Int64
 	ids     atomic.Int64
 	off     sync.Map // disabled accounts
+	tokens  atomic.Pointer[slack.Tokens]
 }
 
 func span(text string) policy.Span {
@@ -115,6 +116,8 @@ func newSite(t *testing.T, use policy.SlackUse) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.ws.Close)
+	s.ws.Invite("C0STAFF")
+	s.has(s.ws.Bot, s.ws.App, s.ws.Signing)
 	if s.db, err = state.Open(t.Context(), filepath.Join(t.TempDir(), "s.db")); err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +130,8 @@ func newSite(t *testing.T, use policy.SlackUse) *site {
 		t.Fatal(err)
 	}
 	s.app = slack.New(slack.Config{
-		Tokens: func(context.Context) (slack.Tokens, error) {
-			return slack.Tokens{Bot: secret.New(s.ws.Bot), App: secret.New(s.ws.App), Signing: secret.New(s.ws.Signing)}, nil
-		},
-		API: s.ws.API(), Domains: []string{"example.com"}, Copies: s.db, Calls: s.db, Desk: s.desk, Access: s.db, Policy: s.p.Load,
+		Tokens: func(context.Context) (slack.Tokens, error) { return *s.tokens.Load(), nil },
+		API:    s.ws.API(), Domains: []string{"example.com"}, Copies: s.db, Calls: s.db, Desk: s.desk, Access: s.db, Policy: s.p.Load,
 		Active: func(_ context.Context, name string) (bool, error) { _, off := s.off.Load(name); return !off, nil },
 		Texts:  texts, Audit: s.trail, Log: slog.New(slog.DiscardHandler), Now: s.now, Link: "https://postern.example",
 	})
@@ -144,6 +145,11 @@ func newSite(t *testing.T, use policy.SlackUse) *site {
 		}
 	})
 	return s
+}
+
+// has gives the app its secrets.
+func (s *site) has(bot, app, signing string) {
+	s.tokens.Store(&slack.Tokens{Bot: secret.New(bot), App: secret.New(app), Signing: secret.New(signing)})
 }
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }

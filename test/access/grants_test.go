@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/postern-sec/postern/internal/demo/workspace"
 	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/test/site"
 )
@@ -53,16 +56,17 @@ gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:PORT"}
 notices: {webhook: {url: "HOOK", secret: {file: secrets/root.key}}}
+slack: {bot_token: {file: secrets/slack-bot}, signing_secret: {file: secrets/slack-signing}, domains: [example.com], api: "SLACK"}
 groups: {office: [bob], oncall: [eve]}
 users:
-  ana: {scram: "{{scram ana}}"}
-  bob: {scram: "{{scram bob}}"}
+  ana: {scram: "{{scram ana}}", attributes: {email: ana@example.com}}
+  bob: {scram: "{{scram bob}}", attributes: {email: bob@example.com}}
   eve: {scram: "{{scram eve}}"}
 datasets:
   base: {owners: ["group:office"], include: [shop.public.base]}
   a: {owners: ["group:office"], include: [shop.public.a]}
   b: {owners: ["group:office"], include: [shop.public.b]}
-  c: {owners: ["group:office"], include: [shop.public.c]}
+  c: {owners: ["group:office"], include: [shop.public.c], slack: decide, slack_channel: C0OFFICE}
 rules:
   base: {to: [ana], on: base}
   take-a: {to: [ana, eve], on: a, request: {kind: self_service, max: 1h}}
@@ -80,6 +84,7 @@ type place struct {
 	portal string
 	tokens map[string]string
 	told   sync.Map // "kind to" of what the webhook was sent
+	slack  *workspace.Workspace
 }
 
 func newPlace(t *testing.T) *place {
@@ -93,7 +98,17 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
+	if p.slack, err = workspace.New(workspace.User{ID: "Uana", Email: "ana@example.com"}, workspace.User{ID: "Ubob", Email: "bob@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.slack.Close)
+	p.slack.Invite("C0OFFICE")
 	p.Site = site.New(t, db, p.policy(port))
+	for name, text := range map[string]string{"slack-bot": p.slack.Bot, "slack-signing": p.slack.Signing} {
+		if err := os.WriteFile(filepath.Join(p.Dir, "secrets", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p.applyAll()
 	return p
 }
@@ -108,7 +123,7 @@ func (p *place) policy(port int) string {
 		}
 	}))
 	t.Cleanup(hook.Close)
-	return strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL).Replace(policyText)
+	return strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL, "SLACK", p.slack.API()).Replace(policyText)
 }
 
 // applyAll builds the wall.

@@ -14,12 +14,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/postern-sec/postern/internal/demo/workspace"
 	"github.com/postern-sec/postern/test/site"
 )
 
@@ -95,6 +97,7 @@ func (p *place) people(t *testing.T) {
 	}
 	p.onTerminal(t)
 	p.breakGlass(t)
+	p.inSlack(t)
 	// An admin ends somebody else's sessions, and their account.
 	inside, err := pgx.Connect(t.Context(), p.DSN("eve", "shop"))
 	if err != nil {
@@ -153,7 +156,71 @@ func (p *place) breakGlass(t *testing.T) {
 		_, told := p.told.Load("breakglass.started bob")
 		return told
 	})
+	eventually(t, "bob is told in Slack too, and whoever reads the channel, without the reason", func() bool {
+		alarm := func(m workspace.Message) bool { return strings.HasPrefix(m.Text, "BREAK-GLASS: eve took access to c") }
+		mine, posts := p.slack.Messages("Ubob"), p.slack.Posts("C0OFFICE")
+		i, j := slices.IndexFunc(mine, alarm), slices.IndexFunc(posts, alarm)
+		return i >= 0 && strings.Contains(mine[i].Says(), "incident 815") && j >= 0 && !strings.Contains(posts[j].Says(), "incident 815")
+	})
 	p.call("bob", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil)
+}
+
+// inSlack lets bob decide on ana's request by a button: Slack calls the portal that runs. Who only says to be Slack gets nowhere.
+func (p *place) inSlack(t *testing.T) {
+	var asked outcome
+	p.call("ana", http.MethodPost, "requests", map[string]any{"what": "ask-c", "note": "for the report"}, &asked)
+	var m workspace.Message
+	var button workspace.Part
+	eventually(t, "bob has a message with a button", func() bool {
+		all := p.slack.Messages("Ubob")
+		i := slices.IndexFunc(all, func(m workspace.Message) bool { _, there := m.Button("approve"); return there })
+		if i >= 0 {
+			m = all[i]
+			button, _ = m.Button("approve")
+		}
+		return i >= 0
+	})
+	post := func(change func(*http.Request)) int {
+		t.Helper()
+		r, err := p.slack.Request(p.portal+"/slack", p.slack.Click("Ubob", m, button), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		answer, err := http.DefaultClient.Do(r.WithContext(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode
+	}
+	for _, header := range []string{"X-Slack-Signature", "X-Slack-Request-Timestamp"} {
+		if code := post(func(r *http.Request) { r.Header.Del(header) }); code != http.StatusUnauthorized {
+			t.Errorf("without %s: %d", header, code)
+		}
+	}
+	if code := post(func(r *http.Request) { r.Header.Set("X-Slack-Signature", "v0="+strings.Repeat("0", 64)) }); code != http.StatusUnauthorized {
+		t.Errorf("with a made-up signature: %d", code)
+	}
+	if code := post(func(*http.Request) {}); code != http.StatusOK {
+		t.Fatalf("signed: %d", code)
+	}
+	eventually(t, "ana can query", func() bool {
+		n, err := p.query(p.DSN("ana", "shop"), "SELECT count(*) FROM c")
+		return err == nil && n == 10
+	})
+	eventually(t, "the channel reads who approved, and not why it was asked for", func() bool {
+		return slices.ContainsFunc(p.slack.Posts("C0OFFICE"), func(m workspace.Message) bool {
+			return strings.Contains(m.Says(), "Approved by bob") && !strings.Contains(m.Says(), "for the report")
+		})
+	})
+	var held []struct{ ID, Rule string }
+	p.call("ana", http.MethodGet, "grants", nil, &held)
+	for _, g := range held {
+		if g.Rule == "ask-c" {
+			p.call("bob", http.MethodPost, "grants/"+g.ID+"/revoke", struct{}{}, nil)
+		}
+	}
 }
 
 // onTerminal plays `postern user accept` and `postern login` with a second factor, line by line as somebody would type it.

@@ -43,11 +43,13 @@ func newCrowd(t *testing.T, names ...string) *crowd {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := &place{t: t, db: first.db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
+		g := &place{t: t, db: first.db, slack: first.slack, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
 		text := g.policy(port) + "state: postgres://keeper@" + pipe.Address + "/state?sslmode=disable\nkeys: {state: {file: secrets/state}}\n"
 		g.Site = first.Beside(t, name, text)
-		if err := os.Chmod(filepath.Join(g.Dir, "secrets", "state"), 0o600); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"state", "slack-bot", "slack-signing"} {
+			if err := os.Chmod(filepath.Join(g.Dir, "secrets", name), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		g.serve()
 		c.gateways, c.pipes = append(c.gateways, g), append(c.pipes, pipe)

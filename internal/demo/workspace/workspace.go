@@ -82,7 +82,7 @@ type View struct {
 // Team is the workspace's id.
 const Team = "T0001"
 
-// Workspace is the whole of it. Its exported fields are set before it is used; it is safe for concurrent use.
+// Workspace is the whole of it. Its exported fields are read before it is used, and come from Rotate after; it is safe for concurrent use.
 type Workspace struct {
 	Bot, App, Signing string
 
@@ -96,6 +96,7 @@ type Workspace struct {
 	broken []string // what was refused because Slack would
 	calls  []string
 	socks  []*sock
+	rooms  map[string]bool // the channels that the app was invited to
 	acks   map[string]bool
 	opened int
 	last   int
@@ -126,7 +127,7 @@ func (s *sock) write(v any) error {
 // New opens a workspace on this machine.
 func New(users ...User) (*Workspace, error) {
 	w := &Workspace{
-		Bot: "xoxb-" + rand.Text(), App: "xapp-" + rand.Text(), Signing: rand.Text(), acks: map[string]bool{}, who: map[string]string{},
+		Bot: "xoxb-" + rand.Text(), App: "xapp-" + rand.Text(), Signing: rand.Text(), acks: map[string]bool{}, rooms: map[string]bool{}, who: map[string]string{},
 	}
 	for _, u := range users {
 		if u.Team == "" {
@@ -181,13 +182,31 @@ func (w *Workspace) Change(u User) {
 	w.users = append(slices.DeleteFunc(w.users, func(x User) bool { return x.ID == u.ID }), u)
 }
 
+// Invite lets the app post in a channel.
+func (w *Workspace) Invite(channel string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rooms[channel] = true
+}
+
+// Rotate gives the app new secrets; the ones before are worth nothing from now on.
+func (w *Workspace) Rotate() (bot, app, signing string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Bot, w.App, w.Signing = "xoxb-"+rand.Text(), "xapp-"+rand.Text(), rand.Text()
+	return w.Bot, w.App, w.Signing
+}
+
 // Messages are those that stand in the direct messages with a user.
-func (w *Workspace) Messages(user string) []Message {
+func (w *Workspace) Messages(user string) []Message { return w.Posts("D" + user) }
+
+// Posts are the messages that stand in a channel.
+func (w *Workspace) Posts(channel string) []Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []Message
 	for _, m := range w.posts {
-		if m.Channel == "D"+user {
+		if m.Channel == channel {
 			out = append(out, *m)
 		}
 	}
@@ -373,6 +392,9 @@ func (w *Workspace) post(args map[string]string) (map[string]any, string) {
 	if wrong != "" {
 		w.broken = append(w.broken, wrong)
 		return nil, "invalid_blocks"
+	}
+	if c := args["channel"]; !strings.HasPrefix(c, "D") && !w.rooms[c] {
+		return nil, "not_in_channel"
 	}
 	w.last++
 	m := &Message{Channel: args["channel"], TS: fmt.Sprintf("1700000000.%06d", w.last), Text: args["text"], Blocks: blocks}
@@ -604,7 +626,9 @@ func (w *Workspace) Request(to string, e *Event, at time.Time) (*http.Request, e
 		return nil, err
 	}
 	stamp := strconv.FormatInt(at.Unix(), 10)
+	w.mu.Lock()
 	mac := hmac.New(sha256.New, []byte(w.Signing))
+	w.mu.Unlock()
 	_, _ = mac.Write([]byte("v0:" + stamp + ":" + body)) // a hash never fails
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("X-Slack-Request-Timestamp", stamp)
