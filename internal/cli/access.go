@@ -386,6 +386,7 @@ POSTERN_TOKEN. It can do what you can within its scopes:
   read     looking at requests, grants and your own things
   request  asking for access, and taking that back
   decide   deciding on requests, and about grants
+  inspect  what your role opens to look at: trail, posture, discovery, policy, health
 
 Passwords, sessions, accounts and further credentials are for people alone.`,
 		Example: `  postern token create nightly-export --store shop --for 30d
@@ -406,7 +407,7 @@ Passwords, sessions, accounts and further credentials are for people alone.`,
 		},
 	}
 	cmd.Flags().StringVar(&call.Store, "store", "", "the only `store` it opens")
-	cmd.Flags().StringSliceVar(&call.Scopes, "scope", nil, "what it opens: `scopes` of gateway, read, request and decide (default gateway,read)")
+	cmd.Flags().StringSliceVar(&call.Scopes, "scope", nil, "what it opens: `scopes` of gateway, read, request, decide and inspect (default gateway,read)")
 	cmd.Flags().StringVar(&call.For, "for", "", "how `long` it lives")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd

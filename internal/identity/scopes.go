@@ -11,10 +11,13 @@ const (
 	ScopeRead    Scope = "read"    // looking at requests, grants and one's own things
 	ScopeRequest Scope = "request" // asking for access, and taking that back
 	ScopeDecide  Scope = "decide"  // deciding on requests, and about grants
+	ScopeInspect Scope = "inspect" // looking at what the owner's role opens: trail, posture, discovery, policy, health
 )
 
 // Scopes lists them all.
-func Scopes() []Scope { return []Scope{ScopeGateway, ScopeRead, ScopeRequest, ScopeDecide} }
+func Scopes() []Scope {
+	return []Scope{ScopeGateway, ScopeRead, ScopeRequest, ScopeDecide, ScopeInspect}
+}
 
 // DefaultScopes are those of a token that was made without any.
 func DefaultScopes() []Scope { return []Scope{ScopeGateway, ScopeRead} }

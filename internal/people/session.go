@@ -36,11 +36,31 @@ func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Pe
 			return nil, err
 		}
 	}
-	subject, known := r.c.Policy().Subject(s.Subject)
-	if !known {
-		subject = policy.Subject{Name: s.Subject} // an admin who is no subject of any store
+	return &Person{Subject: r.subject(s.Subject), Role: a.Role, Session: s}, nil
+}
+
+// Owner is whom a token for programs belongs to. That of somebody who may no longer come in opens nothing.
+func (r *Registry) Owner(ctx context.Context, name string) (*Person, error) {
+	a, err := r.c.Accounts.Account(ctx, name)
+	if errors.Is(err, ErrNone) {
+		a, err = Account{Name: name}, nil
 	}
-	return &Person{Subject: subject, Role: a.Role, Session: s}, nil
+	if err != nil {
+		return nil, err
+	}
+	if !r.welcome(&a) {
+		return nil, errSession
+	}
+	return &Person{Subject: r.subject(name), Role: a.Role}, nil
+}
+
+// subject is somebody as the policy knows them. An admin may be no subject of any store.
+func (r *Registry) subject(name string) policy.Subject {
+	s, known := r.c.Policy().Subject(name)
+	if !known {
+		return policy.Subject{Name: name}
+	}
+	return s
 }
 
 // live finds a session that has not ended, of somebody who may still come in. Why one has ended is in the trail, once.

@@ -102,7 +102,7 @@ func (p *Portal) personAct(r *http.Request, v *viewer) (string, error) {
 	case "role":
 		role := people.Role(r.PostFormValue("role"))
 		if role != people.NoRole && !slices.Contains(accountRoles, string(role)) {
-			return "", &access.Refusal{Code: "bad_call", Text: "There is no such role."}
+			return "", &access.Refusal{Code: codeBadCall, Text: "There is no such role."}
 		}
 		err = p.c.People.Set(ctx, by, name, &role, nil, fromPage(r))
 	case "disable", "enable":

@@ -3,7 +3,6 @@ package portal
 import (
 	"context"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,47 @@ import (
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/policy"
+)
+
+// accessCalls are those of asking, deciding and holding.
+func (p *Portal) accessCalls() {
+	route(p, Call{Pattern: "GET /api/v1/me", Scope: identity.ScopeRead, Summary: "Who you are, and what you can ask for"}, p.me)
+	route(p, Call{Pattern: "POST /api/v1/requests", Scope: identity.ScopeRequest, Summary: "Ask for access"}, p.askFor)
+	route(p, Call{Pattern: "GET /api/v1/requests", Scope: identity.ScopeRead, Summary: "What you asked for, or what waits for your decision"}, p.requests)
+	for _, what := range sortedNames(decisions) {
+		scope := identity.ScopeDecide
+		if what == "withdraw" {
+			scope = identity.ScopeRequest
+		}
+		route(p, Call{Pattern: "POST /api/v1/requests/{id}/" + what, Scope: scope, Summary: decisions[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Outcome, error) {
+			return p.decideOn(r, v, r.PathValue("id"), what, call.Note)
+		})
+	}
+	route(p, Call{Pattern: "GET /api/v1/grants", Scope: identity.ScopeRead, Summary: "What you hold, or what others hold on datasets that you answer for"}, p.grants)
+	for _, what := range sortedNames(grantChanges) {
+		route(p, Call{Pattern: "POST /api/v1/grants/{id}/" + what, Scope: identity.ScopeDecide, Summary: grantChanges[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Grant, error) {
+			return p.changeGrant(r, v, r.PathValue("id"), what, call.Note)
+		})
+	}
+	route(p, Call{Pattern: "POST /api/v1/delegations", Scope: identity.ScopeDecide, Summary: "Let somebody stand in for you, as one who decides"}, p.delegate)
+}
+
+// credentialCalls are those of passwords and tokens for programs.
+func (p *Portal) credentialCalls() {
+	route(p, Call{Pattern: "GET /api/v1/credentials", Scope: identity.ScopeRead, Summary: "Your live tokens and temporary passwords"}, p.credentials)
+	route(p, Call{Pattern: "POST /api/v1/credentials", Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
+	route(p, Call{Pattern: "DELETE /api/v1/credentials/{id}", Summary: "Revoke one of your tokens or temporary passwords"}, p.revoke)
+}
+
+// What there is to do about a request, and about a grant.
+var (
+	decisions = map[string]string{
+		"approve": "Approve a request", "deny": "Refuse a request, with a reason", "withdraw": "Take back a request of yours",
+	}
+	grantChanges = map[string]string{
+		"revoke": "End a grant: yours, or one that you answer for", "suspend": "Pause a grant", "resume": "Let a paused grant go on",
+		"confirm": "Say in a review that a grant is still needed",
+	}
 )
 
 // Me is what somebody may know of themselves: who they are, and what they could ask for.
@@ -37,7 +77,7 @@ type Askable struct {
 	Purpose bool     `json:"purpose_required"`
 }
 
-func (p *Portal) me(_ *http.Request, who caller) (any, error) {
+func (p *Portal) me(_ *http.Request, who *viewer, _ nothing) (Me, error) {
 	pol := p.c.Policy()
 	out := Me{User: who.Subject.Name, Groups: who.Subject.Groups, Stores: []string{}, Askable: []Askable{}, Purposes: pol.Purposes, Gateway: p.c.Gateway}
 	for name := range pol.Stores {
@@ -70,20 +110,8 @@ type AskCall struct {
 	Key     string    `json:"key,omitempty"` // the same key finds the same outcome
 }
 
-func (p *Portal) ask(r *http.Request, who caller) (any, error) {
-	call, err := decode[AskCall](r)
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.askFor(r, who, call)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // askFor is a request, from the interface or a page.
-func (p *Portal) askFor(r *http.Request, who caller, call AskCall) (*access.Outcome, error) {
+func (p *Portal) askFor(r *http.Request, who *viewer, call AskCall) (*access.Outcome, error) {
 	rule, err := p.meant(who, call.What)
 	if err != nil {
 		return nil, err
@@ -105,7 +133,7 @@ func (p *Portal) askFor(r *http.Request, who caller, call AskCall) (*access.Outc
 }
 
 // meant finds the rule that somebody names by itself or by its dataset.
-func (p *Portal) meant(who caller, what string) (string, error) {
+func (p *Portal) meant(who *viewer, what string) (string, error) {
 	var on []string
 	for _, r := range p.c.Policy().Askable(who.Subject, "") {
 		if r.Name == what {
@@ -144,18 +172,22 @@ func (p *Portal) settled(r *http.Request, out *access.Outcome) (*access.Outcome,
 	return out, nil
 }
 
-// requests lists what somebody asked for, or with inbox=1 what waits for their decision.
-func (p *Portal) requests(r *http.Request, who caller) (any, error) {
-	f := access.Filter{Subject: who.Subject.Name, Open: r.URL.Query().Get("open") != ""}
-	inbox := r.URL.Query().Get("inbox") != ""
-	if inbox {
+// RequestsQuery chooses requests.
+type RequestsQuery struct {
+	Open  bool `json:"open,omitempty"`  // those alone that are not decided
+	Inbox bool `json:"inbox,omitempty"` // those that wait for your decision, instead of yours
+}
+
+func (p *Portal) requests(r *http.Request, who *viewer, q RequestsQuery) ([]access.Request, error) {
+	f := access.Filter{Subject: who.Subject.Name, Open: q.Open}
+	if q.Inbox {
 		f = access.Filter{Open: true}
 	}
 	found, err := p.c.Access.Requests(r.Context(), f)
 	if err != nil {
 		return nil, err
 	}
-	if inbox {
+	if q.Inbox {
 		if found, err = p.c.Desk.Inbox(r.Context(), who.Actor, found); err != nil {
 			return nil, err
 		}
@@ -168,16 +200,8 @@ type NoteCall struct {
 	Note string `json:"note,omitempty"`
 }
 
-func (p *Portal) decide(r *http.Request, who caller) (any, error) {
-	call, err := decode[NoteCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return p.decideOn(r, who, r.PathValue("id"), path.Base(r.URL.Path), call.Note)
-}
-
 // decideOn is a decision about a request, from the interface or a page.
-func (p *Portal) decideOn(r *http.Request, who caller, id, what, note string) (out *access.Outcome, err error) {
+func (p *Portal) decideOn(r *http.Request, who *viewer, id, what, note string) (out *access.Outcome, err error) {
 	switch what {
 	case "approve":
 		out, err = p.c.Desk.Approve(r.Context(), who.Actor, id, note)
@@ -192,18 +216,21 @@ func (p *Portal) decideOn(r *http.Request, who caller, id, what, note string) (o
 	return p.settled(r, out)
 }
 
-// grants lists what somebody holds; with answer=1 what others hold on datasets that they answer for.
-func (p *Portal) grants(r *http.Request, who caller) (any, error) {
-	q := r.URL.Query()
-	f := access.Filter{Subject: who.Subject.Name, Open: q.Get("all") == ""}
-	answers := q.Get("answer") != ""
-	if answers {
-		f.Subject = ""
-	}
-	return p.grantsOf(r, who, f, answers)
+// GrantsQuery chooses grants.
+type GrantsQuery struct {
+	All    bool `json:"all,omitempty"`    // those too that are over
+	Answer bool `json:"answer,omitempty"` // those of others on datasets that you answer for, instead of yours
 }
 
-func (p *Portal) grantsOf(r *http.Request, who caller, f access.Filter, answers bool) ([]access.Grant, error) {
+func (p *Portal) grants(r *http.Request, who *viewer, q GrantsQuery) ([]access.Grant, error) {
+	f := access.Filter{Subject: who.Subject.Name, Open: !q.All}
+	if q.Answer {
+		f.Subject = ""
+	}
+	return p.grantsOf(r, who, f, q.Answer)
+}
+
+func (p *Portal) grantsOf(r *http.Request, who *viewer, f access.Filter, answers bool) ([]access.Grant, error) {
 	found, err := p.c.Access.Grants(r.Context(), f)
 	if err != nil {
 		return nil, err
@@ -226,16 +253,8 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-func (p *Portal) grant(r *http.Request, who caller) (any, error) {
-	call, err := decode[NoteCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return p.changeGrant(r, who, r.PathValue("id"), r.PathValue("what"), call.Note)
-}
-
 // changeGrant is what somebody does to a grant, from the interface or a page.
-func (p *Portal) changeGrant(r *http.Request, who caller, id, what, note string) (g *access.Grant, err error) {
+func (p *Portal) changeGrant(r *http.Request, who *viewer, id, what, note string) (g *access.Grant, err error) {
 	switch what {
 	case "revoke":
 		g, err = p.c.Desk.Revoke(r.Context(), who.Actor, id, note)
@@ -246,7 +265,7 @@ func (p *Portal) changeGrant(r *http.Request, who caller, id, what, note string)
 	case "confirm":
 		g, err = p.c.Desk.Confirm(r.Context(), who.Actor, id)
 	default:
-		return nil, &access.Refusal{Code: "bad_call", Text: "a grant is revoked, suspended, resumed or confirmed"}
+		return nil, &access.Refusal{Code: codeBadCall, Text: "a grant is revoked, suspended, resumed or confirmed"}
 	}
 	if err != nil {
 		return nil, err
@@ -261,11 +280,7 @@ type DelegateCall struct {
 	Until time.Time `json:"until"`
 }
 
-func (p *Portal) delegate(r *http.Request, who caller) (any, error) {
-	call, err := decode[DelegateCall](r)
-	if err != nil {
-		return nil, err
-	}
+func (p *Portal) delegate(r *http.Request, who *viewer, call DelegateCall) (*access.Delegation, error) {
 	return p.c.Desk.Delegate(r.Context(), who.Actor, call.To, call.Until)
 }
 
@@ -292,7 +307,7 @@ func shownCredential(i *identity.Issued) Shown {
 	return out
 }
 
-func (p *Portal) credentials(r *http.Request, who caller) (any, error) {
+func (p *Portal) credentials(r *http.Request, who *viewer, _ nothing) ([]Shown, error) {
 	found, err := p.c.Credentials.Credentials(r.Context(), who.Subject.Name, p.c.Desk.Now())
 	if err != nil {
 		return nil, err
@@ -322,16 +337,8 @@ type IssueAnswer struct {
 	Gateway string `json:"gateway,omitempty"`
 }
 
-// issue makes a credential. One that a login made may make others; a token for programs may not.
-func (p *Portal) issue(r *http.Request, who caller) (any, error) {
-	call, err := decode[IssueCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return p.issueFor(r, who, call)
-}
-
-func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAnswer, error) {
+// issueFor makes a credential. A session may, a token for programs may not.
+func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueAnswer, error) {
 	now := p.c.Desk.Now()
 	i := identity.Issued{ID: p.newID(), Kind: identity.IssuedKind(call.Kind), Subject: who.Subject.Name, Name: call.Name, Store: call.Store, Created: now}
 	if err := scoped(&i, call.Scopes); err != nil {
@@ -363,7 +370,7 @@ func (p *Portal) issueFor(r *http.Request, who caller, call IssueCall) (*IssueAn
 func scoped(i *identity.Issued, asked []string) error {
 	if i.Kind != identity.Personal {
 		if len(asked) > 0 {
-			return &access.Refusal{Code: "bad_call", Text: "only a personal token has scopes"}
+			return &access.Refusal{Code: codeBadCall, Text: "only a personal token has scopes"}
 		}
 		return nil
 	}
@@ -373,7 +380,7 @@ func scoped(i *identity.Issued, asked []string) error {
 	for _, name := range asked {
 		s := identity.Scope(name)
 		if !slices.Contains(identity.Scopes(), s) {
-			return &access.Refusal{Code: "bad_call", Text: "there is no scope " + name, Hint: "gateway, read, request or decide"}
+			return &access.Refusal{Code: codeBadCall, Text: "there is no scope " + name, Hint: "gateway, read, request, decide or inspect"}
 		}
 		if !slices.Contains(i.Scopes, s) {
 			i.Scopes = append(i.Scopes, s)
@@ -386,14 +393,14 @@ func scoped(i *identity.Issued, asked []string) error {
 func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error {
 	pol := p.c.Policy()
 	if i.Store != "" && pol.Stores[i.Store] == nil {
-		return &access.Refusal{Code: "bad_call", Text: "there is no store " + i.Store}
+		return &access.Refusal{Code: codeBadCall, Text: "there is no store " + i.Store}
 	}
 	life := policy.Span{Time: temporaryLife}
 	switch {
 	case i.Kind == identity.Personal && (call.For == "" || call.Name == ""):
-		return &access.Refusal{Code: "bad_call", Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
+		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
 	case i.Kind != identity.Personal && i.Kind != identity.Temporary:
-		return &access.Refusal{Code: "bad_call", Text: "a credential is personal or temporary"}
+		return &access.Refusal{Code: codeBadCall, Text: "a credential is personal or temporary"}
 	}
 	if call.For != "" {
 		var err error
@@ -498,23 +505,23 @@ func (p *Portal) saltOf(subject string) (int, []byte) {
 
 // revoke ends a credential of the caller's. The trail gets no event about one that is not theirs, and the answer waits until the
 // gateway refuses it.
-func (p *Portal) revoke(r *http.Request, who caller) (any, error) {
+func (p *Portal) revoke(r *http.Request, who *viewer, _ nothing) (nothing, error) {
 	id, now := r.PathValue("id"), p.c.Desk.Now()
 	live, err := p.c.Credentials.Credentials(r.Context(), who.Subject.Name, now)
 	if err != nil {
-		return nil, err
+		return nothing{}, err
 	}
 	if !slices.ContainsFunc(live, func(i identity.Issued) bool { return i.ID == id }) {
-		return nil, &access.Refusal{Code: "not_found", Text: "you have no live credential " + id}
+		return nothing{}, &access.Refusal{Code: "not_found", Text: "you have no live credential " + id}
 	}
 	if err := p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": id}}); err != nil {
-		return nil, err
+		return nothing{}, err
 	}
 	if err := p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, id, now); err != nil {
-		return nil, err
+		return nothing{}, err
 	}
 	p.settle(r.Context())
-	return struct{}{}, nil
+	return nothing{}, nil
 }
 
 // settle waits until what was changed is in force at the gateway and on the servers.

@@ -160,7 +160,7 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 		if other, known := pol.Subject(out.As); known {
 			seer = other
 		} else if out.As != "" {
-			return shown{}, &access.Refusal{Code: "bad_call", Text: "There is no " + out.As + " in the policy.", Hint: "Go back and write the name as the policy file has it."}
+			return shown{}, &access.Refusal{Code: codeBadCall, Text: "There is no " + out.As + " in the policy.", Hint: "Go back and write the name as the policy file has it."}
 		}
 	}
 	for _, rule := range pol.Askable(seer, "") {
@@ -313,7 +313,7 @@ func spans(q *policy.Request, now time.Time) []string {
 }
 
 func (p *Portal) askAct(r *http.Request, v *viewer) (string, error) {
-	out, err := p.askFor(r, v.caller, AskCall{
+	out, err := p.askFor(r, v, AskCall{
 		What: r.PathValue("rule"), For: r.PostFormValue("for"), Note: strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", "")),
 		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"),
 	})

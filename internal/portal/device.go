@@ -42,30 +42,27 @@ type TokenCall struct {
 // devicePath is the page where somebody lets a terminal in.
 const devicePath = "/device"
 
-func (p *Portal) deviceRoutes() {
-	p.open("GET /api/v1/login", func(*http.Request, secret.Text) (any, error) { return Ways{p.c.SignOnLabel}, nil })
-	p.open("POST /api/v1/login/device", func(r *http.Request, _ secret.Text) (any, error) {
-		call, err := decode[DeviceCall](r)
-		if err != nil {
-			return nil, err
-		}
-		code, d, err := p.c.People.StartDevice(r.Context(), call.Port, call.Challenge, from(r))
-		if err != nil {
-			return nil, err
-		}
-		at := p.c.URL + devicePath
-		return DeviceAnswer{
-			DeviceCode: code.Reveal(), UserCode: d.Code, Address: at, Complete: at + "?code=" + d.Code,
-			Expires: int(d.End.Sub(d.Created) / time.Second), Interval: int(d.Interval / time.Second),
-		}, nil
+func (p *Portal) deviceCalls() {
+	route(p, Call{Pattern: "GET /api/v1/login", Scope: openToAll, Summary: "How people sign in here"}, func(*http.Request, *viewer, nothing) (Ways, error) {
+		return Ways{p.c.SignOnLabel}, nil
 	})
-	p.open("POST /api/v1/login/token", func(r *http.Request, _ secret.Text) (any, error) {
-		call, err := decode[TokenCall](r)
-		if err != nil {
-			return nil, err
-		}
-		return entry(p.c.People.RedeemDevice(r.Context(), secret.New(call.DeviceCode), secret.New(call.Code), secret.New(call.Verifier), from(r)))
-	})
+	route(p, Call{Pattern: "POST /api/v1/login/device", Scope: openToAll, Summary: "Let a terminal wait for somebody at a browser"}, p.startDevice)
+	route(p, Call{Pattern: "POST /api/v1/login/token", Scope: openToAll, Summary: "Ask whether somebody at a browser has let a terminal in"},
+		func(r *http.Request, _ *viewer, call TokenCall) (*LoginAnswer, error) {
+			return entry(p.c.People.RedeemDevice(r.Context(), secret.New(call.DeviceCode), secret.New(call.Code), secret.New(call.Verifier), from(r)))
+		})
+}
+
+func (p *Portal) startDevice(r *http.Request, _ *viewer, call DeviceCall) (DeviceAnswer, error) {
+	code, d, err := p.c.People.StartDevice(r.Context(), call.Port, call.Challenge, from(r))
+	if err != nil {
+		return DeviceAnswer{}, err
+	}
+	at := p.c.URL + devicePath
+	return DeviceAnswer{
+		DeviceCode: code.Reveal(), UserCode: d.Code, Address: at, Complete: at + "?code=" + d.Code,
+		Expires: int(d.End.Sub(d.Created) / time.Second), Interval: int(d.Interval / time.Second),
+	}, nil
 }
 
 type deviceData struct {
@@ -92,7 +89,7 @@ func (p *Portal) devicePage(r *http.Request, v *viewer) (shown, error) {
 // decideDevice lets a terminal in, or turns it away.
 func (p *Portal) decideDevice(r *http.Request, v *viewer) (shown, error) {
 	yes := r.PostFormValue("decision") == "yes"
-	d, answer, err := p.c.People.DecideDevice(r.Context(), v.cookie, r.PostFormValue("code"), yes, fromPage(r))
+	d, answer, err := p.c.People.DecideDevice(r.Context(), v.session, r.PostFormValue("code"), yes, fromPage(r))
 	if err != nil {
 		return shown{}, err
 	}

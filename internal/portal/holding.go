@@ -62,7 +62,7 @@ func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {
 	if what != "approve" && what != "deny" {
 		return "", access.ErrNotFound
 	}
-	if _, err := p.decideOn(r, v.caller, r.PathValue("id"), what, note(r)); err != nil {
+	if _, err := p.decideOn(r, v, r.PathValue("id"), what, note(r)); err != nil {
 		return "", err
 	}
 	return "/inbox?done=" + what, nil
@@ -124,9 +124,9 @@ func (p *Portal) mineAct(r *http.Request, v *viewer) (string, error) {
 	what := r.PathValue("what")
 	switch what {
 	case "withdraw":
-		_, err = p.decideOn(r, v.caller, r.PathValue("id"), what, "")
+		_, err = p.decideOn(r, v, r.PathValue("id"), what, "")
 	case "revoke":
-		_, err = p.changeGrant(r, v.caller, r.PathValue("id"), what, "given back")
+		_, err = p.changeGrant(r, v, r.PathValue("id"), what, "given back")
 	default:
 		err = access.ErrNotFound
 	}
@@ -148,7 +148,7 @@ func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 	if trailReaders(v) {
 		out.Grants, err = p.c.Access.Grants(r.Context(), access.Filter{Open: !out.All})
 	} else {
-		out.Grants, err = p.grantsOf(r, v.caller, access.Filter{Open: !out.All}, true)
+		out.Grants, err = p.grantsOf(r, v, access.Filter{Open: !out.All}, true)
 	}
 	if err != nil {
 		return shown{}, err
@@ -167,7 +167,7 @@ func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 
 func (p *Portal) grantAct(r *http.Request, v *viewer) (string, error) {
 	what := r.PathValue("what")
-	if _, err := p.changeGrant(r, v.caller, r.PathValue("id"), what, note(r)); err != nil {
+	if _, err := p.changeGrant(r, v, r.PathValue("id"), what, note(r)); err != nil {
 		return "", err
 	}
 	return "/grants?done=" + what, nil
@@ -219,7 +219,7 @@ func (p *Portal) gatewayFor(r *http.Request) (host, port string) {
 
 // issuePage makes a temporary password and shows it, once.
 func (p *Portal) issuePage(r *http.Request, v *viewer) (shown, error) {
-	answer, err := p.issueFor(r, v.caller, IssueCall{Kind: "temporary", Store: r.PostFormValue("store")})
+	answer, err := p.issueFor(r, v, IssueCall{Kind: "temporary", Store: r.PostFormValue("store")})
 	if err != nil {
 		return shown{}, err
 	}
@@ -234,16 +234,16 @@ func (p *Portal) issuePage(r *http.Request, v *viewer) (shown, error) {
 }
 
 func (p *Portal) revokeAct(r *http.Request, v *viewer) (string, error) {
-	_, err := p.revoke(r, v.caller)
+	_, err := p.revoke(r, v, nothing{})
 	return "/connect?done=credential", err
 }
 
 func (p *Portal) accountPage(r *http.Request, v *viewer) (shown, error) {
-	found, err := p.sessions(r, v.caller)
+	found, err := p.sessions(r, v, nothing{})
 	return shown{"account", "Your account", found}, err
 }
 
 func (p *Portal) endSessionAct(r *http.Request, v *viewer) (string, error) {
-	_, err := p.endSessions(r, v.caller)
+	_, err := p.endSessions(r, v, nothing{})
 	return "/account?done=session", err
 }

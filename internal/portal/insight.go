@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
 )
 
 // Insight is what the engine, and the reports of its runs, know. The command line answers it.
@@ -153,7 +154,7 @@ type Proposal struct {
 
 // Refuse is what an Insight says to a person who asked for something that cannot be.
 func Refuse(text, hint string) error {
-	return &access.Refusal{Code: "bad_call", Text: text, Hint: hint}
+	return &access.Refusal{Code: codeBadCall, Text: text, Hint: hint}
 }
 
 var errNoInsight = &access.Refusal{Code: "not_here", Text: "This Postern cannot look at that.", Hint: "It was started without the engine's reports."}
@@ -163,6 +164,11 @@ func (p *Portal) insight() (Insight, error) {
 		return nil, errNoInsight
 	}
 	return p.c.Insight, nil
+}
+
+// insightCalls are those of the engine and of the reports of its runs.
+func (p *Portal) insightCalls() {
+	route(p, Call{Pattern: "POST /api/v1/explain", Scope: identity.ScopeInspect, who: policyReaders, Summary: "Decide a statement as somebody's, without running it"}, p.explainFor)
 }
 
 type explainData struct {
@@ -208,18 +214,23 @@ func (p *Portal) explainFor(r *http.Request, v *viewer, call ExplainCall) (*Expl
 	}
 	pol := p.c.Policy()
 	if _, known := pol.Subject(call.User); !known {
-		return nil, &access.Refusal{Code: "bad_call", Text: fmt.Sprintf("There is no %q in the policy.", call.User), Hint: "Write the name as the policy file has it."}
+		return nil, &access.Refusal{Code: codeBadCall, Text: fmt.Sprintf("There is no %q in the policy.", call.User), Hint: "Write the name as the policy file has it."}
 	}
 	if pol.Stores[call.Store] == nil {
-		return nil, &access.Refusal{Code: "bad_call", Text: fmt.Sprintf("There is no store %q.", call.Store)}
+		return nil, &access.Refusal{Code: codeBadCall, Text: fmt.Sprintf("There is no store %q.", call.Store)}
 	}
 	if strings.TrimSpace(call.SQL) == "" {
-		return nil, &access.Refusal{Code: "bad_call", Text: "Write a statement."}
+		return nil, &access.Refusal{Code: codeBadCall, Text: "Write a statement."}
 	}
 	if err := p.record(r, audit.Event{Kind: audit.PortalExplained, Subject: v.Subject.Name, Store: call.Store, Verdict: "allow", Detail: map[string]string{"for": call.User}}); err != nil {
 		return nil, err
 	}
-	return engine.Explain(r.Context(), call.User, call.Store, call.SQL)
+	out, err := engine.Explain(r.Context(), call.User, call.Store, call.SQL)
+	if err != nil {
+		return nil, err
+	}
+	out.Rules = notNil(out.Rules)
+	return out, nil
 }
 
 type discoveryData struct {
@@ -269,7 +280,7 @@ func (p *Portal) discoveryPage(r *http.Request, v *viewer) (shown, error) {
 // proposePage shows what the policy file would have to say for the decisions of a form.
 func (p *Portal) proposePage(r *http.Request, v *viewer) (shown, error) {
 	if err := r.ParseForm(); err != nil {
-		return shown{}, &access.Refusal{Code: "bad_call", Text: "The form cannot be read."}
+		return shown{}, &access.Refusal{Code: codeBadCall, Text: "The form cannot be read."}
 	}
 	var choices []Choice
 	for name, values := range r.PostForm {
@@ -288,7 +299,7 @@ func (p *Portal) proposed(r *http.Request, v *viewer, choices []Choice) (*Propos
 		return nil, err
 	}
 	if len(choices) == 0 {
-		return nil, &access.Refusal{Code: "bad_call", Text: "Decide about at least one column.", Hint: "Choose what it holds, or that it holds nothing sensitive."}
+		return nil, &access.Refusal{Code: codeBadCall, Text: "Decide about at least one column.", Hint: "Choose what it holds, or that it holds nothing sensitive."}
 	}
 	slices.SortFunc(choices, func(a, b Choice) int { return strings.Compare(a.Column, b.Column) })
 	return engine.Propose(r.Context(), v.Subject.Name, choices)

@@ -19,6 +19,7 @@ import (
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -28,12 +29,13 @@ var webFiles embed.FS
 // contentPolicy lets a page load its own style sheet and script, send its own forms, and nothing else.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// viewer is who looks at a page.
+// viewer is who looks at a page, or makes a call, as their session or token says.
 type viewer struct {
-	caller
-	role   people.Role
-	owns   bool // a dataset
-	cookie secret.Text
+	access.Actor
+	role    people.Role
+	owns    bool // a dataset
+	session secret.Text
+	token   identity.Issued
 }
 
 // right says who may open a page or do what it offers. What the desk decides by itself, such as who approves, is everybody's here.
@@ -203,7 +205,7 @@ var pageRefusals = map[string]*access.Refusal{
 
 // meantIt checks that a form was sent from a page of this session.
 func (p *Portal) meantIt(r *http.Request, v *viewer) bool {
-	want := people.FormToken(v.cookie).Reveal()
+	want := people.FormToken(v.session).Reveal()
 	return p.origin.Check(r) == nil && subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(want)) == 1
 }
 
@@ -217,14 +219,27 @@ func (p *Portal) viewer(r *http.Request) (*viewer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.viewerOf(r, person, token, "portal"), nil
+}
+
+// viewerOf is who a session belongs to.
+func (p *Portal) viewerOf(r *http.Request, person *people.Person, token secret.Text, channel string) *viewer {
 	s := person.Session
-	v := &viewer{role: person.Role, cookie: token}
-	v.Actor = access.Actor{Subject: person.Subject, Channel: "portal", Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor}
-	v.token = identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor}
-	for _, d := range p.c.Policy().Datasets {
-		v.owns = v.owns || person.Subject.Is(d.Owners)
+	return &viewer{
+		Actor: access.Actor{Subject: person.Subject, Channel: channel, Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor},
+		role:  person.Role, owns: p.owns(person.Subject), session: token,
+		token: identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor},
 	}
-	return v, nil
+}
+
+// owns says whether somebody answers for a dataset.
+func (p *Portal) owns(s policy.Subject) bool {
+	for _, d := range p.c.Policy().Datasets {
+		if s.Is(d.Owners) {
+			return true
+		}
+	}
+	return false
 }
 
 // Name and Role are for templates.
@@ -307,7 +322,7 @@ func problemOf(err error) (*Problem, int) {
 	case errors.As(err, &who):
 		return &Problem{who.Code, who.Text, who.Hint}, statusOf(who)
 	case errors.As(err, &no):
-		return &Problem{no.Code, no.Text, no.Hint}, http.StatusForbidden
+		return &Problem{no.Code, no.Text, no.Hint}, refusalStatus(no)
 	case errors.Is(err, access.ErrNotFound):
 		return &Problem{Code: "not_found", Error: "There is nothing here.", Hint: "It may have been withdrawn or renamed."}, http.StatusNotFound
 	case errors.Is(err, access.ErrConflict):
@@ -328,7 +343,7 @@ func (p *Portal) failPage(w http.ResponseWriter, r *http.Request, v *viewer, err
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *viewer, what shown, problem *Problem) {
 	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")]}
 	if v != nil {
-		out.CSRF, out.Nav = people.FormToken(v.cookie).Reveal(), p.nav(r.Context(), v)
+		out.CSRF, out.Nav = people.FormToken(v.session).Reveal(), p.nav(r.Context(), v)
 	}
 	var body bytes.Buffer
 	if err := p.templates[what.name].ExecuteTemplate(&body, "layout.html", out); err != nil {

@@ -422,7 +422,7 @@ func TestBrowserDefences(t *testing.T) {
 			t.Errorf("%s sees a dataset as ana: %v", who, !sees)
 		}
 	}
-	if answer, _ := p.call("auditor", http.MethodGet, "/datasets/staff?as=nobody", nil, nil); answer.StatusCode != http.StatusForbidden {
+	if answer, _ := p.call("auditor", http.MethodGet, "/datasets/staff?as=nobody", nil, nil); answer.StatusCode != http.StatusBadRequest {
 		t.Errorf("a dataset as nobody: %s", answer.Status)
 	}
 	if answer, _ := p.call("", http.MethodGet, "/assets/layout.html", nil, nil); answer.StatusCode != http.StatusNotFound {

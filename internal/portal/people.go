@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/secret"
 )
@@ -81,72 +80,39 @@ type ShownUser struct {
 	Disabled time.Time `json:"disabled,omitzero"`
 }
 
-// peopleRoutes are the calls of sign-in, of one's own account, and of those who look after accounts.
-func (p *Portal) peopleRoutes() {
-	p.open("POST /api/v1/login", func(r *http.Request, _ secret.Text) (any, error) {
-		call, err := decode[LoginCall](r)
-		if err != nil {
-			return nil, err
-		}
+// signInCalls take a sign-in from its first step to its last.
+func (p *Portal) signInCalls() {
+	route(p, Call{Pattern: "POST /api/v1/login", Scope: openToAll, Summary: "Sign in with a password"}, func(r *http.Request, _ *viewer, call LoginCall) (*LoginAnswer, error) {
 		return entry(p.c.People.SignIn(r.Context(), call.User, secret.New(call.Password), from(r)))
 	})
-	p.open("POST /api/v1/login/accept", func(r *http.Request, _ secret.Text) (any, error) {
-		call, err := decode[AcceptCall](r)
-		if err != nil {
-			return nil, err
-		}
+	route(p, Call{Pattern: "POST /api/v1/login/accept", Scope: openToAll, Summary: "Follow an invitation"}, func(r *http.Request, _ *viewer, call AcceptCall) (*LoginAnswer, error) {
 		return entry(p.c.People.Accept(r.Context(), secret.New(call.Code), secret.New(call.Password), from(r)))
 	})
-	p.open("POST /api/v1/login/factor", func(r *http.Request, token secret.Text) (any, error) {
-		call, err := decode[CodeCall](r)
-		if err != nil {
-			return nil, err
-		}
-		return entry(p.c.People.Prove(r.Context(), token, call.Code, from(r)))
+	route(p, Call{Pattern: "POST /api/v1/login/factor", Scope: signingIn, Summary: "Prove the second factor"}, func(r *http.Request, v *viewer, call CodeCall) (*LoginAnswer, error) {
+		return entry(p.c.People.Prove(r.Context(), v.session, call.Code, from(r)))
 	})
-	p.open("POST /api/v1/login/enrol", func(r *http.Request, token secret.Text) (any, error) {
-		return p.c.People.Enrol(r.Context(), token)
+	route(p, Call{Pattern: "POST /api/v1/login/enrol", Scope: signingIn, Summary: "Begin to set up a second factor"}, func(r *http.Request, v *viewer, _ nothing) (*people.Enrolment, error) {
+		return p.c.People.Enrol(r.Context(), v.session)
 	})
-	p.open("POST /api/v1/login/confirm", func(r *http.Request, token secret.Text) (any, error) {
-		call, err := decode[CodeCall](r)
-		if err != nil {
-			return nil, err
-		}
-		return entry(p.c.People.Confirm(r.Context(), token, call.Code, from(r)))
+	route(p, Call{Pattern: "POST /api/v1/login/confirm", Scope: signingIn, Summary: "End the set-up of a second factor with its first code"}, func(r *http.Request, v *viewer, call CodeCall) (*LoginAnswer, error) {
+		return entry(p.c.People.Confirm(r.Context(), v.session, call.Code, from(r)))
 	})
-	p.route("POST /api/v1/factor", peopleOnly, p.stepUp)
-	p.route("POST /api/v1/recovery", peopleOnly, p.newRecovery)
-	p.route("POST /api/v1/password", peopleOnly, p.changePassword)
-	p.route("GET /api/v1/sessions", peopleOnly, p.sessions)
-	p.route("DELETE /api/v1/sessions", peopleOnly, p.endSessions)
-	p.route("DELETE /api/v1/sessions/{id}", peopleOnly, p.endSessions)
-	p.admin("GET /api/v1/users", p.users)
-	p.admin("POST /api/v1/users", p.createUser)
-	p.admin("POST /api/v1/users/{name}", p.setUser)
-	p.admin("POST /api/v1/users/{name}/invite", p.inviteUser)
-	p.admin("DELETE /api/v1/users/{name}/sessions", p.endUser)
+	route(p, Call{Pattern: "POST /api/v1/logout", Scope: anyToken, Summary: "End the session of the call, or revoke its token"}, p.logout)
 }
 
-// open adds a call that a session's half or nothing is enough for.
-func (p *Portal) open(pattern string, h func(r *http.Request, token secret.Text) (any, error)) {
-	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		out, err := h(r, bearer(r))
-		if err != nil {
-			p.fail(w, r, err)
-			return
-		}
-		p.send(w, http.StatusOK, out)
-	})
-}
-
-// admin adds a call for those with the role alone.
-func (p *Portal) admin(pattern string, h handler) {
-	p.route(pattern, peopleOnly, func(r *http.Request, who caller) (any, error) {
-		if !who.Admin {
-			return nil, &access.Refusal{Code: people.CodeNotAdmin, Text: "this is for admins"}
-		}
-		return h(r, who)
-	})
+// peopleCalls are those of one's own account, and of those who look after accounts.
+func (p *Portal) peopleCalls() {
+	route(p, Call{Pattern: "POST /api/v1/factor", Summary: "Prove the second factor again, for steps that want it fresh"}, p.stepUp)
+	route(p, Call{Pattern: "POST /api/v1/recovery", Summary: "Make new recovery codes; the old ones end"}, p.newRecovery)
+	route(p, Call{Pattern: "POST /api/v1/password", Summary: "Change your password"}, p.changePassword)
+	route(p, Call{Pattern: "GET /api/v1/sessions", Summary: "Where you are signed in"}, p.sessions)
+	route(p, Call{Pattern: "DELETE /api/v1/sessions", Summary: "Sign out everywhere"}, p.endSessions)
+	route(p, Call{Pattern: "DELETE /api/v1/sessions/{id}", Summary: "End one of your sessions"}, p.endSessions)
+	route(p, Call{Pattern: "GET /api/v1/users", Summary: "List the accounts", who: admins}, p.users)
+	route(p, Call{Pattern: "POST /api/v1/users", Summary: "Make an account and an invitation to it", who: admins}, p.createUser)
+	route(p, Call{Pattern: "POST /api/v1/users/{name}", Summary: "Change an account's role, disable or enable it", who: admins}, p.setUser)
+	route(p, Call{Pattern: "POST /api/v1/users/{name}/invite", Summary: "Make a new invitation to an account", who: admins}, p.inviteUser)
+	route(p, Call{Pattern: "DELETE /api/v1/users/{name}/sessions", Summary: "Sign somebody out everywhere", who: admins}, p.endUser)
 }
 
 func bearer(r *http.Request) secret.Text {
@@ -158,7 +124,7 @@ func from(r *http.Request) people.From {
 	return people.From{Addr: addressOf(r), Remote: r.RemoteAddr, Channel: "cli"}
 }
 
-func entry(e *people.Entry, err error) (any, error) {
+func entry(e *people.Entry, err error) (*LoginAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -169,53 +135,48 @@ func entry(e *people.Entry, err error) (any, error) {
 	return out, nil
 }
 
-func (p *Portal) stepUp(r *http.Request, _ caller) (any, error) {
-	call, err := decode[CodeCall](r)
+func (p *Portal) stepUp(r *http.Request, v *viewer, call CodeCall) (ShownSession, error) {
+	s, err := p.c.People.StepUp(r.Context(), v.session, call.Code, from(r))
 	if err != nil {
-		return nil, err
-	}
-	s, err := p.c.People.StepUp(r.Context(), bearer(r), call.Code, from(r))
-	if err != nil {
-		return nil, err
+		return ShownSession{}, err
 	}
 	return shownSession(*s, s.ID), nil
 }
 
-func (p *Portal) newRecovery(r *http.Request, _ caller) (any, error) {
-	codes, err := p.c.People.NewRecovery(r.Context(), bearer(r), from(r))
-	return struct {
-		Recovery []string `json:"recovery"`
-	}{codes}, err
+// RecoveryAnswer shows recovery codes, once.
+type RecoveryAnswer struct {
+	Recovery []string `json:"recovery"`
 }
 
-func (p *Portal) changePassword(r *http.Request, _ caller) (any, error) {
-	call, err := decode[PasswordCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, p.c.People.ChangePassword(r.Context(), bearer(r), secret.New(call.Old), secret.New(call.New), from(r))
+func (p *Portal) newRecovery(r *http.Request, v *viewer, _ nothing) (RecoveryAnswer, error) {
+	codes, err := p.c.People.NewRecovery(r.Context(), v.session, from(r))
+	return RecoveryAnswer{codes}, err
+}
+
+func (p *Portal) changePassword(r *http.Request, v *viewer, call PasswordCall) (nothing, error) {
+	return nothing{}, p.c.People.ChangePassword(r.Context(), v.session, secret.New(call.Old), secret.New(call.New), from(r))
 }
 
 func shownSession(s people.Session, this string) ShownSession {
 	return ShownSession{s.ID, s.Channel, s.Address, s.Created, s.Seen, s.End, s.Factor, s.ID == this}
 }
 
-func (p *Portal) sessions(r *http.Request, who caller) (any, error) {
-	live, err := p.c.People.Sessions(r.Context(), who.Subject.Name)
+func (p *Portal) sessions(r *http.Request, v *viewer, _ nothing) ([]ShownSession, error) {
+	live, err := p.c.People.Sessions(r.Context(), v.Subject.Name)
 	if err != nil {
 		return nil, err
 	}
 	out := []ShownSession{}
 	for _, s := range live {
-		out = append(out, shownSession(s, who.token.ID))
+		out = append(out, shownSession(s, v.token.ID))
 	}
 	return out, nil
 }
 
 // endSessions ends one of the caller's sessions, or all of them.
-func (p *Portal) endSessions(r *http.Request, who caller) (any, error) {
-	name := who.Subject.Name
-	return struct{}{}, p.c.People.EndSessions(r.Context(), name, name, r.PathValue("id"), from(r))
+func (p *Portal) endSessions(r *http.Request, v *viewer, _ nothing) (nothing, error) {
+	name := v.Subject.Name
+	return nothing{}, p.c.People.EndSessions(r.Context(), name, name, r.PathValue("id"), from(r))
 }
 
 // UserShown leaves out of an account what proves it.
@@ -223,7 +184,7 @@ func UserShown(a *people.Account) ShownUser {
 	return ShownUser{a.Name, string(a.Role), a.Created, a.Factored(), len(a.Recovery), a.InviteEnd, a.Disabled}
 }
 
-func (p *Portal) users(r *http.Request, _ caller) (any, error) {
+func (p *Portal) users(r *http.Request, _ *viewer, _ nothing) ([]ShownUser, error) {
 	all, err := p.c.People.List(r.Context())
 	if err != nil {
 		return nil, err
@@ -235,41 +196,29 @@ func (p *Portal) users(r *http.Request, _ caller) (any, error) {
 	return out, nil
 }
 
-func (p *Portal) createUser(r *http.Request, who caller) (any, error) {
-	call, err := decode[UserCall](r)
-	if err != nil {
-		return nil, err
-	}
+func (p *Portal) createUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {
 	role := people.NoRole
 	if call.Role != nil {
 		role = people.Role(*call.Role)
 	}
-	return invitation(p.c.People.Create(r.Context(), who.Subject.Name, call.Name, role, from(r)))
+	return invitation(p.c.People.Create(r.Context(), v.Subject.Name, call.Name, role, from(r)))
 }
 
-func (p *Portal) inviteUser(r *http.Request, who caller) (any, error) {
-	call, err := decode[UserCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return invitation(p.c.People.Invite(r.Context(), who.Subject.Name, r.PathValue("name"), call.Reset, from(r)))
+func (p *Portal) inviteUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {
+	return invitation(p.c.People.Invite(r.Context(), v.Subject.Name, r.PathValue("name"), call.Reset, from(r)))
 }
 
-func invitation(i *people.Invitation, err error) (any, error) {
+func invitation(i *people.Invitation, err error) (Invitation, error) {
 	if err != nil {
-		return nil, err
+		return Invitation{}, err
 	}
 	return Invitation{i.Name, i.Code.Reveal(), i.End}, nil
 }
 
-func (p *Portal) setUser(r *http.Request, who caller) (any, error) {
-	call, err := decode[UserCall](r)
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, p.c.People.Set(r.Context(), who.Subject.Name, r.PathValue("name"), (*people.Role)(call.Role), call.Disabled, from(r))
+func (p *Portal) setUser(r *http.Request, v *viewer, call UserCall) (nothing, error) {
+	return nothing{}, p.c.People.Set(r.Context(), v.Subject.Name, r.PathValue("name"), (*people.Role)(call.Role), call.Disabled, from(r))
 }
 
-func (p *Portal) endUser(r *http.Request, who caller) (any, error) {
-	return struct{}{}, p.c.People.EndSessions(r.Context(), who.Subject.Name, r.PathValue("name"), "", from(r))
+func (p *Portal) endUser(r *http.Request, v *viewer, _ nothing) (nothing, error) {
+	return nothing{}, p.c.People.EndSessions(r.Context(), v.Subject.Name, r.PathValue("name"), "", from(r))
 }

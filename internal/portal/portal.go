@@ -7,6 +7,7 @@ package portal
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +87,12 @@ const (
 	maxIssued     = 12 // live passwords of one subject, below what one login tries (PRO-25)
 )
 
+// document describes the interface, in OpenAPI 3.1. A test makes it from the calls that there are, and fails when it is not theirs.
+// Whoever reaches the portal may read what it can do; which of it they may do is theirs to find out.
+//
+//go:embed openapi.json
+var document []byte
+
 // Portal answers. It is safe for concurrent use.
 type Portal struct {
 	c         Config
@@ -99,21 +105,16 @@ type Portal struct {
 // New makes a portal.
 func New(c Config) *Portal {
 	p := &Portal{c: c, mux: http.NewServeMux()}
-	p.peopleRoutes()
-	p.deviceRoutes()
-	p.route("POST /api/v1/logout", anyToken, p.logout)
-	p.route("GET /api/v1/me", identity.ScopeRead, p.me)
-	p.route("POST /api/v1/requests", identity.ScopeRequest, p.ask)
-	p.route("GET /api/v1/requests", identity.ScopeRead, p.requests)
-	p.route("POST /api/v1/requests/{id}/approve", identity.ScopeDecide, p.decide)
-	p.route("POST /api/v1/requests/{id}/deny", identity.ScopeDecide, p.decide)
-	p.route("POST /api/v1/requests/{id}/withdraw", identity.ScopeRequest, p.decide)
-	p.route("GET /api/v1/grants", identity.ScopeRead, p.grants)
-	p.route("POST /api/v1/grants/{id}/{what}", identity.ScopeDecide, p.grant)
-	p.route("POST /api/v1/delegations", identity.ScopeDecide, p.delegate)
-	p.route("GET /api/v1/credentials", identity.ScopeRead, p.credentials)
-	p.route("POST /api/v1/credentials", peopleOnly, p.issue)
-	p.route("DELETE /api/v1/credentials/{id}", peopleOnly, p.revoke)
+	p.signInCalls()
+	p.peopleCalls()
+	p.deviceCalls()
+	p.accessCalls()
+	p.credentialCalls()
+	p.insightCalls()
+	route(p, Call{Pattern: "GET /api/v1/openapi.json", Scope: openToAll, Summary: "This document"}, func(*http.Request, *viewer, nothing) (json.RawMessage, error) {
+		return document, nil
+	})
+	p.mux.HandleFunc(apiRoot, p.unknownCall)
 	p.pageRoutes()
 	return p
 }
@@ -135,64 +136,6 @@ type Problem struct {
 	Hint  string `json:"hint,omitempty"`
 }
 
-// caller is who calls, as the token says.
-type caller struct {
-	access.Actor
-	token identity.Issued
-}
-
-// handler answers a call of somebody who is known. What it returns is sent as JSON.
-type handler func(r *http.Request, who caller) (any, error)
-
-// What a call asks of a token besides the scopes.
-const (
-	peopleOnly identity.Scope = ""  // sessions alone
-	anyToken   identity.Scope = "*" // whatever it opens
-)
-
-// Call is a call of the interface that needs a token, and the scope that it needs.
-type Call struct {
-	Pattern string
-	Scope   identity.Scope // "": no token will do; "*": any
-}
-
-// Calls lists them.
-func (p *Portal) Calls() []Call { return slices.Clone(p.calls) }
-
-// route adds a call that needs a session, or a token with a scope. This is the one place where scopes are looked at.
-func (p *Portal) route(pattern string, scope identity.Scope, h handler) {
-	p.calls = append(p.calls, Call{pattern, scope})
-	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		who, err := p.caller(r)
-		if err != nil {
-			p.fail(w, r, err)
-			return
-		}
-		if scope != anyToken && !who.token.May(scope) {
-			p.fail(w, r, p.outOfScope(r, who, pattern, scope))
-			return
-		}
-		out, err := h(r, who)
-		if err != nil {
-			p.fail(w, r, err)
-			return
-		}
-		p.send(w, http.StatusOK, out)
-	})
-}
-
-// outOfScope is the "no" to a token, and puts it into the trail.
-func (p *Portal) outOfScope(r *http.Request, who caller, pattern string, scope identity.Scope) error {
-	no := &access.Refusal{Code: "scope_missing", Text: "this token does not open that", Hint: "postern token create NAME --scope " + string(scope)}
-	if scope == peopleOnly {
-		no.Text, no.Hint = "no token opens that", "postern login"
-	}
-	return errors.Join(no, p.record(r, audit.Event{
-		Kind: audit.PortalRefused, Subject: who.Subject.Name, Verdict: "refuse", Reason: "scope_missing",
-		Detail: map[string]string{"page": pattern, "credential": who.token.ID},
-	}))
-}
-
 func (p *Portal) send(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -200,6 +143,9 @@ func (p *Portal) send(w http.ResponseWriter, status int, v any) {
 		p.c.Log.Debug("an answer was not taken", "error", err)
 	}
 }
+
+// codeBadCall is the code of what cannot be read as it was sent.
+const codeBadCall = "bad_call"
 
 var errToken = &access.Refusal{Code: "not_logged_in", Text: "you are not logged in, or no longer", Hint: "postern login"}
 
@@ -214,7 +160,8 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.tellRest(r, err, who)
 		p.send(w, statusOf(who), Problem{who.Code, who.Text, who.Hint})
 	case errors.As(err, &no):
-		p.send(w, http.StatusForbidden, Problem{no.Code, no.Text, no.Hint})
+		p.tellRest(r, err, no)
+		p.send(w, refusalStatus(no), Problem{no.Code, no.Text, no.Hint})
 	case errors.Is(err, access.ErrNotFound):
 		p.send(w, http.StatusNotFound, Problem{Code: "not_found", Error: err.Error()})
 	case errors.Is(err, access.ErrConflict):
@@ -225,12 +172,20 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// refusalStatus is 400 for what was asked wrongly and 403 for a "no".
+func refusalStatus(no *access.Refusal) int {
+	if no.Code == codeBadCall {
+		return http.StatusBadRequest
+	}
+	return http.StatusForbidden
+}
+
 // statusOf is 401 for who is not signed in, or not far enough, and 403 for a "no".
 func statusOf(no *people.Refusal) int {
 	switch no.Code {
 	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite, people.CodeSignOn:
 		return http.StatusUnauthorized
-	case people.CodePending, people.CodeSlow, people.CodeExpired:
+	case people.CodePending, people.CodeSlow, people.CodeExpired, codeBadCall:
 		return http.StatusBadRequest
 	case people.CodeProvider:
 		return http.StatusServiceUnavailable
@@ -241,55 +196,40 @@ func statusOf(no *people.Refusal) int {
 }
 
 // tellRest logs what went wrong beside a refusal, such as an event that could not be recorded.
-func (p *Portal) tellRest(r *http.Request, err error, no *people.Refusal) {
+func (p *Portal) tellRest(r *http.Request, err, no error) {
 	if err.Error() != no.Error() {
 		p.c.Log.Error("portal", "call", r.Method+" "+r.URL.Path, "error", err)
 	}
 }
 
-// caller finds out who calls: the owner of a session, or of a token for programs. A token of somebody who is no longer in the
-// policy opens nothing.
-func (p *Portal) caller(r *http.Request) (caller, error) {
+// caller finds out who calls: the owner of a session, or of a token for programs. A token of somebody who may no longer come in opens
+// nothing, and a role counts with a token only where its scope says so.
+func (p *Portal) caller(r *http.Request) (*viewer, error) {
 	token := bearer(r)
 	if !strings.HasPrefix(token.Reveal(), identity.TokenPrefix) {
-		return caller{}, errToken
+		return nil, errToken
 	}
-	person, err := p.c.People.Who(r.Context(), token, true)
-	if err == nil {
-		s := person.Session
-		who := access.Actor{Subject: person.Subject, Channel: s.Channel, Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor}
-		return caller{who, identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor}}, nil
+	if person, err := p.c.People.Who(r.Context(), token, true); err == nil {
+		return p.viewerOf(r, person, token, person.Session.Channel), nil
 	}
 	now := p.c.Desk.Now()
 	found, err := p.c.Credentials.Bearer(r.Context(), identity.HashToken(token.Reveal()), now)
 	if err != nil || !found.Live(now) {
-		return caller{}, errToken // a state that cannot be read lets nobody in either
+		return nil, errToken // a state that cannot be read lets nobody in either
 	}
-	s, known := p.c.Policy().Subject(found.Subject)
-	if !known {
-		return caller{}, errToken
+	owner, err := p.c.People.Owner(r.Context(), found.Subject)
+	if err != nil {
+		return nil, errToken
 	}
-	channel := "api"
+	v := &viewer{session: token, token: found, owns: p.owns(owner.Subject)}
+	if found.May(identity.ScopeInspect) {
+		v.role = owner.Role
+	}
+	v.Actor = access.Actor{Subject: owner.Subject, Channel: "api", Address: r.RemoteAddr, Factor: found.Factor}
 	if found.Kind == identity.Session {
-		channel = "cli"
-	}
-	return caller{access.Actor{Subject: s, Channel: channel, Address: r.RemoteAddr, Factor: found.Factor}, found}, nil
-}
-
-// decode reads a call's body, strictly.
-func decode[T any](r *http.Request) (T, error) {
-	var v T
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
-		return v, &access.Refusal{Code: "bad_call", Text: "the call's body cannot be read: " + firstLine(err.Error())}
+		v.Channel = "cli"
 	}
 	return v, nil
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
 
 func (p *Portal) record(r *http.Request, e audit.Event) error {
@@ -302,16 +242,16 @@ func (p *Portal) record(r *http.Request, e audit.Event) error {
 }
 
 // logout ends the session of the call; a token from before sessions were kept ends as a credential.
-func (p *Portal) logout(r *http.Request, who caller) (any, error) {
-	err := p.c.People.SignOut(r.Context(), bearer(r), from(r))
+func (p *Portal) logout(r *http.Request, who *viewer, _ nothing) (nothing, error) {
+	err := p.c.People.SignOut(r.Context(), who.session, from(r))
 	var no *people.Refusal
 	if !errors.As(err, &no) {
-		return struct{}{}, err
+		return nothing{}, err
 	}
 	if err := p.record(r, audit.Event{Kind: audit.CredentialRevoked, Subject: who.Subject.Name, Detail: map[string]string{"credential": who.token.ID}}); err != nil {
-		return nil, err
+		return nothing{}, err
 	}
-	return struct{}{}, p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, who.token.ID, p.c.Desk.Now())
+	return nothing{}, p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, who.token.ID, p.c.Desk.Now())
 }
 
 // addressOf is where a call comes from, for the brake on guessing.
