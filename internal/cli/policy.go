@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 )
 
@@ -23,7 +24,8 @@ func (a *app) policyCheck() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "read the policy file strictly and list every mistake with its place",
 		Long: `Reads the policy file, or a folder of them, and lists every mistake at once as
-file:line:column. Works offline: no store is asked and no secret is read. Whether a mask fits
+file:line:column. Works offline: no store is asked and no secret is read. Templates of notices
+are tried with a message that says all and one that says little. Whether a mask fits
 a column's type is checked by postern plan, which asks the server.`,
 		Example: `  postern policy check
   postern policy check policies/ --format json`,
@@ -95,6 +97,11 @@ func (a *app) checkPolicy(path, format string) error {
 	var problems config.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return policyUnreadable(path, err)
+	}
+	if c != nil && err == nil {
+		if problems = daemon.CheckTexts(c); len(problems) > 0 {
+			err = problems
+		}
 	}
 	r := policyReport{File: path, OK: err == nil, Problems: problems}
 	if c != nil {

@@ -165,6 +165,7 @@ type Notices struct {
 	Mail struct {
 		Server, From, TLS, User, Templates string
 		Password                           Source
+		TemplatesPos                       policy.Pos
 	}
 	Pos policy.Pos
 }

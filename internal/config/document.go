@@ -165,7 +165,7 @@ type mailDoc struct {
 	TLS       policy.Text `key:"tls" default:"starttls" enum:"starttls|implicit|disable" doc:"starttls is demanded and never given up; disable on this machine alone."`
 	User      policy.Text `key:"user" doc:"the user at the mail server."`
 	Password  sourceDoc   `key:"password" doc:"its password."`
-	Templates policy.Text `key:"templates" doc:"a file with templates (Go's text/template) that replace ours: one for each kind of notice, and 'default'. The first line is the subject."`
+	Templates policy.Text `key:"templates" doc:"a file with templates (Go's text/template) that replace ours, or a folder of .tmpl files: one template for each kind of notice, and 'default'. The first line is the subject. 'postern policy check' tries them."`
 	Pos       policy.Pos
 }
 

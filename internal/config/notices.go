@@ -35,6 +35,7 @@ func (b *builder) notices(d noticesDoc) {
 func (b *builder) mail(m mailDoc) {
 	n := &b.c.Notices.Mail
 	n.Server, n.From, n.User, n.TLS, n.Templates = m.Server.Value, m.From.Value, m.User.Value, m.TLS.Value, b.path(m.Templates)
+	n.TemplatesPos = m.Templates.Pos
 	if !m.Password.Pos.IsZero() {
 		n.Password = b.source(m.Password)
 	}

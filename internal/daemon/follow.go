@@ -134,6 +134,7 @@ func needsRestart(old, next *config.Config) error {
 func plain(s config.State) [2]string { return [2]string{s.SQLite, s.Postgres} }
 
 func plainNotices(n config.Notices) config.Notices {
+	n.Mail.TemplatesPos = policy.Pos{}
 	n.Pos, n.Webhook.Secret.Pos, n.Mail.Password.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}
 	return n
 }

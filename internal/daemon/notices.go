@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"text/template"
 
+	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/notify"
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // startNotices begins to tell people, by the ways that the policy file names. What it returns stops it.
@@ -68,16 +70,30 @@ func (d *daemon) mail(ctx context.Context) (*notify.Mail, error) {
 }
 
 // texts are the templates of messages.
-func (d *daemon) texts() (*template.Template, error) {
-	own := ""
-	if path := d.config.Notices.Mail.Templates; path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read the templates: %w", err)
-		}
-		own = string(text)
+func (d *daemon) texts() (*template.Template, error) { return textsOf(d.config) }
+
+func textsOf(c *config.Config) (*template.Template, error) {
+	m := c.Notices.Mail
+	if m.Templates == "" {
+		return notify.Texts()
 	}
-	return notify.Texts(own)
+	sources, err := notify.ReadSources(m.Templates)
+	if err != nil {
+		return nil, policy.Problems{{
+			Pos: m.TemplatesPos, Kind: policy.KindValue, Message: fmt.Sprintf("templates: %v", err), Hint: "name a file with templates, or a folder of .tmpl files",
+		}}
+	}
+	return notify.Texts(sources...)
+}
+
+// CheckTexts says what is wrong with the templates of messages that a policy file names. Nothing is sent.
+func CheckTexts(c *config.Config) policy.Problems {
+	_, err := textsOf(c)
+	var problems policy.Problems
+	if err != nil && !errors.As(err, &problems) {
+		problems = policy.Problems{{Pos: c.Notices.Pos, Kind: policy.KindValue, Message: err.Error()}}
+	}
+	return problems
 }
 
 // link is where people find the portal.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	_ "embed" // the texts
 	"errors"
 	"fmt"
 	"mime"
@@ -18,9 +17,6 @@ import (
 
 	"github.com/postern-sec/postern/internal/secret"
 )
-
-//go:embed mail.tmpl
-var mailTexts string
 
 // Mail sends messages over SMTP to the address in the attribute "email" of the person.
 type Mail struct {
@@ -42,43 +38,6 @@ const (
 	Implicit TLS = "implicit"
 	Plain    TLS = "disable" // to this machine alone
 )
-
-// Texts are the templates of mails: subject on the first line, then an empty one, then the text. more, if any, defines some anew; one
-// is called by the kind of notice, or "default".
-func Texts(more string) (*template.Template, error) {
-	t := template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-		"when": func(at time.Time) string { return at.UTC().Format("2 January 2006 15:04 UTC") },
-	})
-	t, err := t.Parse(mailTexts)
-	if err == nil && more != "" {
-		t, err = t.Parse(more)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the templates of mails: %w", err)
-	}
-	for _, own := range t.Templates() { // a mistake shows at start, not when somebody should be told
-		if own.Name() != "" {
-			if _, _, err := Compose(t, &Message{Kind: own.Name(), Until: time.Unix(0, 0)}); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return t, nil
-}
-
-// Compose writes a message by a template: its subject, and its text.
-func Compose(t *template.Template, m *Message) (subject, body string, err error) {
-	name := m.Kind
-	if t.Lookup(name) == nil {
-		name = "default"
-	}
-	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, name, m); err != nil {
-		return "", "", fmt.Errorf("write a mail: %w", err)
-	}
-	subject, body, _ = strings.Cut(strings.TrimLeft(b.String(), "\n"), "\n")
-	return subject, strings.TrimSpace(body) + "\n", nil
-}
 
 // Name implements Transport.
 func (s *Mail) Name() string { return "mail" }

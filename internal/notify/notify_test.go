@@ -314,7 +314,7 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 
 func texts(t *testing.T) *notify.Mail {
 	t.Helper()
-	own, err := notify.Texts("")
+	own, err := notify.Texts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,17 +371,6 @@ func TestMailDemandsTLS(t *testing.T) {
 		err := s.Send(t.Context(), &notify.Message{ID: "x", Kind: "request.new", Email: "bob@example.com"})
 		if err == nil || len(box.mails)+box.logins+box.plain != 0 {
 			t.Errorf("%s: %v, %d mails, %d logins", name, err, len(box.mails), box.logins)
-		}
-	}
-}
-
-func TestTexts(t *testing.T) {
-	t.Parallel()
-	for more, ok := range map[string]bool{
-		"": true, `{{define "request.new"}}Hallo {{.Subject}}` + "\n\n" + `{{.Note}}{{end}}`: true, `{{define "request.new"}}{{.Nothing}}{{end}}`: false, `{{define`: false,
-	} {
-		if _, err := notify.Texts(more); (err == nil) != ok {
-			t.Errorf("%q: %v", more, err)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func newSite(t *testing.T, use policy.SlackUse) *site {
 	s.desk = access.NewDesk(access.Config{
 		Store: s.db, Policy: s.p.Load, Now: s.now, NewID: func() string { return fmt.Sprintf("id%05d", s.ids.Add(1)) },
 	})
-	texts, err := notify.Texts("")
+	texts, err := notify.Texts()
 	if err != nil {
 		t.Fatal(err)
 	}
