@@ -64,6 +64,7 @@ const (
 	PortalRefused     Kind = "portal.refused"           // somebody tried a page of the portal, or an action on it, that is not for them
 	PortalExplained   Kind = "portal.explained"         // somebody asked on the portal what would become of somebody's statement
 	TrailRead         Kind = "trail.read"               // somebody searched the trail on the portal
+	TrailView         Kind = "trail.view"               // somebody kept a search of the trail under a name, renamed one, or dropped it
 	FactorProved      Kind = "factor.proved"            // somebody proved a second factor
 	FactorRefused     Kind = "factor.refused"           // a second factor was wrong, used already, or locked
 	AccountCreated    Kind = "account.created"          // a local account was made

@@ -44,7 +44,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	c := portal.Config{
 		Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
 		People: d.signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
-		Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version, Insight: d.opts.Insight,
+		Views: d.grants.st, Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version, Insight: d.opts.Insight,
 	}
 	c.URL = d.config.Portal.URL
 	if d.sso != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
@@ -32,6 +33,9 @@ var views = []view{
 
 type trailData struct {
 	Views  []view
+	Mine   []people.View
+	Kept   string // what a view of this search keeps
+	Name   string // that was typed for one
 	Query  url.Values
 	Events []audit.Record
 	Full   bool // there may be more
@@ -54,12 +58,22 @@ func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
 	if !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1) // the day itself is meant too
 	}
+	if r.Method == http.MethodPost { // a view was not kept: its search is shown again
+		if typed, err := url.ParseQuery(r.PostFormValue("query")); err == nil {
+			in = typed
+		}
+	}
 	for name, values := range in {
-		if name == "done" || len(values) == 0 || values[0] == "" {
+		if !slices.Contains(trailKeys, name) || len(values) == 0 || values[0] == "" {
 			in.Del(name)
 		}
 	}
+	mine, err := p.viewsOf(r, v)
+	if err != nil {
+		return shown{}, err
+	}
 	out, err := p.readTrail(r, v, q, in.Encode())
+	out.Mine, out.Kept, out.Name = mine, in.Encode(), r.PostFormValue("name")
 	out.Query, out.Link, out.Views = in, "/trail?"+in.Encode(), views
 	slices.Reverse(out.Events)
 	return shown{"trail", "Trail", out}, err

@@ -106,6 +106,7 @@ func (p *Portal) pageRoutes() {
 	p.post("/grants/{id}/{what}", overseers, p.grantAct, p.grantsPage)
 	p.get("/trail", trailReaders, p.trailPage)
 	p.get("/trail/sessions/{id}", trailReaders, p.timelinePage)
+	p.viewRoutes()
 	p.get("/policy", policyReaders, p.policyPage)
 	p.get("/explain", policyReaders, p.explainPage)
 	p.secretPage("/explain", policyReaders, p.explainedPage, p.explainPage)
@@ -365,6 +366,7 @@ var doneTexts = map[string]string{
 	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
 	"confirm": "Confirmed: it is still needed.", "credential": "The password no longer works.", "session": "That session is over.",
 	"role": "The role is changed; it counts from the next sign-in.", "disable": "Disabled, and signed out everywhere. Enable undoes it.",
+	"view": "Kept. You find it under Your views.", "renamed": "Renamed.", "dropped": "Deleted.",
 	"enable": "Enabled again.", "end": "Signed out everywhere.",
 }
 

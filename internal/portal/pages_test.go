@@ -127,7 +127,7 @@ func newPlace(t *testing.T) *place {
 	table := policy.Table{Store: "shop", Schema: "public", Name: "payroll"}
 	p.server = httptest.NewServer(portal.New(portal.Config{
 		Desk: desk, Access: p.db, Credentials: p.db, Policy: current, Audit: p.trail, People: p.people, Mock: mock, Random: rand.Reader,
-		Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: t.TempDir(), Version: "test",
+		Views: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: t.TempDir(), Version: "test",
 		Columns: func() []portal.Column {
 			return []portal.Column{{Column: policy.Column{Table: table, Column: "iban"}, Type: "text"}, {Column: policy.Column{Table: table, Column: "id"}, Type: "integer"}}
 		},
@@ -225,6 +225,9 @@ func (p *place) post(who, path string, form url.Values) (*http.Response, string)
 	return p.call(who, http.MethodPost, path, form, nil)
 }
 
+// routeName is what a form for a name is sent with.
+var routeName = map[string]string{"/trail/views": "Refused today", "/trail/views/x/rename": "Refused"}
+
 // Every page and every action as every role, against a table that is written down here and nowhere else.
 func TestEveryRouteAsEveryRole(t *testing.T) {
 	t.Parallel()
@@ -244,6 +247,10 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"GET", "/grants", "dora admin auditor"},
 		{"GET", "/trail", "admin auditor"},
 		{"GET", "/trail/sessions/x", "admin auditor"},
+		{"GET", "/trail/views/x", ""}, // nobody has one of that name
+		{"POST", "/trail/views", "admin auditor"},
+		{"POST", "/trail/views/x/rename", ""},
+		{"POST", "/trail/views/x/delete", ""},
 		{"GET", "/policy", "admin editor reader auditor"},
 		{"GET", "/explain", "admin editor reader auditor"},
 		{"GET", "/posture", "admin editor reader auditor"},
@@ -275,7 +282,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			may := route.who == "*" || strings.Contains(" "+route.who+" ", " "+who+" ")
 			var answer *http.Response
 			if route.method == "POST" {
-				answer, _ = p.post(who, route.path, url.Values{"note": {"because"}})
+				answer, _ = p.post(who, route.path, url.Values{"note": {"because"}, "name": {routeName[route.path]}, "query": {"verdict=refuse"}})
 			} else {
 				answer, _ = p.call(who, route.method, route.path, nil, nil)
 			}

@@ -36,7 +36,7 @@ type Credentials interface {
 	RevokeCredential(ctx context.Context, subject, id string, now time.Time) error
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Insight and SignOn.
+// Config is what a portal needs. Every field is required but Gateway, Insight, Views and SignOn.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
@@ -58,6 +58,8 @@ type Config struct {
 	Version string
 	// Insight knows what the engine and the reports of its runs say; nil: those pages say that they cannot.
 	Insight Insight
+	// Views keeps searches of the trail; nil: none are kept.
+	Views Views
 	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
 	SignOn      SignOn
 	SignOnLabel string
@@ -111,6 +113,7 @@ func New(c Config) *Portal {
 	p.accessCalls()
 	p.credentialCalls()
 	p.insightCalls()
+	p.viewCalls()
 	route(p, Call{Pattern: "GET /api/v1/openapi.json", Scope: openToAll, Summary: "This document"}, func(*http.Request, *viewer, nothing) (json.RawMessage, error) {
 		return document, nil
 	})
