@@ -19,7 +19,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt differ hba seeded race check clean
+.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt sqlsmith differ hba seeded race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -52,6 +52,10 @@ fuzz: ## every fuzz target on FUZZRUNS (200000) inputs, then hunt (N=0: without 
 
 hunt: ## N (20000) generated statements against both walls on MAJORS (15 18), looking for a hidden value in the answers
 	POSTERN_HUNT=$(N) POSTERN_HUNT_MAJORS="$(MAJORS)" POSTERN_HUNT_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestHunt ./test/hunt
+
+sqlsmith: ## N (20000) statements of sqlsmith for each of three subjects at both walls, looking for a hidden value in the answers
+	@build/prepare test
+	POSTERN_SQLSMITH=$(N) POSTERN_SQLSMITH_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestSQLsmith ./test/hunt
 
 differ: ## N (20000) random queries over random policies: the gateway's answer must be a second implementation's
 	POSTERN_DIFFER=$(N) POSTERN_DIFFER_SEED=$(SEED) $(GO) test -count=1 -timeout 24h -v -run TestDiffer ./test/differ

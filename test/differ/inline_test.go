@@ -7,6 +7,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/test/site"
+	"github.com/postern-sec/postern/test/sqlgen"
 )
 
 // inlineSample is how many queries the inline tier gets with every change; `make differ N=…` gives it as many as a policy.
@@ -49,7 +50,7 @@ func testInline(t *testing.T, c *pgtest.Cluster, seed, n uint64) (sum tally) {
 		var wg sync.WaitGroup
 		for i, subject := range subjects() {
 			wg.Go(func() {
-				one, complaints := compare(s, copies, subject, seed, uint64(i), n)
+				one, complaints := compare(s, copies, subject, seed, uint64(i), n, sqlgen.Options{Stable: true, TablesOwnNames: true})
 				mu.Lock()
 				defer mu.Unlock()
 				sum.add(one)

@@ -73,6 +73,9 @@ type Options struct {
 	// Stable leaves out what gives another answer when it is asked again or over the same rows in another order, what fails on some
 	// values, and all writes.
 	Stable bool
+	// TablesOwnNames gives the columns of tables no other names: behind the inline tier a whole row has them as its fields' names, and
+	// that of a table does not.
+	TablesOwnNames bool
 	// Attempts is how many of 1000 statements try to reach what is hidden.
 	Attempts int
 }

@@ -59,6 +59,9 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 // worldAllow is what the rules allow beside reading and writing. An extension whose functions may be called brings its operators and types.
 func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
 	out.Temp, out.Explain = p.Allow.Temporary, p.Allow.Explain
+	if out.Explain {
+		out.Parts = worldParts(out, snap)
+	}
 	for _, c := range p.Allow.Channels {
 		out.Channels[c] = true
 	}
@@ -74,6 +77,24 @@ func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
 			}
 		}
 	}
+}
+
+// worldParts finds the partitions and children of the admitted relations, at any depth. One that has two such parents is left out.
+func worldParts(out *pgsql.World, snap *catalog.Snapshot) map[string]string {
+	parents := map[catalog.Name][]catalog.Name{}
+	for _, rel := range snap.Relations {
+		parents[rel.Name] = rel.Parents
+	}
+	parts := map[string]string{}
+	for child, of := range parents {
+		for at := child; len(of) == 1; of = parents[at] {
+			if at = of[0]; out.Relations[pgsql.Name(at)] != nil {
+				parts[child.Name] = at.Name
+				break
+			}
+		}
+	}
+	return parts
 }
 
 // worldRelation is a table as the guard sees it.

@@ -163,6 +163,7 @@ func (a *analysis) message(m proto.Message, sc *scope) {
 	case *pg.CaseExpr:
 		if x.Arg != nil {
 			a.implied("CASE x WHEN", x.Location, "=")
+			a.wantCase(x)
 		}
 	case *pg.ResTarget: // of XMLFOREST and the like
 		a.mark(x)

@@ -72,6 +72,7 @@ func plainOption(d *pg.DefElem) bool {
 // those of row filters do, is left out whole. It is made for one result and is not safe for concurrent use.
 type PlanFilter struct {
 	relations map[string]map[string]bool // admitted relations by bare name -> names of their keys
+	parts     map[string]string          // what is read through one of them, and is named after it
 	subplans  bool                       // some may be the client's own
 	begun     bool
 	broken    bool     // the result does not begin at the top of a plan: nothing of it is shown
@@ -83,7 +84,7 @@ type PlanFilter struct {
 
 // NewPlanFilter returns a filter for a plan of a session of w. Without subplans of the client's own, all that the plan has are left out.
 func NewPlanFilter(w *World, subplans bool) *PlanFilter {
-	p := &PlanFilter{relations: map[string]map[string]bool{}, subplans: subplans, skip: -1, label: -1}
+	p := &PlanFilter{relations: map[string]map[string]bool{}, parts: w.Parts, subplans: subplans, skip: -1, label: -1}
 	for name, rel := range w.Relations {
 		if p.relations[name.Name] == nil {
 			p.relations[name.Name] = map[string]bool{}
@@ -161,7 +162,11 @@ func (p *PlanFilter) node(m []string) (string, bool) {
 	case name == "CTE Scan", name == "Subquery Scan", name == "WorkTable Scan", name == "Values Scan":
 		return text + " on " + on, true
 	}
-	keys, admitted := p.relations[strings.ReplaceAll(strings.Trim(on, `"`), `""`, `"`)]
+	bare := strings.ReplaceAll(strings.Trim(on, `"`), `""`, `"`)
+	keys, admitted := p.relations[bare]
+	if whole, ok := p.parts[bare]; ok && !admitted {
+		return text + " on " + quoteIdent(whole), true // a partition's own name may tell what is in it
+	}
 	if !admitted {
 		return text, false
 	}

@@ -24,7 +24,9 @@ func TestPlanFilter(t *testing.T) {
 			"Seq Scan on orders\n  SubPlan 1\n    ->  Aggregate\n          ->  Index Only Scan using customers_region_idx on customers\n                Index Cond: (id = orders.id)",
 			"Seq Scan on orders\n    ->  Aggregate\n          ->  Index Only Scan on customers",
 		},
-		{"partitions", "Append\n  ->  Seq Scan on events_eu events_1\n        Filter: (region = 'EU'::text)\n  ->  Seq Scan on events_us events_2", "Append"},
+		{"partitions", "Append\n  ->  Seq Scan on events_eu events_1\n        Filter: (region = 'EU'::text)\n  ->  Seq Scan on events_us events_2", "Append\n  ->  Seq Scan on events\n  ->  Seq Scan on events"},
+		{"the only partition that is read", "Index Scan using events_eu_pkey on events_eu e\n  Index Cond: (id = 1)", "Index Scan on events"},
+		{"partitions of another", "Append\n  ->  Seq Scan on payroll_eu payroll_1\n  ->  Seq Scan on payroll_us payroll_2", "Append"},
 		{"without subplans of its own", "Seq Scan on orders\n  SubPlan 1\n    ->  Seq Scan on customers\n  ->  Sort", "Seq Scan on orders\n  ->  Sort"},
 		{"CTE", "CTE Scan on x\n  CTE x\n    ->  Seq Scan on products\n", "CTE Scan on x\n    ->  Seq Scan on products"},
 		{"functions by themselves", "Function Scan on in_region\n  Filter: (in_region > 5)", "Function Scan"},
@@ -36,7 +38,9 @@ func TestPlanFilter(t *testing.T) {
 		{"planning and JIT", "Result\nPlanning:\n  Buffers: shared hit=5\nJIT:\n  Functions: 3", "Result"},
 		{"quoted names", "Seq Scan on \"Odd \"\"Name\"", ""},
 	} {
-		p := NewPlanFilter(shopWorld(), x.name != "without subplans of its own")
+		w := shopWorld()
+		w.Parts = map[string]string{"events_eu": "events", "events_us": "events"}
+		p := NewPlanFilter(w, x.name != "without subplans of its own")
 		var got []string
 		for line := range strings.SplitSeq(x.plan, "\n") {
 			got = append(got, p.Line(line)...)

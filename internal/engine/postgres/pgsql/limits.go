@@ -72,6 +72,7 @@ type scanner struct {
 	frames     []frame
 	statements int
 	afterDot   bool // the token before this one was a dot: a keyword is a name then
+	open       bool // something stands behind the last semicolon
 }
 
 func (s *scanner) top() *frame { return &s.frames[len(s.frames)-1] }
@@ -90,7 +91,7 @@ func (s *scanner) run() error {
 			}
 			continue
 		}
-		s.afterDot = false
+		s.afterDot, s.open = false, true
 		var err error
 		switch {
 		case c == '\'':
@@ -129,6 +130,9 @@ func (s *scanner) run() error {
 		if err != nil {
 			return err
 		}
+	}
+	if s.open {
+		return s.countStatement()
 	}
 	return nil
 }
@@ -399,11 +403,20 @@ func (s *scanner) fold() error {
 	return s.link(d + 1)
 }
 
-func (s *scanner) endStatement() error {
+// countStatement counts one that ends here.
+func (s *scanner) countStatement() error {
 	s.statements++
 	if s.statements > maxStatements {
 		return &LimitError{SQLState: "54000", Limit: "number of statements", Max: maxStatements, Position: s.position(s.pos - 1)}
 	}
+	return nil
+}
+
+func (s *scanner) endStatement() error {
+	if err := s.countStatement(); err != nil {
+		return err
+	}
+	s.open = false
 	if len(s.frames) == 1 {
 		s.frames[0] = frame{}
 	} else {

@@ -210,6 +210,8 @@ func TestCheckLimits(t *testing.T) {
 		{"201 brackets", "SELECT " + many("(", 201) + "1" + many(")", 201), "54001"},
 		{"1000 statements", many("select 1;", 1000), ""},
 		{"1001 statements", many("select 1;", 1001), "54000"},
+		{"1001 statements, the last without a semicolon", many("select 1;", 1000) + "select 1", "54000"},
+		{"1000 statements and a comment", many("select 1;", 1000) + " -- done", ""},
 		{"256 kB", "SELECT '" + many("x", maxText-9) + "'", ""},
 		{"more than 256 kB", "SELECT '" + many("x", maxText-8) + "'", "54000"},
 		{"an INSERT may be longer", "INSERT INTO t VALUES ('" + many("x", maxText) + "')", ""},

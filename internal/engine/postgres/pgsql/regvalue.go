@@ -64,6 +64,20 @@ func (a *analysis) wantOperands(x *pg.A_Expr) {
 	a.wantReg(x.Rexpr, regOID)
 }
 
+// wantCase says the same of CASE x WHEN y, which compares x with each y.
+func (a *analysis) wantCase(x *pg.CaseExpr) {
+	compared := []*pg.Node{x.Arg}
+	for _, w := range x.Args {
+		compared = append(compared, w.GetCaseWhen().GetExpr())
+	}
+	if slices.ContainsFunc(compared, hasString) {
+		return
+	}
+	for _, n := range compared {
+		a.wantReg(n, regOID)
+	}
+}
+
 func hasString(n *pg.Node) bool {
 	return n.GetAConst().GetSval() != nil || slices.ContainsFunc(n.GetList().GetItems(), hasString)
 }

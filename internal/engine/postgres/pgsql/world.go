@@ -23,6 +23,7 @@ type World struct {
 	Own       bool               // some of the relations are the profile's own: DDL on these
 	Temp      bool               // temporary tables are granted
 	Explain   bool               // EXPLAIN in its plain form is allowed
+	Parts     map[string]string  // partitions and children by bare name -> the admitted relation through which they are read
 	Channels  map[string]bool    // for LISTEN and NOTIFY
 	Callable  map[Name]byte      // routines outside pg_catalog that may be called, with their pg_proc.prokind
 	Extension map[string]string  // extension -> schema, for those whose types protected columns use
