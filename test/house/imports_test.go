@@ -82,6 +82,7 @@ var rule = map[string]row{
 	"test/classify": {imports: words("internal/classify internal/classify/checkdigit"), tests: words("test/site internal/discover internal/engine/postgres")},
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
+	"test/rules":    {tests: words("test/site")},
 	"test/access":   {tests: words("test/site internal/demo/workspace")},
 	"test/sso":      {tests: words("test/site test/provider")},
 	"test/browser":  {tests: words("test/site")},
