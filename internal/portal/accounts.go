@@ -2,7 +2,6 @@ package portal
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +14,8 @@ func admins(v *viewer) bool { return v.role == people.Admin }
 func editors(v *viewer) bool { return v.role == people.Admin || v.role == people.Editor }
 
 type peopleData struct {
-	Filter string
+	UsersQuery
 	People []ShownUser
-	Total  int
 	Roles  []string
 	New    *invited // shown this once
 }
@@ -31,20 +29,10 @@ type invited struct {
 // accountRoles are what an account can be besides nobody in particular.
 var accountRoles = []string{string(people.Admin), string(people.Editor), string(people.Reader), string(people.Auditor)}
 
-func (p *Portal) peoplePage(r *http.Request, _ *viewer) (shown, error) {
-	all, err := p.c.People.List(r.Context())
-	if err != nil {
-		return shown{}, err
-	}
-	out := peopleData{Filter: strings.TrimSpace(r.URL.Query().Get("q")), Total: len(all), Roles: accountRoles}
-	now := p.c.Desk.Now()
-	for i := range all {
-		u := UserShown(&all[i])
-		if hit(out.Filter, u.Name+" "+u.Role+" "+u.State(now)) {
-			out.People = append(out.People, u)
-		}
-	}
-	return shown{"people", "People", out}, nil
+func (p *Portal) peoplePage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.users, func(q UsersQuery, found []ShownUser) shown {
+		return shown{"people", "People", peopleData{UsersQuery: q, People: found, Roles: accountRoles}}
+	})
 }
 
 // State says in words how far an account is.
@@ -63,22 +51,23 @@ func (u ShownUser) State(now time.Time) string {
 }
 
 // linkFor is the one-time link of an invitation, to the address that this page came from.
-func linkFor(r *http.Request, i *people.Invitation) *invited {
+func linkFor(r *http.Request, i Invitation) *invited {
 	scheme := "http://"
 	if secureHost(r) {
 		scheme = "https://"
 	}
-	return &invited{i.Name, scheme + r.Host + "/join#" + i.Code.Reveal(), i.End}
+	return &invited{i.Name, scheme + r.Host + "/join#" + i.Code, i.End}
 }
 
 // invitePage makes an account, or a new link for one, and shows the link, once.
 func (p *Portal) invitePage(r *http.Request, v *viewer) (shown, error) {
-	var made *people.Invitation
+	var made Invitation
 	var err error
-	if name := r.PathValue("name"); name == "" {
-		made, err = p.c.People.Create(r.Context(), v.Subject.Name, strings.TrimSpace(r.PostFormValue("name")), people.Role(r.PostFormValue("role")), fromPage(r))
+	if r.PathValue("name") == "" {
+		role := r.PostFormValue("role")
+		made, err = p.createUser(r, v, UserCall{Name: strings.TrimSpace(r.PostFormValue("name")), Role: &role})
 	} else {
-		made, err = p.c.People.Invite(r.Context(), v.Subject.Name, name, r.PostFormValue("reset") != "", fromPage(r))
+		made, err = p.inviteUser(r, v, UserCall{Reset: r.PostFormValue("reset") != ""})
 	}
 	if err != nil {
 		return shown{}, err
@@ -95,21 +84,17 @@ func (p *Portal) invitePage(r *http.Request, v *viewer) (shown, error) {
 
 // personAct changes one account.
 func (p *Portal) personAct(r *http.Request, v *viewer) (string, error) {
-	name, what := r.PathValue("name"), r.PathValue("what")
-	by, ctx := v.Subject.Name, r.Context()
 	var err error
+	what := r.PathValue("what")
 	switch what {
 	case "role":
-		role := people.Role(r.PostFormValue("role"))
-		if role != people.NoRole && !slices.Contains(accountRoles, string(role)) {
-			return "", &access.Refusal{Code: codeBadCall, Text: "There is no such role."}
-		}
-		err = p.c.People.Set(ctx, by, name, &role, nil, fromPage(r))
+		role := r.PostFormValue("role")
+		_, err = p.setUser(r, v, UserCall{Role: &role})
 	case "disable", "enable":
 		disabled := what == "disable"
-		err = p.c.People.Set(ctx, by, name, nil, &disabled, fromPage(r))
+		_, err = p.setUser(r, v, UserCall{Disabled: &disabled})
 	case "end":
-		err = p.c.People.EndSessions(ctx, by, name, "", fromPage(r))
+		_, err = p.endUser(r, v, nothing{})
 	default:
 		err = access.ErrNotFound
 	}

@@ -38,6 +38,7 @@ type Call struct {
 	In      reflect.Type   // what comes in the query of a GET, or in the body of another
 	Out     reflect.Type
 	who     right
+	pages   []string // that stand on it: whom they are for is the call's to say
 }
 
 // nothing comes in, or goes out.
@@ -95,6 +96,9 @@ func route[In, Out any](p *Portal, c Call, do func(r *http.Request, v *viewer, i
 		c.who = everybody
 	}
 	p.calls = append(p.calls, c)
+	for _, pattern := range c.pages {
+		p.stands[pattern] = c.who
+	}
 	p.mux.HandleFunc(c.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		v, err := p.admit(r, &c)
 		if err != nil {
@@ -182,6 +186,19 @@ func input[In any](r *http.Request) (in In, err error) {
 	return in, nil
 }
 
+// look makes a page of what a call answers.
+func look[In, Out any](r *http.Request, v *viewer, do func(r *http.Request, v *viewer, in In) (Out, error), page func(in In, out Out) shown) (shown, error) {
+	in, err := query[In](r.URL.Query(), false)
+	if err != nil {
+		return shown{}, err
+	}
+	out, err := do(r, v, in)
+	if err != nil {
+		return shown{}, err
+	}
+	return page(in, out), nil
+}
+
 // query reads the parameters of an address into a struct, by the names that its fields have in JSON. A strict one takes no others: one
 // that is misspelt would widen what is looked for.
 func query[In any](values url.Values, strict bool) (in In, err error) {
@@ -210,6 +227,19 @@ func query[In any](values url.Values, strict bool) (in In, err error) {
 		}
 	}
 	return in, nil
+}
+
+// filled writes what query reads, without what is empty.
+func filled[In any](in In) url.Values {
+	out := url.Values{}
+	fields := reflect.ValueOf(in)
+	for i := range fields.NumField() {
+		if text := fmt.Sprint(fields.Field(i)); !fields.Field(i).IsZero() {
+			tag, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
+			out.Set(tag, text)
+		}
+	}
+	return out
 }
 
 func badCall(text string) error { return &access.Refusal{Code: codeBadCall, Text: text} }

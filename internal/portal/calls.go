@@ -16,18 +16,30 @@ import (
 // accessCalls are those of asking, deciding and holding.
 func (p *Portal) accessCalls() {
 	route(p, Call{Pattern: "GET /api/v1/me", Scope: identity.ScopeRead, Summary: "Who you are, and what you can ask for"}, p.me)
-	route(p, Call{Pattern: "POST /api/v1/requests", Scope: identity.ScopeRequest, Summary: "Ask for access"}, p.askFor)
+	route(p, Call{Pattern: "POST /api/v1/requests", Scope: identity.ScopeRequest, pages: []string{"POST /ask/{rule}"}, Summary: "Ask for access"}, p.askFor)
 	route(p, Call{Pattern: "GET /api/v1/requests", Scope: identity.ScopeRead, Summary: "What you asked for, or what waits for your decision"}, p.requests)
+	route(p, Call{
+		Pattern: "GET /api/v1/inbox", Scope: identity.ScopeRead, pages: []string{"GET /inbox"},
+		Summary: "What waits for your decision, with what helps to decide",
+	}, p.inbox)
+	route(p, Call{
+		Pattern: "GET /api/v1/mine", Scope: identity.ScopeRead, pages: []string{"GET /mine"},
+		Summary: "What you hold, held and asked for",
+	}, p.mine)
 	for _, what := range sortedNames(decisions) {
-		scope := identity.ScopeDecide
+		scope, page := identity.ScopeDecide, "POST /requests/{id}/{what}"
 		if what == "withdraw" {
-			scope = identity.ScopeRequest
+			scope, page = identity.ScopeRequest, "POST /mine/{id}/{what}"
 		}
-		route(p, Call{Pattern: "POST /api/v1/requests/{id}/" + what, Scope: scope, Summary: decisions[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Outcome, error) {
+		route(p, Call{Pattern: "POST /api/v1/requests/{id}/" + what, Scope: scope, pages: []string{page}, Summary: decisions[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Outcome, error) {
 			return p.decideOn(r, v, r.PathValue("id"), what, call.Note)
 		})
 	}
 	route(p, Call{Pattern: "GET /api/v1/grants", Scope: identity.ScopeRead, Summary: "What you hold, or what others hold on datasets that you answer for"}, p.grants)
+	route(p, Call{
+		Pattern: "GET /api/v1/grants/overseen", Scope: identity.ScopeRead, who: overseers, pages: []string{"GET /grants", "POST /grants/{id}/{what}"},
+		Summary: "Grants on datasets that you own; all of them for those who oversee",
+	}, p.overseen)
 	for _, what := range sortedNames(grantChanges) {
 		route(p, Call{Pattern: "POST /api/v1/grants/{id}/" + what, Scope: identity.ScopeDecide, Summary: grantChanges[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Grant, error) {
 			return p.changeGrant(r, v, r.PathValue("id"), what, call.Note)
@@ -38,9 +50,13 @@ func (p *Portal) accessCalls() {
 
 // credentialCalls are those of passwords and tokens for programs.
 func (p *Portal) credentialCalls() {
+	route(p, Call{
+		Pattern: "GET /api/v1/connection", Scope: identity.ScopeRead, pages: []string{"GET /connect"},
+		Summary: "Where clients connect, and to which stores",
+	}, p.connection)
 	route(p, Call{Pattern: "GET /api/v1/credentials", Scope: identity.ScopeRead, Summary: "Your live tokens and temporary passwords"}, p.credentials)
-	route(p, Call{Pattern: "POST /api/v1/credentials", Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
-	route(p, Call{Pattern: "DELETE /api/v1/credentials/{id}", Summary: "Revoke one of your tokens or temporary passwords"}, p.revoke)
+	route(p, Call{Pattern: "POST /api/v1/credentials", pages: []string{"POST /connect"}, Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
+	route(p, Call{Pattern: "DELETE /api/v1/credentials/{id}", pages: []string{"POST /credentials/{id}/revoke"}, Summary: "Revoke one of your tokens or temporary passwords"}, p.revoke)
 }
 
 // What there is to do about a request, and about a grant.
@@ -87,13 +103,16 @@ func (p *Portal) me(_ *http.Request, who *viewer, _ nothing) (Me, error) {
 	}
 	slices.Sort(out.Stores)
 	for _, r := range pol.Askable(who.Subject, "") {
-		level := map[policy.Level]string{policy.Read: "read", policy.Write: "write", policy.Own: "own"}[r.Level]
-		out.Askable = append(out.Askable, Askable{
-			Rule: r.Name, Dataset: r.On, Kind: string(r.Request.Kind), Level: level, Stores: pol.StoresOf(r),
-			Default: r.Request.Default.String(), Max: r.Request.Max.String(), Note: string(r.Request.Note), Purpose: r.Request.Purpose,
-		})
+		out.Askable = append(out.Askable, askableOf(pol, r))
 	}
 	return out, nil
+}
+
+func askableOf(pol *policy.Policy, r *policy.Rule) Askable {
+	return Askable{
+		Rule: r.Name, Dataset: r.On, Kind: string(r.Request.Kind), Level: r.Level.String(), Stores: notNil(pol.StoresOf(r)),
+		Default: r.Request.Default.String(), Max: r.Request.Max.String(), Note: string(r.Request.Note), Purpose: r.Request.Purpose,
+	}
 }
 
 // AskCall asks for a rule, or for the one rule that can be asked for on a dataset.

@@ -7,45 +7,76 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
-// card is a dataset in the catalogue.
-type card struct {
-	Name   string
-	Owners []string
-	Labels []string
-	Tables int
-	Open   bool // whoever looks may see its columns
-	Held   bool
-	Until  time.Time
-	Ask    string // the rule to ask for; "" where there is none
-	Asked  bool   // and the answer is not there yet
+// Card is a dataset in the catalogue.
+type Card struct {
+	Name   string    `json:"name"`
+	Owners []string  `json:"owners"`
+	Labels []string  `json:"labels,omitempty"` // of its columns
+	Count  int       `json:"table_count,omitempty"`
+	Open   bool      `json:"open"` // whoever looks may see its columns
+	Held   bool      `json:"held"`
+	Until  time.Time `json:"until,omitzero"`  // that it is held; zero: without an end
+	Ask    string    `json:"ask,omitempty"`   // the rule to ask for
+	Asked  bool      `json:"asked,omitempty"` // and the answer is not there yet
 }
 
-type catalogueData struct {
-	Search string
-	Cards  []card
-	Total  int
+// CatalogueQuery searches the catalogue.
+type CatalogueQuery struct {
+	Search string `json:"q,omitempty"` // words of a dataset's name, its owners or labels
 }
 
-func (p *Portal) cataloguePage(r *http.Request, v *viewer) (shown, error) {
+// Catalogue is what there is, as far as whoever looks may know.
+type Catalogue struct {
+	Cards []Card `json:"datasets"`
+	Total int    `json:"total"` // without the search
+}
+
+// catalogueCalls are those of finding data.
+func (p *Portal) catalogueCalls() {
+	route(p, Call{
+		Pattern: "GET /api/v1/catalogue", Scope: identity.ScopeRead, pages: []string{"GET /catalogue"},
+		Summary: "Find datasets, with their owners and what they hold",
+	}, p.catalogue)
+	route(p, Call{
+		Pattern: "GET /api/v1/datasets/{name}", Scope: identity.ScopeRead, pages: []string{"GET /datasets/{name}"},
+		Summary: "The columns of a dataset, what you see of them and would see, and who has it",
+	}, p.dataset)
+	route(p, Call{
+		Pattern: "GET /api/v1/askable/{rule}", Scope: identity.ScopeRead, pages: []string{"GET /ask/{rule}"},
+		Summary: "What there is to fill in to ask for a rule, and who decides",
+	}, p.askForm)
+}
+
+func (p *Portal) catalogue(r *http.Request, v *viewer, q CatalogueQuery) (Catalogue, error) {
 	pol, columns := p.c.Policy(), p.c.Columns()
 	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
-		return shown{}, err
+		return Catalogue{}, err
 	}
-	out := catalogueData{Search: strings.TrimSpace(r.URL.Query().Get("q"))}
+	out := Catalogue{Cards: []Card{}}
 	for _, name := range sortedNames(pol.Datasets) {
 		c := p.cardOf(pol, v, pol.Datasets[name], columns)
 		c.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == name })
 		out.Total++
-		if hit(out.Search, c.Name, c.Owners, c.Labels) {
+		if hit(q.Search, c.Name, c.Owners, c.Labels) {
 			out.Cards = append(out.Cards, c)
 		}
 	}
-	return shown{"catalogue", "Catalogue", out}, nil
+	return out, nil
+}
+
+func (p *Portal) cataloguePage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.catalogue, func(q CatalogueQuery, out Catalogue) shown {
+		return shown{"catalogue", "Catalogue", struct {
+			CatalogueQuery
+			Catalogue
+		}{q, out}}
+	})
 }
 
 func hit(search, name string, lists ...[]string) bool {
@@ -59,8 +90,8 @@ func hit(search, name string, lists ...[]string) bool {
 }
 
 // cardOf says of a dataset what its reader may know: whoever can neither see nor ask for it learns its name and its owners.
-func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, columns []Column) card {
-	c := card{Name: d.Name, Owners: plainNames(d.Owners)}
+func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, columns []Column) Card {
+	c := Card{Name: d.Name, Owners: plainNames(d.Owners)}
 	for _, rule := range pol.Rules {
 		if rule.On != d.Name || !rule.Enabled || !pol.Holds(v.Subject, rule) {
 			continue
@@ -93,7 +124,7 @@ func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, column
 			c.Labels = append(c.Labels, l)
 		}
 	}
-	c.Tables = len(tables)
+	c.Count = len(tables)
 	slices.Sort(c.Labels)
 	return c
 }
@@ -116,79 +147,104 @@ func plainNames(names []string) []string {
 	return out
 }
 
-// tableShown is a table of a dataset with what its reader sees.
-type tableShown struct {
-	Name    string
-	Rows    []string // conditions on rows, each with its rule
-	Columns []columnShown
+// TableShown is a table of a dataset with what its reader sees.
+type TableShown struct {
+	Name    string        `json:"name"`
+	Rows    []string      `json:"rows,omitempty"` // conditions on rows, each with its rule
+	Columns []ColumnShown `json:"columns"`
 }
 
-type columnShown struct {
-	Name, Type, Label string
-	Now, Then         seen
+// ColumnShown is a column with what its reader sees.
+type ColumnShown struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Label string `json:"label,omitempty"`
+	Now   Seen   `json:"now"`
+	Then  Seen   `json:"then,omitzero"` // with the first of the rules to ask for
 }
 
-// seen is how a column is shown, in words; Kind is raw, masked or none.
-type seen struct{ Kind, Text string }
-
-type datasetData struct {
-	card
-	Tables  []tableShown
-	Rules   []*policy.Rule // to ask for
-	Holders []access.Grant // for those who answer for the dataset
-	Direct  []string
-	Answers bool
-	As      string // whose view it is, for those who read the policy
-	MayAs   bool
+// Seen is how a column is shown.
+type Seen struct {
+	Kind string `json:"kind"` // raw, masked or none
+	Text string `json:"text"` // the same in words
 }
 
-func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
+// DatasetQuery says whose view of a dataset it is.
+type DatasetQuery struct {
+	As string `json:"as,omitempty"` // a person of the policy: for those who read the policy
+}
+
+// Dataset is a dataset as somebody sees it.
+type Dataset struct {
+	Card
+	Tables  []TableShown   `json:"tables"`
+	Rules   []Askable      `json:"askable"`
+	Answers bool           `json:"answers"`            // whoever looks answers for it, or oversees those who do
+	Holders []access.Grant `json:"holders,omitempty"`  // for those who answer for it
+	Direct  []string       `json:"standing,omitempty"` // who has it by rules that nobody has to ask for
+	As      string         `json:"as,omitempty"`
+	MayAs   bool           `json:"may_see_as"`
+}
+
+func (p *Portal) dataset(r *http.Request, v *viewer, q DatasetQuery) (Dataset, error) {
 	pol, columns := p.c.Policy(), p.c.Columns()
 	d := pol.Datasets[r.PathValue("name")]
 	if d == nil {
-		return shown{}, access.ErrNotFound
+		return Dataset{}, access.ErrNotFound
 	}
-	out := datasetData{card: p.cardOf(pol, v, d, columns)}
+	out := Dataset{Card: p.cardOf(pol, v, d, columns), Tables: []TableShown{}, Rules: []Askable{}}
 	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
-		return shown{}, err
+		return Dataset{}, err
 	}
 	out.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == d.Name })
 	seer := v.Subject
 	if out.MayAs = policyReaders(v); out.MayAs {
-		out.As = strings.TrimSpace(r.URL.Query().Get("as"))
+		out.As = q.As
 		if other, known := pol.Subject(out.As); known {
 			seer = other
 		} else if out.As != "" {
-			return shown{}, &access.Refusal{Code: codeBadCall, Text: "There is no " + out.As + " in the policy.", Hint: "Go back and write the name as the policy file has it."}
+			return Dataset{}, &access.Refusal{Code: codeBadCall, Text: "There is no " + out.As + " in the policy.", Hint: "Go back and write the name as the policy file has it."}
 		}
 	}
+	var ask []*policy.Rule
 	for _, rule := range pol.Askable(seer, "") {
 		if rule.On == d.Name && !pol.Holds(seer, rule) {
-			out.Rules = append(out.Rules, rule)
+			ask = append(ask, rule)
+			out.Rules = append(out.Rules, askableOf(pol, rule))
 		}
 	}
 	if out.Open {
-		out.Tables = p.tablesOf(pol, seer, d, columns, out.Rules)
+		out.Tables = notNil(p.tablesOf(pol, seer, d, columns, ask))
 	}
-	if out.Answers = v.Subject.Is(d.Owners) || trailReaders(v); out.Answers {
-		live, err := p.c.Access.Grants(r.Context(), access.Filter{Open: true})
-		if err != nil {
-			return shown{}, err
-		}
-		out.Holders = slices.DeleteFunc(live, func(g access.Grant) bool { return g.Dataset != d.Name })
-		for _, rule := range pol.Rules {
-			if rule.On == d.Name && rule.Enabled && rule.Request == nil {
-				out.Direct = append(out.Direct, strings.Join(plainNames(rule.To), ", ")+" by rule "+rule.Name)
-			}
+	return out, p.holders(r, v, d, &out)
+}
+
+// holders adds who has a dataset, for those who answer for it.
+func (p *Portal) holders(r *http.Request, v *viewer, d *policy.Dataset, out *Dataset) error {
+	if out.Answers = v.Subject.Is(d.Owners) || trailReaders(v); !out.Answers {
+		return nil
+	}
+	live, err := p.c.Access.Grants(r.Context(), access.Filter{Open: true})
+	if err != nil {
+		return err
+	}
+	out.Holders = slices.DeleteFunc(live, func(g access.Grant) bool { return g.Dataset != d.Name })
+	for _, rule := range p.c.Policy().Rules {
+		if rule.On == d.Name && rule.Enabled && rule.Request == nil {
+			out.Direct = append(out.Direct, strings.Join(plainNames(rule.To), ", ")+" by rule "+rule.Name)
 		}
 	}
-	return shown{"dataset", d.Name, out}, nil
+	return nil
+}
+
+func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.dataset, func(_ DatasetQuery, out Dataset) shown { return shown{"dataset", out.Name, out} })
 }
 
 // tablesOf says for each column what somebody sees now, and what they would with the first of the rules they can ask for.
-func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Dataset, columns []Column, ask []*policy.Rule) []tableShown {
-	var out []tableShown
+func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Dataset, columns []Column, ask []*policy.Rule) []TableShown {
+	var out []TableShown
 	held := map[string][]*policy.Rule{}
 	for name := range pol.Stores {
 		held[name] = slices.DeleteFunc(pol.RulesOf(s, name), func(r *policy.Rule) bool {
@@ -202,10 +258,10 @@ func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Datase
 		}
 		name := c.Table.String()
 		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, tableShown{Name: name, Rows: rowsOf(c.Table, d, held[c.Store], ask)})
+			out = append(out, TableShown{Name: name, Rows: rowsOf(c.Table, d, held[c.Store], ask)})
 		}
 		t := &out[len(out)-1]
-		col := columnShown{Name: c.Column.Column, Type: c.Type, Label: pol.LabelOf(c.Column), Now: seenBy(pol, held[c.Store], c.Column)}
+		col := ColumnShown{Name: c.Column.Column, Type: c.Type, Label: pol.LabelOf(c.Column), Now: seenBy(pol, held[c.Store], c.Column)}
 		if len(ask) > 0 {
 			col.Then = seenBy(pol, append(slices.Clone(held[c.Store]), ask[0]), c.Column)
 		}
@@ -232,10 +288,10 @@ func rowsOf(t policy.Table, d *policy.Dataset, held, ask []*policy.Rule) []strin
 	return out
 }
 
-func seenBy(pol *policy.Policy, rules []*policy.Rule, c policy.Column) seen {
+func seenBy(pol *policy.Policy, rules []*policy.Rule, c policy.Column) Seen {
 	forms := pol.Branches(rules, c)
 	if len(forms) == 0 {
-		return seen{"none", "no access"}
+		return Seen{"none", "no access"}
 	}
 	out := seenAs(forms[0].Mask)
 	if len(forms) > 1 {
@@ -250,54 +306,62 @@ var maskWords = map[string]string{
 	"hash": "a code instead", "pseudonym": "the same code for the same value",
 }
 
-func seenAs(m policy.Mask) seen {
+func seenAs(m policy.Mask) Seen {
 	switch {
 	case m.IsRaw():
-		return seen{"raw", "as it is"}
+		return Seen{"raw", "as it is"}
 	case m.Strength() == policy.Null:
-		return seen{"none", "hidden"}
+		return Seen{"none", "hidden"}
 	case m.Name == "keep_last" && len(m.Args) == 1:
-		return seen{"masked", "only the last " + m.Args[0]}
+		return Seen{"masked", "only the last " + m.Args[0]}
 	case maskWords[m.Name] != "":
-		return seen{"masked", maskWords[m.Name]}
+		return Seen{"masked", maskWords[m.Name]}
 	}
-	return seen{"masked", "masked: " + m.String()}
+	return Seen{"masked", "masked: " + m.String()}
 }
 
-type askData struct {
-	Rule     *policy.Rule
-	Level    string
-	Deciders []string
-	Purposes []string
-	Note     string
-	For      string
-	Key      string // the same form sent twice is one request
-	Spans    []string
+// AskForm is what there is to fill in to ask for a rule.
+type AskForm struct {
+	Askable
+	Deciders []string `json:"deciders,omitempty"` // one step after the other
+	Purposes []string `json:"purposes,omitempty"` // one of which has to be named
+	Asks     bool     `json:"note_required"`
+	Spans    []string `json:"durations"` // that fit: round ones, and the rule's own
 }
 
-func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
+func (p *Portal) askForm(r *http.Request, v *viewer, _ nothing) (AskForm, error) {
 	pol := p.c.Policy()
-	name := r.PathValue("rule")
 	for _, rule := range pol.Askable(v.Subject, "") {
-		if rule.Name != name {
+		if rule.Name != r.PathValue("rule") {
 			continue
 		}
-		out := askData{
-			Rule: rule, Level: rule.Level.String(), Note: r.PostFormValue("note"), For: r.PostFormValue("for"), Key: p.newID(),
-			Spans: spans(rule.Request, p.c.Desk.Now()),
-		}
-		if out.For == "" {
-			out.For = rule.Request.Default.String()
-		}
+		out := AskForm{Askable: askableOf(pol, rule), Asks: rule.Request.Note.Asks(), Spans: spans(rule.Request, p.c.Desk.Now())}
 		for _, s := range rule.Request.Approvers {
 			out.Deciders = append(out.Deciders, strings.Join(plainNames(s.Names), ", "))
 		}
 		if rule.Request.Purpose || pol.Datasets[rule.On].Purpose {
 			out.Purposes = pol.Purposes
 		}
-		return shown{"ask", "Ask for " + rule.On, out}, nil
+		return out, nil
 	}
-	return shown{}, access.ErrNotFound
+	return AskForm{}, access.ErrNotFound
+}
+
+type askData struct {
+	AskForm
+	Written string
+	For     string
+	Key     string // the same form sent twice is one request
+}
+
+func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.askForm, func(_ nothing, out AskForm) shown {
+		data := askData{out, r.PostFormValue("note"), r.PostFormValue("for"), p.newID()}
+		if data.For == "" {
+			data.For = out.Default
+		}
+		return shown{"ask", "Ask for " + out.Dataset, data}
+	})
 }
 
 // spans are the durations that a form offers: round ones within the rule's longest, and its own default.

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -51,6 +50,8 @@ func (p *Portal) deviceCalls() {
 		func(r *http.Request, _ *viewer, call TokenCall) (*LoginAnswer, error) {
 			return entry(p.c.People.RedeemDevice(r.Context(), secret.New(call.DeviceCode), secret.New(call.Code), secret.New(call.Verifier), from(r)))
 		})
+	route(p, Call{Pattern: "GET /api/v1/device", pages: []string{"GET " + devicePath}, Summary: "Which terminal waits to be let in as you"}, p.device)
+	route(p, Call{Pattern: "POST /api/v1/device", pages: []string{"POST " + devicePath}, Summary: "Let a terminal in as you, or turn it away"}, p.decideDevice)
 }
 
 func (p *Portal) startDevice(r *http.Request, _ *viewer, call DeviceCall) (DeviceAnswer, error) {
@@ -65,12 +66,56 @@ func (p *Portal) startDevice(r *http.Request, _ *viewer, call DeviceCall) (Devic
 	}, nil
 }
 
+// DeviceQuery names a terminal by its code.
+type DeviceQuery struct {
+	Code string `json:"code,omitempty"` // as the terminal shows it
+}
+
+// DeviceShown is a terminal that waits.
+type DeviceShown struct {
+	Code    string    `json:"code"`
+	Address string    `json:"address"`
+	Created time.Time `json:"created"`
+	End     time.Time `json:"end"`
+}
+
+// DeviceDecision lets a terminal in, or turns it away.
+type DeviceDecision struct {
+	Code string `json:"code"`
+	Yes  bool   `json:"yes"`
+}
+
+// DeviceDecided is what came of it.
+type DeviceDecided struct {
+	Yes  bool   `json:"yes"`
+	Back string `json:"back,omitempty"` // where the terminal listens on the browser's machine, which has to be gone to from there
+}
+
+func (p *Portal) device(r *http.Request, v *viewer, q DeviceQuery) (DeviceShown, error) {
+	d, err := p.c.People.WaitingDevice(r.Context(), v.Subject.Name, q.Code, fromOf(r, v))
+	if err != nil {
+		return DeviceShown{}, err
+	}
+	return DeviceShown{d.Code, d.Address, d.Created, d.End}, nil
+}
+
+func (p *Portal) decideDevice(r *http.Request, v *viewer, call DeviceDecision) (DeviceDecided, error) {
+	d, answer, err := p.c.People.DecideDevice(r.Context(), v.session, call.Code, call.Yes, fromOf(r, v))
+	if err != nil {
+		return DeviceDecided{}, err
+	}
+	out := DeviceDecided{Yes: call.Yes}
+	if call.Yes && d.Port != 0 {
+		out.Back = fmt.Sprintf("http://127.0.0.1:%d/?%s", d.Port, url.Values{"code": {answer.Reveal()}}.Encode())
+	}
+	return out, nil
+}
+
 type deviceData struct {
 	Typed  string
-	Device *people.Device
-	Yes    bool
-	Over   bool   // it has been decided
-	Back   string // where the terminal listens
+	Device *DeviceShown
+	Over   bool // it has been decided
+	DeviceDecided
 }
 
 // devicePage asks for a terminal's code, and shows whose it is.
@@ -79,25 +124,14 @@ func (p *Portal) devicePage(r *http.Request, v *viewer) (shown, error) {
 	if code == "" || r.Method != http.MethodGet {
 		return shown{"device", "Sign in a terminal", deviceData{Typed: code}}, nil
 	}
-	d, err := p.c.People.WaitingDevice(r.Context(), v.Subject.Name, code, fromPage(r))
-	if err != nil {
-		return shown{}, err
-	}
-	return shown{"device", "Sign in a terminal", deviceData{Device: d}}, nil
+	return look(r, v, p.device, func(_ DeviceQuery, d DeviceShown) shown {
+		return shown{"device", "Sign in a terminal", deviceData{Device: &d}}
+	})
 }
 
-// decideDevice lets a terminal in, or turns it away.
-func (p *Portal) decideDevice(r *http.Request, v *viewer) (shown, error) {
-	yes := r.PostFormValue("decision") == "yes"
-	d, answer, err := p.c.People.DecideDevice(r.Context(), v.session, r.PostFormValue("code"), yes, fromPage(r))
-	if err != nil {
-		return shown{}, err
-	}
-	data := deviceData{Device: d, Yes: yes, Over: true}
-	if yes && d.Port != 0 {
-		data.Back = fmt.Sprintf("http://127.0.0.1:%d/?%s", d.Port, url.Values{"code": {answer.Reveal()}}.Encode())
-	}
-	return shown{"device", "Sign in a terminal", data}, nil
+func (p *Portal) decideDevicePage(r *http.Request, v *viewer) (shown, error) {
+	out, err := p.decideDevice(r, v, DeviceDecision{r.PostFormValue("code"), r.PostFormValue("decision") == "yes"})
+	return shown{"device", "Sign in a terminal", deviceData{Over: true, DeviceDecided: out}}, err
 }
 
 // nextCookie remembers that somebody came to let a terminal in and had to sign in first. Nothing else is gone back to.

@@ -19,23 +19,23 @@ func (p *Portal) waiting(ctx context.Context, v *viewer) ([]access.Request, erro
 	return p.c.Desk.Inbox(ctx, v.Actor, open)
 }
 
-// toDecide is a request with what helps to decide it.
-type toDecide struct {
+// ToDecide is a request with what helps to decide it.
+type ToDecide struct {
 	access.Request
-	Has    []string // what the person holds on the dataset already
-	Labels []string
-	Must   bool // the decider has to write one
+	Has    []string `json:"has,omitempty"`    // rules that the person holds on the dataset already
+	Labels []string `json:"labels,omitempty"` // of the dataset's columns
+	Must   bool     `json:"note_required"`    // of whoever decides
 }
 
-func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
+func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error) {
 	found, err := p.waiting(r.Context(), v)
 	if err != nil {
-		return shown{}, err
+		return nil, err
 	}
 	pol, columns := p.c.Policy(), p.c.Columns()
-	var out []toDecide
+	out := []ToDecide{}
 	for _, q := range found {
-		t := toDecide{Request: q}
+		t := ToDecide{Request: q}
 		if rule := pol.Rule(q.Rule); rule != nil && rule.Request != nil {
 			t.Must = rule.Request.Note.Answers()
 		}
@@ -54,7 +54,11 @@ func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
 		}
 		out = append(out, t)
 	}
-	return shown{"inbox", "To decide", out}, nil
+	return out, nil
+}
+
+func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.inbox, func(_ nothing, out []ToDecide) shown { return shown{"inbox", "To decide", out} })
 }
 
 func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {
@@ -72,18 +76,20 @@ func note(r *http.Request) string {
 	return strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", ""))
 }
 
-type mineData struct {
-	Live, Past []access.Grant
-	Requests   []access.Request
-	Closed     []access.Request
-	Standing   []string // rules held by membership
+// Mine is what somebody holds, held and asked for.
+type Mine struct {
+	Live     []access.Grant   `json:"live"`
+	Past     []access.Grant   `json:"past"` // the latest
+	Requests []access.Request `json:"waiting"`
+	Closed   []access.Request `json:"closed"`   // the latest that gave nothing
+	Standing []string         `json:"standing"` // datasets held by membership, without asking
 }
 
-func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
-	var out mineData
+func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
+	out := Mine{[]access.Grant{}, []access.Grant{}, []access.Request{}, []access.Request{}, []string{}}
 	grants, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name})
 	if err != nil {
-		return shown{}, err
+		return Mine{}, err
 	}
 	for _, g := range grants {
 		if g.Live() {
@@ -94,7 +100,7 @@ func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
 	}
 	asked, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name})
 	if err != nil {
-		return shown{}, err
+		return Mine{}, err
 	}
 	for _, q := range asked {
 		switch {
@@ -115,7 +121,11 @@ func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
 	}
 	slices.Sort(out.Standing)
 	out.Standing = slices.Compact(out.Standing)
-	return shown{"mine", "My access", out}, nil
+	return out, nil
+}
+
+func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.mine, func(_ nothing, out Mine) shown { return shown{"mine", "My access", out} })
 }
 
 // mineAct takes back a request, or gives back a grant. Whose it is the desk checks.
@@ -133,36 +143,45 @@ func (p *Portal) mineAct(r *http.Request, v *viewer) (string, error) {
 	return "/mine?done=" + what, err
 }
 
-type grantsData struct {
-	Filter string
-	All    bool
-	Due    bool // only those that somebody has to look at
-	Grants []access.Grant
-	Mine   map[string]bool // which the reader may end
+// OverseenQuery chooses grants of others.
+type OverseenQuery struct {
+	Filter string `json:"q,omitempty"`   // words of a person, a dataset, a rule or a state
+	All    bool   `json:"all,omitempty"` // those too that are over
+	Due    bool   `json:"due,omitempty"` // only those that somebody has to look at
+}
+
+// OverseenGrant is a grant with what whoever looks may do about it.
+type OverseenGrant struct {
+	access.Grant
+	MayEnd bool `json:"may_end"`
+}
+
+// overseen lists grants, the most urgent first: to owners those on their datasets, to those who read the trail all of them.
+func (p *Portal) overseen(r *http.Request, v *viewer, q OverseenQuery) ([]OverseenGrant, error) {
+	found, err := p.grantsOf(r, v, access.Filter{Open: !q.All}, !trailReaders(v))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(found, access.ReviewOrder)
+	pol := p.c.Policy()
+	out := []OverseenGrant{}
+	for _, g := range found {
+		if q.Due && (g.ReviewDue.IsZero() || !g.Live()) || !hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State)) {
+			continue
+		}
+		d := pol.Datasets[g.Dataset]
+		out = append(out, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners))})
+	}
+	return out, nil
 }
 
 func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
-	q := r.URL.Query()
-	out := grantsData{Filter: strings.TrimSpace(q.Get("q")), All: q.Get("all") != "", Due: q.Get("due") != "", Mine: map[string]bool{}}
-	var err error
-	if trailReaders(v) {
-		out.Grants, err = p.c.Access.Grants(r.Context(), access.Filter{Open: !out.All})
-	} else {
-		out.Grants, err = p.grantsOf(r, v, access.Filter{Open: !out.All}, true)
-	}
-	if err != nil {
-		return shown{}, err
-	}
-	slices.SortStableFunc(out.Grants, access.ReviewOrder)
-	pol := p.c.Policy()
-	out.Grants = slices.DeleteFunc(out.Grants, func(g access.Grant) bool {
-		return out.Due && (g.ReviewDue.IsZero() || !g.Live()) || !hit(out.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
+	return look(r, v, p.overseen, func(q OverseenQuery, out []OverseenGrant) shown {
+		return shown{"grants", "Grants", struct {
+			OverseenQuery
+			Grants []OverseenGrant
+		}{q, out}}
 	})
-	for _, g := range out.Grants {
-		d := pol.Datasets[g.Dataset]
-		out.Mine[g.ID] = g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners))
-	}
-	return shown{"grants", "Grants", out}, nil
 }
 
 func (p *Portal) grantAct(r *http.Request, v *viewer) (string, error) {
@@ -173,34 +192,51 @@ func (p *Portal) grantAct(r *http.Request, v *viewer) (string, error) {
 	return "/grants?done=" + what, nil
 }
 
-type connectData struct {
-	Host, Port string
-	Stores     []string
-	Store      string
-	Live       []Shown
-	New        *IssueAnswer
+// ConnectionQuery chooses a store.
+type ConnectionQuery struct {
+	Store string `json:"store,omitempty"` // none, or one that you hold nothing on: the first that you hold something on
 }
 
-func (p *Portal) connectPage(r *http.Request, v *viewer) (shown, error) {
-	out := connectData{Store: r.URL.Query().Get("store")}
+// Connection is what a client needs besides a password.
+type Connection struct {
+	Host   string   `json:"host"`
+	Port   string   `json:"port"`
+	User   string   `json:"user"`
+	Store  string   `json:"store,omitempty"` // the database to name; none: you hold nothing yet
+	Stores []string `json:"stores"`          // that you hold something on
+}
+
+func (p *Portal) connection(r *http.Request, v *viewer, q ConnectionQuery) (Connection, error) {
+	out := Connection{Store: q.Store, Stores: []string{}, User: v.Subject.Name}
 	pol := p.c.Policy()
 	for _, name := range sortedNames(pol.Stores) {
 		if len(pol.RulesOf(v.Subject, name)) > 0 {
 			out.Stores = append(out.Stores, name)
 		}
 	}
-	if !slices.Contains(out.Stores, out.Store) && len(out.Stores) > 0 {
-		out.Store = out.Stores[0]
+	if !slices.Contains(out.Stores, out.Store) {
+		if out.Store = ""; len(out.Stores) > 0 {
+			out.Store = out.Stores[0]
+		}
 	}
 	out.Host, out.Port = p.gatewayFor(r)
-	found, err := p.c.Credentials.Credentials(r.Context(), v.Subject.Name, p.c.Desk.Now())
+	return out, nil
+}
+
+type connectData struct {
+	Connection
+	Live []Shown
+	New  *IssueAnswer
+}
+
+func (p *Portal) connectPage(r *http.Request, v *viewer) (shown, error) {
+	live, err := p.credentials(r, v, nothing{})
 	if err != nil {
 		return shown{}, err
 	}
-	for _, i := range found {
-		out.Live = append(out.Live, shownCredential(&i))
-	}
-	return shown{"connect", "Connect", out}, nil
+	return look(r, v, p.connection, func(_ ConnectionQuery, out Connection) shown {
+		return shown{"connect", "Connect", connectData{Connection: out, Live: live}}
+	})
 }
 
 // gatewayFor is where clients connect. A gateway that listens on every address is reached where the portal is.
@@ -239,8 +275,7 @@ func (p *Portal) revokeAct(r *http.Request, v *viewer) (string, error) {
 }
 
 func (p *Portal) accountPage(r *http.Request, v *viewer) (shown, error) {
-	found, err := p.sessions(r, v, nothing{})
-	return shown{"account", "Your account", found}, err
+	return look(r, v, p.sessions, func(_ nothing, out []ShownSession) shown { return shown{"account", "Your account", out} })
 }
 
 func (p *Portal) endSessionAct(r *http.Request, v *viewer) (string, error) {

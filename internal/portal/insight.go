@@ -168,7 +168,22 @@ func (p *Portal) insight() (Insight, error) {
 
 // insightCalls are those of the engine and of the reports of its runs.
 func (p *Portal) insightCalls() {
-	route(p, Call{Pattern: "POST /api/v1/explain", Scope: identity.ScopeInspect, who: policyReaders, Summary: "Decide a statement as somebody's, without running it"}, p.explainFor)
+	route(p, Call{
+		Pattern: "POST /api/v1/explain", Scope: identity.ScopeInspect, who: policyReaders, pages: []string{"GET /explain", "POST /explain"},
+		Summary: "Decide a statement as somebody's, without running it",
+	}, p.explainFor)
+	route(p, Call{
+		Pattern: "GET /api/v1/posture", Scope: identity.ScopeInspect, who: policyReaders, pages: []string{"GET /posture"},
+		Summary: "How exposed a store's server is: score, findings, what is accepted for a time",
+	}, p.posture)
+	route(p, Call{
+		Pattern: "GET /api/v1/discovery", Scope: identity.ScopeInspect, who: policyReaders, pages: []string{"GET /discovery"},
+		Summary: "Columns that hold sensitive data, by what was seen of them",
+	}, p.discovery)
+	route(p, Call{
+		Pattern: "POST /api/v1/discovery/proposal", Scope: identity.ScopeInspect, who: editors, pages: []string{"POST /discovery"},
+		Summary: "The change of the policy file that follows from what you say of columns; nothing is written",
+	}, p.proposed)
 }
 
 type explainData struct {
@@ -233,32 +248,36 @@ func (p *Portal) explainFor(r *http.Request, v *viewer, call ExplainCall) (*Expl
 	return out, nil
 }
 
-type discoveryData struct {
-	Filter  string
-	Store   string
-	All     bool
-	Stores  []Discovery
-	Classes []string // that the policy or the report knows, for corrections
-	May     bool     // decide
-	Open    int
+// DiscoveryQuery chooses columns.
+type DiscoveryQuery struct {
+	Filter string `json:"q,omitempty"` // words of a column, a class, a label or a verdict
+	Store  string `json:"store,omitempty"`
+	All    bool   `json:"all,omitempty"` // those too about which the policy says something
 }
 
-func (p *Portal) discoveryPage(r *http.Request, v *viewer) (shown, error) {
-	q := r.URL.Query()
-	out := discoveryData{Filter: strings.TrimSpace(q.Get("q")), Store: q.Get("store"), All: q.Get("all") != "", May: editors(v)}
+// DiscoveryShown is what was found.
+type DiscoveryShown struct {
+	Stores  []Discovery `json:"stores"`
+	Classes []string    `json:"classes"`    // that were found, for corrections
+	May     bool        `json:"may_decide"` // whoever looks
+	Open    int         `json:"open"`       // columns that wait for a person's word
+}
+
+func (p *Portal) discovery(r *http.Request, v *viewer, q DiscoveryQuery) (DiscoveryShown, error) {
+	out := DiscoveryShown{Stores: []Discovery{}, Classes: []string{}, May: editors(v)}
 	if p.c.Insight == nil {
-		return shown{"discovery", "Discovery", out}, nil
+		return out, nil
 	}
 	found, err := p.c.Insight.Discovered(r.Context())
 	if err != nil {
-		return shown{}, err
+		return out, err
 	}
 	classes := map[string]bool{}
 	for _, d := range found {
-		if out.Store != "" && d.Store != out.Store {
+		if q.Store != "" && d.Store != q.Store {
 			continue
 		}
-		var keep []Discovered
+		keep := []Discovered{}
 		for _, c := range d.Columns {
 			if c.Class != "" {
 				classes[c.Class] = true
@@ -266,15 +285,24 @@ func (p *Portal) discoveryPage(r *http.Request, v *viewer) (shown, error) {
 			if c.Open() {
 				out.Open++
 			}
-			if (out.All || c.Open()) && hit(out.Filter, c.Column+" "+c.Class+" "+c.Label+" "+c.Verdict) {
+			if (q.All || c.Open()) && hit(q.Filter, c.Column+" "+c.Class+" "+c.Label+" "+c.Verdict) {
 				keep = append(keep, c)
 			}
 		}
 		d.Columns = keep
 		out.Stores = append(out.Stores, d)
 	}
-	out.Classes = slices.Sorted(maps.Keys(classes))
-	return shown{"discovery", "Discovery", out}, nil
+	out.Classes = append(out.Classes, sortedNames(classes)...)
+	return out, nil
+}
+
+func (p *Portal) discoveryPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.discovery, func(q DiscoveryQuery, out DiscoveryShown) shown {
+		return shown{"discovery", "Discovery", struct {
+			DiscoveryQuery
+			DiscoveryShown
+		}{q, out}}
+	})
 }
 
 // proposePage shows what the policy file would have to say for the decisions of a form.
@@ -289,18 +317,23 @@ func (p *Portal) proposePage(r *http.Request, v *viewer) (shown, error) {
 			choices = append(choices, Choice{column, values[0]})
 		}
 	}
-	out, err := p.proposed(r, v, choices)
+	slices.SortFunc(choices, func(a, b Choice) int { return strings.Compare(a.Column, b.Column) })
+	out, err := p.proposed(r, v, ProposalCall{choices})
 	return shown{"proposal", "Change of the policy", out}, err
 }
 
-func (p *Portal) proposed(r *http.Request, v *viewer, choices []Choice) (*Proposal, error) {
+// ProposalCall is what somebody says of columns.
+type ProposalCall struct {
+	Choices []Choice `json:"choices"`
+}
+
+func (p *Portal) proposed(r *http.Request, v *viewer, call ProposalCall) (*Proposal, error) {
 	engine, err := p.insight()
 	if err != nil {
 		return nil, err
 	}
-	if len(choices) == 0 {
+	if len(call.Choices) == 0 {
 		return nil, &access.Refusal{Code: codeBadCall, Text: "Decide about at least one column.", Hint: "Choose what it holds, or that it holds nothing sensitive."}
 	}
-	slices.SortFunc(choices, func(a, b Choice) int { return strings.Compare(a.Column, b.Column) })
-	return engine.Propose(r.Context(), v.Subject.Name, choices)
+	return engine.Propose(r.Context(), v.Subject.Name, call.Choices)
 }

@@ -2,15 +2,15 @@ package portal
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
-	"github.com/postern-sec/postern/internal/policy"
 )
 
 // mostShown bounds what a search of the trail brings to a page.
@@ -31,63 +31,76 @@ var views = []view{
 	{"Who read the trail", "kind=trail.read"},
 }
 
-type trailData struct {
-	Views  []view
-	Mine   []people.View
-	Kept   string // what a view of this search keeps
-	Name   string // that was typed for one
-	Query  url.Values
-	Events []audit.Record
-	Full   bool // there may be more
-	Broken int  // lines that could not be read
-	Link   string
+// TrailQuery searches the trail.
+type TrailQuery struct {
+	Subject string `json:"subject,omitempty"` // who acted
+	Store   string `json:"store,omitempty"`
+	Kind    string `json:"kind,omitempty"`    // "request.*" means all that begin so
+	Verdict string `json:"verdict,omitempty"` // allow, rewrite or refuse
+	Table   string `json:"table,omitempty"`   // touched or refused: store.schema.table, or its end
+	Label   string `json:"label,omitempty"`   // touched; "contact.*" means all that begin so
+	Text    string `json:"text,omitempty"`    // somewhere in the event
+	Since   string `json:"since,omitempty"`   // a day, YYYY-MM-DD in UTC
+	Until   string `json:"until,omitempty"`   // the last day
 }
 
-// trailPage searches the trail by what its address says, so that a view is kept and sent as a link. Looking is in the trail too.
-func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
-	in := r.URL.Query()
+// Trail is what a search found.
+type Trail struct {
+	Events []audit.Record `json:"events"`           // the latest first; of one session, in order
+	Full   bool           `json:"more"`             // there may be more, before these
+	Broken int            `json:"unreadable_lines"` // postern audit verify says more
+}
+
+// oversightCalls are those of who looks after the whole.
+func (p *Portal) oversightCalls() {
+	route(p, Call{
+		Pattern: "GET /api/v1/trail", Scope: identity.ScopeInspect, who: trailReaders, pages: []string{"GET /trail"},
+		Summary: "Search the trail; that you did is in it too",
+	}, p.trail)
+	route(p, Call{
+		Pattern: "GET /api/v1/trail/sessions/{id}", Scope: identity.ScopeInspect, who: trailReaders, pages: []string{"GET /trail/sessions/{id}"},
+		Summary: "One session, from its first event to its last",
+	}, p.timeline)
+	route(p, Call{
+		Pattern: "GET /api/v1/policy", Scope: identity.ScopeInspect, who: policyReaders, pages: []string{"GET /policy"},
+		Summary: "The rules in force, and the latest changes of the policy file",
+	}, p.rules)
+	route(p, Call{
+		Pattern: "GET /api/v1/health", Scope: identity.ScopeInspect, who: operators, pages: []string{"GET /health"},
+		Summary: "Which stores are in use, and what this installation is",
+	}, p.health)
+}
+
+// trail is a search; looking is in the trail too.
+func (p *Portal) trail(r *http.Request, v *viewer, in TrailQuery) (out Trail, err error) {
 	q := audit.Query{
-		Subject: in.Get("subject"), Store: in.Get("store"), Kind: audit.Kind(in.Get("kind")), Verdict: in.Get("verdict"),
-		Relation: in.Get("table"), Label: in.Get("label"), Text: in.Get("text"), Limit: mostShown, Last: true,
+		Subject: in.Subject, Store: in.Store, Kind: audit.Kind(in.Kind), Verdict: in.Verdict, Relation: in.Table, Label: in.Label, Text: in.Text,
+		Limit: mostShown, Last: true,
 	}
-	for name, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
-		if day, err := time.Parse(time.DateOnly, in.Get(name)); err == nil {
-			*to = day
+	for text, to := range map[string]*time.Time{in.Since: &q.Since, in.Until: &q.Until} {
+		if text == "" {
+			continue
+		}
+		if *to, err = time.Parse(time.DateOnly, text); err != nil {
+			return out, badCall(fmt.Sprintf("%q is no day: write YYYY-MM-DD", text))
 		}
 	}
 	if !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1) // the day itself is meant too
 	}
-	if r.Method == http.MethodPost { // a view was not kept: its search is shown again
-		if typed, err := url.ParseQuery(r.PostFormValue("query")); err == nil {
-			in = typed
-		}
-	}
-	for name, values := range in {
-		if !slices.Contains(trailKeys, name) || len(values) == 0 || values[0] == "" {
-			in.Del(name)
-		}
-	}
-	mine, err := p.viewsOf(r, v)
-	if err != nil {
-		return shown{}, err
-	}
-	out, err := p.readTrail(r, v, q, in.Encode())
-	out.Mine, out.Kept, out.Name = mine, in.Encode(), r.PostFormValue("name")
-	out.Query, out.Link, out.Views = in, "/trail?"+in.Encode(), views
+	out, err = p.readTrail(r, v, q, filled(in).Encode())
 	slices.Reverse(out.Events)
-	return shown{"trail", "Trail", out}, err
+	return out, err
 }
 
-// timelinePage shows one session from its first event to its last.
-func (p *Portal) timelinePage(r *http.Request, v *viewer) (shown, error) {
+// timeline is one session.
+func (p *Portal) timeline(r *http.Request, v *viewer, _ nothing) (Trail, error) {
 	id := r.PathValue("id")
-	out, err := p.readTrail(r, v, audit.Query{Session: id, Limit: 5 * mostShown, Last: true}, "session="+id)
-	out.Link = "/trail/sessions/" + id
-	return shown{"timeline", "One session", out}, err
+	return p.readTrail(r, v, audit.Query{Session: id, Limit: 5 * mostShown, Last: true}, "session="+id)
 }
 
-func (p *Portal) readTrail(r *http.Request, v *viewer, q audit.Query, what string) (out trailData, err error) {
+func (p *Portal) readTrail(r *http.Request, v *viewer, q audit.Query, what string) (Trail, error) {
+	out := Trail{Events: []audit.Record{}}
 	if err := p.record(r, audit.Event{Kind: audit.TrailRead, Subject: v.Subject.Name, Verdict: "allow", Detail: map[string]string{"query": what}}); err != nil {
 		return out, err
 	}
@@ -106,27 +119,70 @@ func (p *Portal) readTrail(r *http.Request, v *viewer, q audit.Query, what strin
 	return out, nil
 }
 
-type policyData struct {
-	Digest   string
-	Rules    []ruleShown
-	Filter   string
-	Groups   map[string]*policy.Group
-	Datasets int
-	Changes  []audit.Record
+type trailData struct {
+	Trail
+	Views []view
+	Mine  []people.View
+	Kept  string // what a view of this search keeps
+	Name  string // that was typed for one
+	Query url.Values
+	Link  string
 }
 
-type ruleShown struct {
-	*policy.Rule
-	Who   []string
-	Level string
-	State string
+// trailPage shows a search by what its address says, so that a view is kept and sent as a link.
+func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
+	values := r.URL.Query()
+	if r.Method == http.MethodPost { // a view was not kept: its search is shown again
+		if typed, err := url.ParseQuery(r.PostFormValue("query")); err == nil {
+			values = typed
+		}
+	}
+	q, err := query[TrailQuery](values, false)
+	if err != nil {
+		return shown{}, err
+	}
+	mine, err := p.viewsOf(r, v)
+	if err != nil {
+		return shown{}, err
+	}
+	out, err := p.trail(r, v, q)
+	in := filled(q)
+	return shown{"trail", "Trail", trailData{out, views, mine, in.Encode(), r.PostFormValue("name"), in, "/trail?" + in.Encode()}}, err
 }
 
-func (p *Portal) policyPage(r *http.Request, _ *viewer) (shown, error) {
+func (p *Portal) timelinePage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.timeline, func(_ nothing, out Trail) shown { return shown{"timeline", "One session", out} })
+}
+
+// PolicyQuery chooses rules.
+type PolicyQuery struct {
+	Filter string `json:"q,omitempty"` // words of a rule, a dataset, a state, a person or a group
+}
+
+// PolicyShown is what is in force.
+type PolicyShown struct {
+	Digest   string         `json:"digest"` // of the policy file
+	Datasets int            `json:"datasets"`
+	Rules    []RuleShown    `json:"rules"`
+	Changes  []audit.Record `json:"changes"` // of the file, the latest first
+}
+
+// RuleShown is a rule of the policy file.
+type RuleShown struct {
+	Name  string   `json:"name"`
+	Who   []string `json:"who"`
+	On    string   `json:"dataset"`
+	Level string   `json:"level"`
+	Masks string   `json:"masks,omitempty"` // the profile; none: as it is
+	Rows  bool     `json:"some_rows"`
+	State string   `json:"state"` // active, on request, shadow or off
+}
+
+func (p *Portal) rules(r *http.Request, _ *viewer, q PolicyQuery) (PolicyShown, error) {
 	pol := p.c.Policy()
-	out := policyData{Digest: pol.Digest, Datasets: len(pol.Datasets), Groups: pol.Groups, Filter: strings.TrimSpace(r.URL.Query().Get("q"))}
+	out := PolicyShown{Digest: pol.Digest, Datasets: len(pol.Datasets), Rules: []RuleShown{}, Changes: []audit.Record{}}
 	for _, rule := range pol.Rules {
-		s := ruleShown{rule, plainNames(rule.To), rule.Level.String(), "active"}
+		s := RuleShown{rule.Name, plainNames(rule.To), rule.On, rule.Level.String(), rule.Masks, len(rule.Rows) > 0, "active"}
 		switch {
 		case rule.Shadow:
 			s.State = "shadow"
@@ -135,7 +191,7 @@ func (p *Portal) policyPage(r *http.Request, _ *viewer) (shown, error) {
 		case rule.Request != nil:
 			s.State = "on request"
 		}
-		if hit(out.Filter, rule.Name+" "+rule.On+" "+s.State, s.Who) {
+		if hit(q.Filter, s.Name+" "+s.On+" "+s.State, s.Who) {
 			out.Rules = append(out.Rules, s)
 		}
 	}
@@ -145,27 +201,45 @@ func (p *Portal) policyPage(r *http.Request, _ *viewer) (shown, error) {
 		}
 	}
 	slices.Reverse(out.Changes)
-	return shown{"policy", "Policy", out}, nil
+	return out, nil
 }
 
-type healthData struct {
-	Stores  []storeHealth
-	Version string
-	Gateway string
-	Columns int
+func (p *Portal) policyPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.rules, func(q PolicyQuery, out PolicyShown) shown {
+		return shown{"policy", "Policy", struct {
+			PolicyQuery
+			PolicyShown
+		}{q, out}}
+	})
 }
 
-type storeHealth struct{ Name, Why string }
+// Health is how this installation is.
+type Health struct {
+	Stores  []StoreHealth `json:"stores"`
+	Version string        `json:"version"`
+	Gateway string        `json:"gateway"`
+	Columns int           `json:"columns_seen"`
+}
 
-func (p *Portal) healthPage(*http.Request, *viewer) (shown, error) {
-	out := healthData{Version: p.c.Version, Gateway: p.c.Gateway, Columns: len(p.c.Columns())}
+// StoreHealth says whether a store is in use.
+type StoreHealth struct {
+	Name string `json:"name"`
+	Why  string `json:"why,omitempty"` // it is not
+}
+
+func (p *Portal) health(*http.Request, *viewer, nothing) (Health, error) {
+	out := Health{Stores: []StoreHealth{}, Version: p.c.Version, Gateway: p.c.Gateway, Columns: len(p.c.Columns())}
 	seen := p.c.Health()
 	for _, name := range sortedNames(p.c.Policy().Stores) {
 		why, known := seen[name]
 		if !known {
 			why = "not looked at yet"
 		}
-		out.Stores = append(out.Stores, storeHealth{name, why})
+		out.Stores = append(out.Stores, StoreHealth{name, why})
 	}
-	return shown{"health", "Health", out}, nil
+	return out, nil
+}
+
+func (p *Portal) healthPage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.health, func(_ nothing, out Health) shown { return shown{"health", "Health", out} })
 }

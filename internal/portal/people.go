@@ -105,13 +105,13 @@ func (p *Portal) peopleCalls() {
 	route(p, Call{Pattern: "POST /api/v1/factor", Summary: "Prove the second factor again, for steps that want it fresh"}, p.stepUp)
 	route(p, Call{Pattern: "POST /api/v1/recovery", Summary: "Make new recovery codes; the old ones end"}, p.newRecovery)
 	route(p, Call{Pattern: "POST /api/v1/password", Summary: "Change your password"}, p.changePassword)
-	route(p, Call{Pattern: "GET /api/v1/sessions", Summary: "Where you are signed in"}, p.sessions)
+	route(p, Call{Pattern: "GET /api/v1/sessions", pages: []string{"GET /account"}, Summary: "Where you are signed in"}, p.sessions)
 	route(p, Call{Pattern: "DELETE /api/v1/sessions", Summary: "Sign out everywhere"}, p.endSessions)
-	route(p, Call{Pattern: "DELETE /api/v1/sessions/{id}", Summary: "End one of your sessions"}, p.endSessions)
-	route(p, Call{Pattern: "GET /api/v1/users", Summary: "List the accounts", who: admins}, p.users)
-	route(p, Call{Pattern: "POST /api/v1/users", Summary: "Make an account and an invitation to it", who: admins}, p.createUser)
-	route(p, Call{Pattern: "POST /api/v1/users/{name}", Summary: "Change an account's role, disable or enable it", who: admins}, p.setUser)
-	route(p, Call{Pattern: "POST /api/v1/users/{name}/invite", Summary: "Make a new invitation to an account", who: admins}, p.inviteUser)
+	route(p, Call{Pattern: "DELETE /api/v1/sessions/{id}", pages: []string{"POST /account/sessions/{id}/end"}, Summary: "End one of your sessions"}, p.endSessions)
+	route(p, Call{Pattern: "GET /api/v1/users", pages: []string{"GET /people"}, Summary: "List the accounts", who: admins}, p.users)
+	route(p, Call{Pattern: "POST /api/v1/users", pages: []string{"POST /people"}, Summary: "Make an account and an invitation to it", who: admins}, p.createUser)
+	route(p, Call{Pattern: "POST /api/v1/users/{name}", pages: []string{"POST /people/{name}/{what}"}, Summary: "Change an account's role, disable or enable it", who: admins}, p.setUser)
+	route(p, Call{Pattern: "POST /api/v1/users/{name}/invite", pages: []string{"POST /people/{name}/invite"}, Summary: "Make a new invitation to an account", who: admins}, p.inviteUser)
 	route(p, Call{Pattern: "DELETE /api/v1/users/{name}/sessions", Summary: "Sign somebody out everywhere", who: admins}, p.endUser)
 }
 
@@ -122,6 +122,13 @@ func bearer(r *http.Request) secret.Text {
 
 func from(r *http.Request) people.From {
 	return people.From{Addr: addressOf(r), Remote: r.RemoteAddr, Channel: "cli"}
+}
+
+// fromOf is where somebody who is known comes from.
+func fromOf(r *http.Request, v *viewer) people.From {
+	f := from(r)
+	f.Channel = v.Channel
+	return f
 }
 
 func entry(e *people.Entry, err error) (*LoginAnswer, error) {
@@ -136,7 +143,7 @@ func entry(e *people.Entry, err error) (*LoginAnswer, error) {
 }
 
 func (p *Portal) stepUp(r *http.Request, v *viewer, call CodeCall) (ShownSession, error) {
-	s, err := p.c.People.StepUp(r.Context(), v.session, call.Code, from(r))
+	s, err := p.c.People.StepUp(r.Context(), v.session, call.Code, fromOf(r, v))
 	if err != nil {
 		return ShownSession{}, err
 	}
@@ -149,12 +156,12 @@ type RecoveryAnswer struct {
 }
 
 func (p *Portal) newRecovery(r *http.Request, v *viewer, _ nothing) (RecoveryAnswer, error) {
-	codes, err := p.c.People.NewRecovery(r.Context(), v.session, from(r))
+	codes, err := p.c.People.NewRecovery(r.Context(), v.session, fromOf(r, v))
 	return RecoveryAnswer{codes}, err
 }
 
 func (p *Portal) changePassword(r *http.Request, v *viewer, call PasswordCall) (nothing, error) {
-	return nothing{}, p.c.People.ChangePassword(r.Context(), v.session, secret.New(call.Old), secret.New(call.New), from(r))
+	return nothing{}, p.c.People.ChangePassword(r.Context(), v.session, secret.New(call.Old), secret.New(call.New), fromOf(r, v))
 }
 
 func shownSession(s people.Session, this string) ShownSession {
@@ -176,7 +183,7 @@ func (p *Portal) sessions(r *http.Request, v *viewer, _ nothing) ([]ShownSession
 // endSessions ends one of the caller's sessions, or all of them.
 func (p *Portal) endSessions(r *http.Request, v *viewer, _ nothing) (nothing, error) {
 	name := v.Subject.Name
-	return nothing{}, p.c.People.EndSessions(r.Context(), name, name, r.PathValue("id"), from(r))
+	return nothing{}, p.c.People.EndSessions(r.Context(), name, name, r.PathValue("id"), fromOf(r, v))
 }
 
 // UserShown leaves out of an account what proves it.
@@ -184,14 +191,21 @@ func UserShown(a *people.Account) ShownUser {
 	return ShownUser{a.Name, string(a.Role), a.Created, a.Factored(), len(a.Recovery), a.InviteEnd, a.Disabled}
 }
 
-func (p *Portal) users(r *http.Request, _ *viewer, _ nothing) ([]ShownUser, error) {
+// UsersQuery chooses accounts.
+type UsersQuery struct {
+	Filter string `json:"q,omitempty"` // words of a name, a role or a state
+}
+
+func (p *Portal) users(r *http.Request, _ *viewer, q UsersQuery) ([]ShownUser, error) {
 	all, err := p.c.People.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	out := []ShownUser{}
+	out, now := []ShownUser{}, p.c.Desk.Now()
 	for i := range all {
-		out = append(out, UserShown(&all[i]))
+		if u := UserShown(&all[i]); hit(q.Filter, u.Name+" "+u.Role+" "+u.State(now)) {
+			out = append(out, u)
+		}
 	}
 	return out, nil
 }
@@ -201,11 +215,11 @@ func (p *Portal) createUser(r *http.Request, v *viewer, call UserCall) (Invitati
 	if call.Role != nil {
 		role = people.Role(*call.Role)
 	}
-	return invitation(p.c.People.Create(r.Context(), v.Subject.Name, call.Name, role, from(r)))
+	return invitation(p.c.People.Create(r.Context(), v.Subject.Name, call.Name, role, fromOf(r, v)))
 }
 
 func (p *Portal) inviteUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {
-	return invitation(p.c.People.Invite(r.Context(), v.Subject.Name, r.PathValue("name"), call.Reset, from(r)))
+	return invitation(p.c.People.Invite(r.Context(), v.Subject.Name, r.PathValue("name"), call.Reset, fromOf(r, v)))
 }
 
 func invitation(i *people.Invitation, err error) (Invitation, error) {
@@ -216,9 +230,9 @@ func invitation(i *people.Invitation, err error) (Invitation, error) {
 }
 
 func (p *Portal) setUser(r *http.Request, v *viewer, call UserCall) (nothing, error) {
-	return nothing{}, p.c.People.Set(r.Context(), v.Subject.Name, r.PathValue("name"), (*people.Role)(call.Role), call.Disabled, from(r))
+	return nothing{}, p.c.People.Set(r.Context(), v.Subject.Name, r.PathValue("name"), (*people.Role)(call.Role), call.Disabled, fromOf(r, v))
 }
 
 func (p *Portal) endUser(r *http.Request, v *viewer, _ nothing) (nothing, error) {
-	return nothing{}, p.c.People.EndSessions(r.Context(), v.Subject.Name, r.PathValue("name"), "", from(r))
+	return nothing{}, p.c.People.EndSessions(r.Context(), v.Subject.Name, r.PathValue("name"), "", fromOf(r, v))
 }

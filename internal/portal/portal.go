@@ -100,20 +100,23 @@ type Portal struct {
 	c         Config
 	mux       *http.ServeMux
 	calls     []Call
+	stands    map[string]right // by a page's pattern
 	templates map[string]*template.Template
 	origin    *http.CrossOriginProtection
 }
 
 // New makes a portal.
 func New(c Config) *Portal {
-	p := &Portal{c: c, mux: http.NewServeMux()}
+	p := &Portal{c: c, mux: http.NewServeMux(), stands: map[string]right{}}
 	p.signInCalls()
 	p.peopleCalls()
 	p.deviceCalls()
+	p.catalogueCalls()
 	p.accessCalls()
 	p.credentialCalls()
 	p.insightCalls()
 	p.viewCalls()
+	p.oversightCalls()
 	route(p, Call{Pattern: "GET /api/v1/openapi.json", Scope: openToAll, Summary: "This document"}, func(*http.Request, *viewer, nothing) (json.RawMessage, error) {
 		return document, nil
 	})

@@ -5,17 +5,40 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // severities from the worst down, as scan names them.
 var severities = []string{"critical", "high", "medium", "low", "info"}
 
+// PostureQuery chooses a store and findings.
+type PostureQuery struct {
+	Store    string `json:"store,omitempty"` // none, or one without a report: the first that has one
+	Severity string `json:"severity,omitempty"`
+	Pillar   string `json:"pillar,omitempty"`
+	Filter   string `json:"q,omitempty"` // words of a finding
+}
+
+// Posture is what the scans say of a store.
+type Posture struct {
+	Store   string         `json:"store,omitempty"`
+	Stores  []string       `json:"stores"`           // of which reports were kept
+	Latest  *ScanRun       `json:"latest,omitempty"` // with the findings that were asked for; none: no report was kept
+	Before  *ScanRun       `json:"before,omitempty"` // without findings
+	Areas   map[string]int `json:"open_by_pillar"`   // open findings of the latest
+	History []ScanPoint    `json:"history"`          // the oldest first
+}
+
+// ScanPoint is a point of the score over time.
+type ScanPoint struct {
+	Taken  time.Time `json:"taken"`
+	Points int       `json:"points"`
+	Word   string    `json:"word"` // empty: nothing was evaluated, and there is no score
+}
+
 type postureData struct {
+	Posture
 	Filter, Severity, Pillar string
-	Store                    string
-	Stores                   []string
-	Latest                   *ScanRun
-	Before                   *ScanRun
 	Chart                    *lineChart
 	Bars                     []bar
 	Pillars                  []bar
@@ -63,16 +86,14 @@ const (
 	mostRuns   = 60
 )
 
-func (p *Portal) posturePage(r *http.Request, _ *viewer) (shown, error) {
-	q := r.URL.Query()
-	out := postureData{Filter: strings.TrimSpace(q.Get("q")), Severity: q.Get("severity"), Pillar: q.Get("pillar"), Store: q.Get("store")}
-	page := shown{"posture", "Posture", &out}
+func (p *Portal) posture(r *http.Request, _ *viewer, q PostureQuery) (Posture, error) {
+	out := Posture{Store: q.Store, Stores: []string{}, Areas: map[string]int{}, History: []ScanPoint{}}
 	if p.c.Insight == nil {
-		return page, nil
+		return out, nil
 	}
 	all, err := p.c.Insight.Scans(r.Context())
 	if err != nil {
-		return shown{}, err
+		return out, err
 	}
 	for _, run := range all {
 		if !slices.Contains(out.Stores, run.Store) {
@@ -85,27 +106,44 @@ func (p *Portal) posturePage(r *http.Request, _ *viewer) (shown, error) {
 	}
 	runs := slices.DeleteFunc(slices.Clone(all), func(run ScanRun) bool { return run.Store != out.Store })
 	if len(runs) == 0 {
-		return page, nil
+		return out, nil
 	}
 	runs = runs[max(0, len(runs)-mostRuns):]
-	out.Latest, out.Chart = &runs[len(runs)-1], chartOf(runs)
-	if len(runs) > 1 {
-		out.Before = &runs[len(runs)-2]
+	for _, run := range runs {
+		out.History = append(out.History, ScanPoint{run.Taken, run.Points, run.Word})
 	}
-	out.sort()
-	return page, nil
+	if len(runs) > 1 {
+		before := runs[len(runs)-2]
+		before.Findings = nil
+		out.Before = &before
+	}
+	latest := runs[len(runs)-1]
+	for _, f := range latest.Findings {
+		if f.Waiver == "" {
+			out.Areas[f.Pillar]++
+		}
+	}
+	latest.Findings = slices.DeleteFunc(slices.Clone(latest.Findings), func(f ScanFinding) bool {
+		return q.Severity != "" && f.Severity != q.Severity || q.Pillar != "" && f.Pillar != q.Pillar || !hit(q.Filter, f.ID+" "+f.Title+" "+f.Object+" "+f.Evidence)
+	})
+	out.Latest = &latest
+	return out, nil
 }
 
-// sort divides the latest findings into open and waived, filters them, and counts.
+func (p *Portal) posturePage(r *http.Request, v *viewer) (shown, error) {
+	return look(r, v, p.posture, func(q PostureQuery, out Posture) shown {
+		data := &postureData{Posture: out, Filter: q.Filter, Severity: q.Severity, Pillar: q.Pillar}
+		if out.Latest != nil {
+			data.Chart = chartOf(out.History)
+			data.sort()
+		}
+		return shown{"posture", "Posture", data}
+	})
+}
+
+// sort divides the findings into open and waived, and makes bars of the counts.
 func (d *postureData) sort() {
-	pillars := map[string]int{}
 	for _, f := range d.Latest.Findings {
-		if f.Waiver == "" {
-			pillars[f.Pillar]++
-		}
-		if d.Severity != "" && f.Severity != d.Severity || d.Pillar != "" && f.Pillar != d.Pillar || !hit(d.Filter, f.ID+" "+f.Title+" "+f.Object+" "+f.Evidence) {
-			continue
-		}
 		if f.Waiver != "" {
 			d.Waived = append(d.Waived, f)
 		} else {
@@ -115,8 +153,8 @@ func (d *postureData) sort() {
 	for _, s := range severities {
 		d.Bars = append(d.Bars, bar{Name: s, Count: d.Latest.Counts[s]})
 	}
-	for _, name := range sortedNames(pillars) {
-		d.Pillars = append(d.Pillars, bar{Name: name, Count: pillars[name]})
+	for _, name := range sortedNames(d.Areas) {
+		d.Pillars = append(d.Pillars, bar{Name: name, Count: d.Areas[name]})
 	}
 	stretch(d.Bars)
 	stretch(d.Pillars)
@@ -147,7 +185,7 @@ func stretch(bars []bar) {
 	}
 }
 
-func chartOf(runs []ScanRun) *lineChart {
+func chartOf(runs []ScanPoint) *lineChart {
 	out := &lineChart{Points: len(runs)}
 	var line []string
 	for i, run := range runs {

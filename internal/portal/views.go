@@ -36,10 +36,10 @@ const (
 var trailKeys = []string{"subject", "store", "kind", "verdict", "table", "label", "since", "until", "text"}
 
 func (p *Portal) viewCalls() {
-	route(p, Call{Pattern: "GET /api/v1/trail/views", Scope: identity.ScopeInspect, who: trailReaders, Summary: "List your saved searches of the trail"},
+	route(p, Call{Pattern: "GET /api/v1/trail/views", Scope: identity.ScopeInspect, who: trailReaders, pages: []string{"GET /trail/views/{id}"}, Summary: "List your saved searches of the trail"},
 		func(r *http.Request, v *viewer, _ nothing) ([]people.View, error) { return p.viewsOf(r, v) })
-	route(p, Call{Pattern: "POST /api/v1/trail/views", Scope: peopleOnly, who: trailReaders, Summary: "Keep a search of the trail under a name"}, p.keepView)
-	route(p, Call{Pattern: "POST /api/v1/trail/views/{id}", Scope: peopleOnly, who: trailReaders, Summary: "Give a saved search another name"},
+	route(p, Call{Pattern: "POST /api/v1/trail/views", Scope: peopleOnly, who: trailReaders, pages: []string{"POST /trail/views"}, Summary: "Keep a search of the trail under a name"}, p.keepView)
+	route(p, Call{Pattern: "POST /api/v1/trail/views/{id}", Scope: peopleOnly, who: trailReaders, pages: []string{"POST /trail/views/{id}/{what}"}, Summary: "Give a saved search another name"},
 		func(r *http.Request, v *viewer, in NameCall) (nothing, error) {
 			return nothing{}, p.renameView(r, v, in.Name)
 		})
@@ -48,9 +48,9 @@ func (p *Portal) viewCalls() {
 }
 
 func (p *Portal) viewRoutes() {
-	p.guarded("GET /trail/views/{id}", trailReaders, p.openView)
-	p.post("/trail/views", trailReaders, p.keepViewAct, p.trailPage)
-	p.post("/trail/views/{id}/{what}", trailReaders, p.viewAct, p.trailPage)
+	p.guarded("GET /trail/views/{id}", p.openView)
+	p.post("/trail/views", p.keepViewAct, p.trailPage)
+	p.post("/trail/views/{id}/{what}", p.viewAct, p.trailPage)
 }
 
 // ViewCall is a search to keep.
