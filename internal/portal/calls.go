@@ -95,7 +95,7 @@ type Askable struct {
 
 func (p *Portal) me(_ *http.Request, who *viewer, _ nothing) (Me, error) {
 	pol := p.c.Policy()
-	out := Me{User: who.Subject.Name, Groups: who.Subject.Groups, Stores: []string{}, Askable: []Askable{}, Purposes: pol.Purposes, Gateway: p.c.Gateway}
+	out := Me{User: who.Subject.Name, Groups: notNil(who.Subject.Groups), Stores: []string{}, Askable: []Askable{}, Purposes: pol.Purposes, Gateway: p.c.Gateway}
 	for name := range pol.Stores {
 		if len(pol.RulesOf(who.Subject, name)) > 0 {
 			out.Stores = append(out.Stores, name)

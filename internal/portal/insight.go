@@ -250,9 +250,9 @@ func (p *Portal) explainFor(r *http.Request, v *viewer, call ExplainCall) (*Expl
 
 // DiscoveryQuery chooses columns.
 type DiscoveryQuery struct {
-	Filter string `json:"q,omitempty"` // words of a column, a class, a label or a verdict
-	Store  string `json:"store,omitempty"`
-	All    bool   `json:"all,omitempty"` // those too about which the policy says something
+	Filter string `json:"q,omitempty"`     // words of a column, a class, a label or a verdict
+	Store  string `json:"store,omitempty"` // none: all
+	All    bool   `json:"all,omitempty"`   // those too about which the policy says something
 }
 
 // DiscoveryShown is what was found.

@@ -34,7 +34,7 @@ var views = []view{
 // TrailQuery searches the trail.
 type TrailQuery struct {
 	Subject string `json:"subject,omitempty"` // who acted
-	Store   string `json:"store,omitempty"`
+	Store   string `json:"store,omitempty"`   // where
 	Kind    string `json:"kind,omitempty"`    // "request.*" means all that begin so
 	Verdict string `json:"verdict,omitempty"` // allow, rewrite or refuse
 	Table   string `json:"table,omitempty"`   // touched or refused: store.schema.table, or its end

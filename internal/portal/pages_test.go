@@ -29,6 +29,7 @@ import (
 	"github.com/postern-sec/postern/internal/portal"
 	"github.com/postern-sec/postern/internal/secret"
 	"github.com/postern-sec/postern/internal/state"
+	"github.com/postern-sec/postern/test/contract"
 )
 
 const password = "four plain words here"
@@ -70,6 +71,8 @@ type place struct {
 	people  *people.Registry
 	db      *state.DB
 	cookies map[string]*http.Cookie
+	// contract is the document that the portal serves.
+	contract *contract.Document
 }
 
 func samplePolicy(t *testing.T) *policy.Policy {
@@ -117,7 +120,7 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p.people, err = people.New(people.Config{
-		Accounts: p.db, Sessions: p.db, Policy: current, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
+		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: current, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
 		Key: secret.New("root"), Now: time.Now, Random: rand.Reader, Cost: people.Cost{Memory: 64, Passes: 1, Threads: 1},
 	})
 	if err != nil {
@@ -134,6 +137,13 @@ func newPlace(t *testing.T) *place {
 		Health: func() map[string]string { return map[string]string{"shop": ""} },
 	}))
 	t.Cleanup(p.server.Close)
+	answer, text := p.call("", http.MethodGet, "/api/v1/openapi.json", nil, nil)
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("the document: %s", answer.Status)
+	}
+	if p.contract, err = contract.Read([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
 	for _, who := range []string{"ana", "dora", "sam"} {
 		p.signIn(who)
 	}

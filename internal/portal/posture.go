@@ -13,10 +13,10 @@ var severities = []string{"critical", "high", "medium", "low", "info"}
 
 // PostureQuery chooses a store and findings.
 type PostureQuery struct {
-	Store    string `json:"store,omitempty"` // none, or one without a report: the first that has one
-	Severity string `json:"severity,omitempty"`
-	Pillar   string `json:"pillar,omitempty"`
-	Filter   string `json:"q,omitempty"` // words of a finding
+	Store    string `json:"store,omitempty"`    // none, or one without a report: the first that has one
+	Severity string `json:"severity,omitempty"` // critical, high, medium, low or info
+	Pillar   string `json:"pillar,omitempty"`   // the area that a check belongs to
+	Filter   string `json:"q,omitempty"`        // words of a finding
 }
 
 // Posture is what the scans say of a store.

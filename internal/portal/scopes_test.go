@@ -3,6 +3,7 @@ package portal_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/portal"
 	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/test/contract"
 )
 
 // scopeOf says for every call which scope opens it; "" is for people alone, "*" for any token, "-" for whoever calls, and "+" for those who
@@ -34,6 +36,22 @@ var scopeOf = map[string]identity.Scope{
 	"POST /api/v1/login/confirm":           "+",
 	"POST /api/v1/logout":                  "*",
 	"GET /api/v1/me":                       "read",
+	"GET /api/v1/catalogue":                "read",
+	"GET /api/v1/datasets/{name}":          "read",
+	"GET /api/v1/askable/{rule}":           "read",
+	"GET /api/v1/inbox":                    "read",
+	"GET /api/v1/mine":                     "read",
+	"GET /api/v1/grants/overseen":          "read",
+	"GET /api/v1/connection":               "read",
+	"GET /api/v1/posture":                  "inspect",
+	"GET /api/v1/discovery":                "inspect",
+	"POST /api/v1/discovery/proposal":      "inspect",
+	"GET /api/v1/trail":                    "inspect",
+	"GET /api/v1/trail/sessions/{id}":      "inspect",
+	"GET /api/v1/policy":                   "inspect",
+	"GET /api/v1/health":                   "inspect",
+	"GET /api/v1/device":                   "",
+	"POST /api/v1/device":                  "",
 	"GET /api/v1/requests":                 "read",
 	"GET /api/v1/grants":                   "read",
 	"GET /api/v1/credentials":              "read",
@@ -75,8 +93,17 @@ func (p *place) api(token, pattern string) (status int, code string) {
 
 func (p *place) send(token, pattern, body string) (status int, code string) {
 	p.t.Helper()
+	status, text := p.answer(token, pattern, body)
+	var problem portal.Problem
+	_ = json.Unmarshal([]byte(text), &problem) // a list is none
+	return status, problem.Code
+}
+
+// answer makes a call, and holds what goes out and what comes back to the document that the portal serves.
+func (p *place) answer(token, pattern, body string) (status int, text string) {
+	p.t.Helper()
 	method, path, _ := strings.Cut(pattern, " ")
-	path = strings.NewReplacer("{id}", "x1", "{name}", "nobody").Replace(path)
+	path = strings.NewReplacer("{id}", "x1", "{rule}", "payroll-review", "{name}", "nobody").Replace(path)
 	q, err := http.NewRequestWithContext(p.t.Context(), method, p.server.URL+path, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
@@ -87,13 +114,21 @@ func (p *place) send(token, pattern, body string) (status int, code string) {
 		p.t.Fatal(err)
 	}
 	defer func() { _ = a.Body.Close() }()
-	text, err := io.ReadAll(a.Body)
+	got, err := io.ReadAll(a.Body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var problem portal.Problem
-	_ = json.Unmarshal(text, &problem) // a list is none
-	return a.StatusCode, problem.Code
+	err = p.contract.Answer(method, path, a.StatusCode, got)
+	if errors.Is(err, contract.ErrUnknown) && (a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusMethodNotAllowed) {
+		err = nil
+	}
+	if wrong := p.contract.Sent(method, path, []byte(body)); a.StatusCode == http.StatusOK && body != "{}" {
+		err = errors.Join(err, wrong)
+	}
+	if err != nil {
+		p.t.Errorf("%s: %v", pattern, err)
+	}
+	return a.StatusCode, string(got)
 }
 
 // signedIn is the token of a new session.

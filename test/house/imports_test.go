@@ -48,7 +48,7 @@ var rule = map[string]row{
 
 	// The path and the state.
 	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/slack internal/sso"), tests: words("internal/pgtest")},
-	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state")},
+	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state test/contract")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
 	// The engine. pgsql is the guard, pgwire the session.
@@ -71,6 +71,7 @@ var rule = map[string]row{
 	// Test packages. They come to the product from outside: through its command line, the wire and the server. The
 	// attack runner derives the password of an identity role, which nobody is told.
 	"test/provider": {},
+	"test/contract": {},
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
 	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres test/site")},
 	"test/house":    {},
@@ -83,7 +84,7 @@ var rule = map[string]row{
 	"test/scripts":  {tests: words("test/site")},
 	"test/abuse":    {tests: words("test/site")},
 	"test/rules":    {tests: words("test/site")},
-	"test/access":   {tests: words("test/site internal/demo/workspace")},
+	"test/access":   {tests: words("test/site test/contract internal/demo/workspace")},
 	"test/sso":      {tests: words("test/site test/provider")},
 	"test/browser":  {tests: words("test/site")},
 	"test/drivers":  {tests: words("test/site")},
