@@ -292,3 +292,36 @@ func TestCommandsArePlayed(t *testing.T) {
 		t.Errorf("only %d commands found", seen)
 	}
 }
+
+// TestCallsArePlayed wants each call with curl that the guide shows to be run by a script, as it is shown.
+func TestCallsArePlayed(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "test", "scripts", "testdata", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]bool{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			ran[strings.TrimSpace(line)] = true
+		}
+	}
+	seen := 0
+	for name, text := range documents(t) {
+		for _, line := range commands(text) {
+			if !strings.Contains(line, "curl ") || !strings.HasPrefix(name, filepath.Join("docs", "guide")) {
+				continue
+			}
+			seen++
+			if !ran[line] {
+				t.Errorf("%s: no script runs %q", name, line)
+			}
+		}
+	}
+	if seen < 5 {
+		t.Errorf("only %d calls found", seen)
+	}
+}
