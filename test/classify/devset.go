@@ -19,6 +19,9 @@ var devset string
 //go:embed heldout.txt
 var heldout string
 
+//go:embed blind.txt
+var blind string
+
 // Table is one labelled table.
 type Table struct {
 	Domain, Schema, Name, Locale string
@@ -54,6 +57,20 @@ func Sized(seed uint64, columns, rows int) ([]Table, error) {
 // not fitted to it.
 func Heldout(seed uint64) ([]Table, error) {
 	return load("heldout", heldout, heldoutLocales(), seed, 1)
+}
+
+// Blind is the third set, in two halves: tables at odd places of its file, which may be read to see what goes wrong, and those at
+// even places, which are only ever scored. The second half tells whether a change of the model is true in general.
+func Blind(seed uint64) (open, shut []Table, err error) {
+	all, err := load("blind", blind, blindLocales(), seed, 1)
+	for i, t := range all {
+		if i%2 == 0 {
+			open = append(open, t)
+		} else {
+			shut = append(shut, t)
+		}
+	}
+	return open, shut, err
 }
 
 func load(set, text string, locs map[string]locale, seed uint64, factor float64) ([]Table, error) {
@@ -205,6 +222,9 @@ func (g *generator) value(spec string, row int) (string, error) {
 		return v, nil
 	}
 	if v, ok := g.technical(name, arg); ok {
+		return v, nil
+	}
+	if v, ok := g.unseen(name, arg); ok {
 		return v, nil
 	}
 	if v, ok := g.prose(name, arg); ok {

@@ -135,15 +135,19 @@ func evaluate(tables []Table, found [][]model.Finding) *score {
 	return s
 }
 
+func line(name string, c counts) string {
+	return fmt.Sprintf("%-28s precision %.3f recall %.3f f1 %.3f (%d right, %d wrong, %d missed)\n", name, c.precision(), c.recall(), c.f1(), c.tp, c.fp, c.fn)
+}
+
+// coarse is a score without classes: what may be known of a set that stays unread.
+func (s *score) coarse() string {
+	return fmt.Sprintf("tables %d columns %d\n", s.tables, s.columns) + line("class", s.class) + line("sensitive or not", s.binary) +
+		fmt.Sprintf("decoys flagged %d of %d (%.1f %%)\n", s.decoysFlagged, s.decoys, 100*ratio(s.decoysFlagged, s.decoys))
+}
+
 func (s *score) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "tables %d columns %d\n", s.tables, s.columns)
-	line := func(name string, c counts) {
-		fmt.Fprintf(&b, "%-28s precision %.3f recall %.3f f1 %.3f (%d right, %d wrong, %d missed)\n", name, c.precision(), c.recall(), c.f1(), c.tp, c.fp, c.fn)
-	}
-	line("class", s.class)
-	line("sensitive or not", s.binary)
-	fmt.Fprintf(&b, "decoys flagged %d of %d (%.1f %%)\n", s.decoysFlagged, s.decoys, 100*ratio(s.decoysFlagged, s.decoys))
+	b.WriteString(s.coarse())
 	for _, m := range []map[string]*counts{s.byDifficulty, s.byGroup, s.byClass} {
 		keys := make([]string, 0, len(m))
 		for k := range m {
@@ -151,7 +155,7 @@ func (s *score) String() string {
 		}
 		sort.Strings(keys)
 		for _, k := range keys {
-			line("  "+k, *m[k])
+			b.WriteString(line("  "+k, *m[k]))
 		}
 	}
 	return b.String()
@@ -189,6 +193,25 @@ func TestHeldout(t *testing.T) {
 		t.Log("\n" + strings.Join(s.wrong, "\n"))
 	}
 	s.hold(t, 0.95)
+}
+
+// TestBlind measures on both halves of the blind set. What is wrong is shown for the first half alone: the second stays unread.
+func TestBlind(t *testing.T) {
+	open, shut, err := Blind(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := evaluate(open, judged(t, open, 1000)), evaluate(shut, judged(t, shut, 1000))
+	t.Logf("half A\n%s", a)
+	t.Logf("half B\n%s", b.coarse())
+	explain(t, open)
+	if os.Getenv("DEVSET_WRONG") != "" {
+		t.Log("\n" + strings.Join(a.wrong, "\n"))
+	}
+	a.columns += b.columns
+	if a.tables += b.tables; a.tables < 80 || a.columns < 900 {
+		t.Errorf("the set has %d tables and %d columns", a.tables, a.columns)
+	}
 }
 
 // TestScores holds the aims of the development set.
