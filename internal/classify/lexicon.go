@@ -14,11 +14,12 @@ var lexiconFiles embed.FS
 type entry struct {
 	class Class
 	weak  bool // alone ambiguous
+	short bool // read from a short form
 	lang  string
 }
 
 // headFirst lists the languages whose compounds put the thing before what specifies it (numero de telefono del padre).
-const headFirst = " fr es pt it "
+const headFirst = " fr es pt it ro "
 
 // wordKind says what a token that belongs to no phrase does to its neighbours.
 type wordKind byte
@@ -43,6 +44,7 @@ type lexicon struct {
 	prefixes map[string]bool
 	stems    map[string]bool // what compounds may be made of
 	longest  int             // tokens of the longest phrase
+	short    shortForms
 }
 
 var abbreviations = map[string]string{
@@ -108,6 +110,7 @@ func newLexicon() (*lexicon, error) {
 		}
 		l.squashed[strings.ReplaceAll(p, " ", "")] = p
 	}
+	l.shorten()
 	return l, nil
 }
 
@@ -152,7 +155,7 @@ func (l *lexicon) addPhrase(class Class, phrase, lang string) {
 		if key == "" {
 			continue
 		}
-		l.phrases[key] = append(l.phrases[key], entry{class, weak, lang})
+		l.phrases[key] = append(l.phrases[key], entry{class: class, weak: weak, lang: lang})
 		l.longest = max(l.longest, len(tokens))
 	}
 }
@@ -337,6 +340,9 @@ func (l *lexicon) tokens(name string, wide bool) []string {
 		if parts := l.segment(t); parts != nil {
 			out = append(out, parts...)
 			continue
+		}
+		if w, ok := l.short.words[t]; ok {
+			t = w
 		}
 		out = append(out, t)
 	}

@@ -12,6 +12,7 @@ var model = numbers{
 	nameStrong:      6.2, // start: 5
 	nameStrongHead:  5.5, // start: no distinction of heads
 	nameStrongMixed: 3.2, // start: no distinction of heads
+	nameShort:       5.5, // most that a word cut short says
 	nameNotHead:     0.5, // factor for a phrase that is not the head among several
 	nameWeak:        2.5, // start: 2
 	nameWeakMixed:   1.2,
@@ -79,7 +80,7 @@ var model = numbers{
 
 type numbers struct {
 	priorCommon, priorSpecific, priorRare, priorCustom                                                float64
-	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameNotHead                               float64
+	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameShort, nameNotHead                    float64
 	nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                                  float64
 	comment, domain, keyReference, keySurrogate                                                       float64
 	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow                          float64

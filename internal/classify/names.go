@@ -156,7 +156,36 @@ func (l *lexicon) matches(tokens []string) []match {
 			}
 		}
 	}
+	out = l.shortMatches(tokens, taken, out)
 	sort.Slice(out, func(a, b int) bool { return out[a].from < out[b].from })
+	return out
+}
+
+// shortMatches adds what the words say that no phrase has taken, when they are read as short forms.
+func (l *lexicon) shortMatches(tokens []string, taken []bool, out []match) []match {
+	for n := min(shortLongest, len(tokens)); n > 0; n-- {
+	place:
+		for i := len(tokens) - n; i >= 0; i-- {
+			for k := i; k < i+n; k++ {
+				if taken[k] {
+					continue place
+				}
+			}
+			var e []entry
+			if n == 1 {
+				e = l.short.prefixes[tokens[i]]
+			} else {
+				e = l.shortPhrase(tokens[i : i+n])
+			}
+			if e == nil {
+				continue
+			}
+			out = append(out, match{i, i + n, e})
+			for k := i; k < i+n; k++ {
+				taken[k] = true
+			}
+		}
+	}
 	return out
 }
 
@@ -213,6 +242,9 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 			h.reason, h.weight = NameStrongHead, model.nameStrongHead
 		default:
 			h.reason, h.weight = NameStrongMixed, model.nameStrongMixed
+		}
+		if e.short {
+			h.weight = min(h.weight, model.nameShort)
 		}
 		if !head && len(all) > 1 && unknown > 0 {
 			h.weight *= model.nameNotHead
