@@ -141,7 +141,7 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 	case e.place && !e.names && !(k.class == "person.name" && byRole(s)):
 		switch {
 		case k.class == "contact.phone":
-			s.add(k.class, SourceSibling, PlaceTable, model.placeContext*0.75)
+			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
 		default:
 			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
 		}
@@ -152,15 +152,26 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, PersonTable, model.personContext*0.5)
 	case e.thing && (quasiPlace(k.class) || k.class == "person.birth_date" || k.class == "person.gender"):
 		s.add(k.class, SourceSibling, ThingTable, model.placeContext/2)
+	case e.thing && (k.class == "person.name" || k.class == "person.username") && s.name.classes[k.class].weight >= model.nameStrongHead:
+		// who made, signed or flew a thing is a person
 	case e.thing:
 		s.add(k.class, SourceSibling, ThingTable, model.thingContext)
 	case k.class != "loc.geo":
 		s.add(k.class, SourceSibling, NoPerson, model.noPerson)
 	}
-	if e.lookup && (k.person || k.class == "special.language" || k.class.group() == "special" || k.class == "health.condition" || k.class == "health.medication" || k.class == "health.icd10") {
+	if e.lookup && (k.health || uniqueLabel(s)) && (k.person || k.class == "special.language" || k.class.group() == "special" || k.class == "health.condition" || k.class == "health.medication" || k.class == "health.icd10") {
 		s.add(k.class, SourceSibling, ReferenceTable, model.referenceTable)
 	}
 	j.groups(s, k, e, siblings)
+}
+
+// uniqueLabel reports a column whose values are about all different, as those of a reference list are.
+func uniqueLabel(s *scored) bool {
+	d := s.p.distinct
+	if d < 0 {
+		return d <= -0.9
+	}
+	return d == 0 || d >= 0.9*s.table.Rows*(1-s.p.nullShare)
 }
 
 // byRole reports a name that says who somebody is: the manager of a store is a person, the name of a store is none.

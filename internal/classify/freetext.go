@@ -141,6 +141,10 @@ func number(c *Classifier, raw, low string, at int, found map[Class]bool) {
 		found["fin.card_number"] = true
 		return
 	}
+	if outline(v.raw, "(ddd) ddd-dddd") && nationalPhone(v) == passed {
+		found["contact.phone"] = true
+		return
+	}
 	if !c.cueNear(low, at) {
 		return
 	}
@@ -191,7 +195,7 @@ func cuedName(c *Classifier, s string) bool {
 		upper := first >= 'A' && first <= 'Z' || first >= 0xC3
 		if upper && prev != "" && len(w) > 2 {
 			title := prev == "mr" || prev == "mrs" || prev == "ms" || prev == "dr" || prev == "herr" || prev == "frau" || prev == "mme" || prev == "monsieur" || prev == "madame" || prev == "sra" || prev == "senor" || prev == "senora" || prev == "signor" || prev == "signora" || prev == "mevrouw" || prev == "pani" || prev == "prof" || prev == "sig"
-			if title && (c.dict.isSurname(w) || surnameLike(w)) {
+			if title && (prev != "dr" && prev != "prof" && prev != "sig" && prev != "pani" || c.dict.isSurname(w) || surnameLike(w)) {
 				return true
 			}
 			prevUpper := prevRaw[0] >= 'A' && prevRaw[0] <= 'Z' || prevRaw[0] >= 0xC3

@@ -96,22 +96,26 @@ func round2(f float64) float64 { return math.Round(f*100) / 100 }
 
 // firstPass enters priors, names, types, keys and values; context comes after all tables are seen.
 func (j *judge) firstPass(t *Table) []*scored {
-	tableTokens := j.c.lex.tokens(t.Name, false)
+	tableTokens := append(j.c.lex.tokens(t.Name, false), j.c.lex.sharedTokens(t)...)
+	glued := gluedPrefix(t)
 	out := make([]*scored, len(t.Columns))
 	for i := range t.Columns {
 		col := &t.Columns[i]
-		out[i] = j.score(t, &col.Column, col.Profile, tableTokens)
+		out[i] = j.score(t, &col.Column, col.Profile, tableTokens, glued)
 	}
 	return out
 }
 
-func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string) *scored {
+func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string, glued int) *scored {
 	s := &scored{table: t, col: col, p: p, terms: map[Class][]Evidence{}, veto: map[Class]bool{}, asPII: map[Class]bool{}}
 	if p == nil {
 		p = j.c.Measure(col, Values{})
 		s.p = p
 	}
 	s.name = j.c.lex.readName(col.Name, tableTokens)
+	if glued > 0 && len(col.Name) > glued+1 && s.name.opaque {
+		s.name = j.c.lex.readName(col.Name[glued:], tableTokens)
+	}
 	s.state = StatePlain
 	if p.tested == 0 {
 		s.state = StateEmpty

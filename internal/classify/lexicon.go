@@ -319,7 +319,7 @@ func (l *lexicon) tokens(name string, wide bool) []string {
 	out := make([]string, 0, len(raw)+2)
 	for i, t := range raw {
 		t = fold(t, wide)
-		if i == 0 && len(raw) > 1 && l.prefixes[t] {
+		if i == 0 && len(raw) > 1 && l.prefixes[t] && l.phrases[strings.Join(raw, " ")] == nil {
 			continue
 		}
 		if a, ok := abbreviations[t]; ok {

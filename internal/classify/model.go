@@ -14,6 +14,7 @@ var model = numbers{
 	nameStrongMixed: 3.2, // start: no distinction of heads
 	nameShort:       5.5, // most that a word cut short says
 	nameNotHead:     0.5, // factor for a phrase that is not the head among several
+	nameActor:       4.5, // created_by: a login or a name, as the values say
 	nameWeak:        2.5, // start: 2
 	nameWeakMixed:   1.2,
 	nameSaysOther:   4.9, // from here on a name speaks against other classes
@@ -81,7 +82,7 @@ var model = numbers{
 type numbers struct {
 	priorCommon, priorSpecific, priorRare, priorCustom                                                float64
 	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameShort, nameNotHead                    float64
-	nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                                  float64
+	nameActor, nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                       float64
 	comment, domain, keyReference, keySurrogate                                                       float64
 	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow                          float64
 	shapeShareCap, tokenisedCap, strongP1, strongLimit, strongMiss                                    float64

@@ -126,6 +126,7 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 	for _, m := range matches {
 		l.weigh(&r, tokens, covered, m, matches)
 	}
+	l.readActor(&r)
 	given, family := r.classes["person.first_name"], r.classes["person.last_name"]
 	if len(matches) == 2 && given.weight > 1 && (family.weight > 1 || r.classes["person.name"].weight > 0) {
 		r.classes["person.name"] = nameHit{reason: NameStrong, weight: model.nameStrong, lang: given.lang}
@@ -134,6 +135,19 @@ func (l *lexicon) readTokens(tokens []string) nameReading {
 		r.classes["person.first_name"], r.classes["person.last_name"] = given, family
 	}
 	return r
+}
+
+// readActor reads created_by and its kin: who did something, by login or by name.
+func (l *lexicon) readActor(r *nameReading) {
+	n := len(r.tokens)
+	if n < 2 || r.tokens[n-1] != "by" || r.classes["person.username"].weight > 0 || r.classes["person.name"].weight > 0 {
+		return
+	}
+	r.classes = map[Class]nameHit{
+		"person.username": {reason: NameStrongHead, weight: model.nameActor, lang: "en"},
+		"person.name":     {reason: NameStrongHead, weight: model.nameActor, lang: "en"},
+	}
+	r.negated, r.opaque = map[Class]wordKind{}, false
 }
 
 // matches finds phrases, longest first and from the end, without overlap, in the order of the name.
@@ -200,7 +214,7 @@ func (l *lexicon) weigh(r *nameReading, tokens []string, covered []bool, m match
 		case isDigit || k == wordNeutral && !covered[i]:
 			neutral++
 		case covered[i]:
-			if k == wordNeutral || !l.strongAnywhere(t) {
+			if k == wordNeutral || !l.strongAnywhere(t) || t == "description" || t == "text" {
 				neutral++
 			} else {
 				unknown++
@@ -305,6 +319,10 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 		next++
 	}
 	switch k := kindAt(next); k {
+	case wordSubject:
+		if e.class == "loc.geo" && l.tables["place"][tokens[next]] && !strings.HasPrefix(tokens[next], "location") {
+			return k
+		}
 	case wordTime, wordCount, wordKindOf, wordSwitch:
 		if byNameBoolean(e.class) && (k == wordSwitch || k == wordKindOf && gradesDatum(tokens[next])) {
 			break
@@ -318,6 +336,9 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 		if tokens[next] == "id" && next == len(tokens)-1 && referenced(e.class) {
 			return wordKindOf
 		}
+	}
+	if k := l.endOfName(tokens, covered, m, e, romance); k != wordUnknown {
+		return k
 	}
 	if m.from > 0 && tokens[0] == "id" && romance && referenced(e.class) {
 		return wordKindOf // id_cliente is a key, as cliente_id is
@@ -337,7 +358,7 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 				return k
 			}
 		case wordSubject:
-			if i == m.from-1 && aboutSubject(e) {
+			if i == m.from-1 && (aboutSubject(e) || (e.class == "contact.phone" || e.class == "loc.geo") && l.tables["place"][tokens[i]] && tokens[i] != "office" && tokens[i] != "company" && !strings.HasPrefix(tokens[i], "location")) {
 				return k
 			}
 		case wordFile:
@@ -352,6 +373,19 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 				return wordFile
 			}
 		}
+	}
+	return wordUnknown
+}
+
+// endOfName looks at the last word, which is what a Germanic compound is about whatever stands between: name plate color.
+func (l *lexicon) endOfName(tokens []string, covered []bool, m match, e entry, romance bool) wordKind {
+	last := len(tokens) - 1
+	if romance || m.to >= last || covered[last] || gradesDatum(tokens[last]) && byNameBoolean(e.class) {
+		return wordUnknown
+	}
+	switch k := l.words[tokens[last]]; {
+	case k == wordCount, k == wordKindOf, k == wordSwitch && !byNameBoolean(e.class), k == wordSubject && l.tables["head"][tokens[last]]:
+		return k
 	}
 	return wordUnknown
 }

@@ -14,7 +14,7 @@ func contactProbes(d *dictionaries) []probe {
 		{class: "contact.phone", how: byWeak, fams: "tin", named: true, test: barePhone},
 		{class: "contact.street_address", how: byList, p0: 0.01, limit: 8, test: d.streetAddress},
 		{class: "contact.street_address", how: byWeak, fams: "ti", named: true, test: func(v *value) verdict {
-			return shapeOnly(v.runes <= 12 && v.nDigit > 0 && v.nPunct <= 2 || v.runes >= 3 && v.nSpace > 0 || v.runes > 3 && v.nDigit == 0 && v.nPunct == 0)
+			return shapeOnly(v.runes <= 12 && v.nDigit > 0 && v.nDigit <= 6 && v.nPunct <= 2 || v.runes >= 3 && v.nSpace > 0 || v.runes > 3 && v.nDigit == 0 && v.nPunct == 0)
 		}},
 		{class: "contact.city", how: byList, p0: 0.03, test: d.cityName},
 		{class: "contact.region", how: byList, p0: 0.03, test: d.regionName},
@@ -124,7 +124,8 @@ func nationalPhone(v *value) verdict {
 	sh := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(s, "001-"), "+1-"), "1-"), "+1 ")
 	sh = strings.TrimPrefix(sh, "1 ")
 	if outlineAny(sh, "(ddd) ddd-dddd", "(ddd)ddd-dddd", "ddd-ddd-dddd", "ddd.ddd.dddd", "ddd ddd dddd", "ddd ddd-dddd", "(ddd) ddd dddd") {
-		return check(sh[strings.IndexFunc(sh, func(r rune) bool { return r >= '0' && r <= '9' })] >= '2' || sh[0] == '0')
+		d := bareDigits(compact(sh))
+		return check(d[0] >= '2' && d[3] >= '2' || d[0] == '0')
 	}
 	digits := compact(bareDigits(s))
 	if !isDigits(digits) || strings.ContainsAny(s, ".") && strings.Count(s, ".") != 4 && strings.Count(s, ".") != 1 {
@@ -153,7 +154,7 @@ var streetSuffixes = []string{
 }
 
 func (d *dictionaries) streetAddress(v *value) verdict {
-	if v.runes < 5 || v.runes > 160 || v.nLower+v.nUpper+v.nOther < 3 || len(v.words) < 2 || len(v.words) > 16 {
+	if v.nSpace == 0 || v.runes < 5 || v.runes > 160 || v.nLower+v.nUpper+v.nOther < 3 || len(v.words) < 2 || len(v.words) > 16 {
 		return misfit
 	}
 	if len(v.words) > 4 && v.nUpper == 0 { // prose: addresses have names in them
@@ -168,6 +169,7 @@ func (d *dictionaries) streetAddress(v *value) verdict {
 		switch {
 		case w[0] >= '0' && w[0] <= '9':
 			number = number || len(w) <= 6
+		case w == "dr" && i == 0: // a doctor
 		case words[w] && (len(w) > 2 || i == 0 || i == len(v.words)-1 || i > 0 && len(v.words) > 2):
 			street = true
 		default:

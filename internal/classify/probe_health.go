@@ -33,7 +33,10 @@ func healthProbes(d *dictionaries) []probe {
 			}
 			return check(checkdigit.Luhn(a + b))
 		}},
-		{class: "health.blood_type", how: bySet, limit: 9, test: func(v *value) verdict { return shapeOnly(bloodType(v.low)) }},
+		{class: "health.blood_type", how: bySet, limit: 9, named: true, test: func(v *value) verdict { return shapeOnly(bloodType(v.low)) }},
+		{class: "health.blood_type", how: bySet, limit: 9, test: func(v *value) verdict {
+			return shapeOnly(bloodType(v.low) && v.runes > 1) // A and B alone are grades, shelves and answers
+		}},
 		{class: "health.vitals", how: byWeak, fams: "nit", test: vitals},
 		{class: "health.vitals", how: byShape, p0: 0.05, limit: 5, test: func(v *value) verdict {
 			a, b, ok := strings.Cut(strings.TrimSuffix(v.raw, " mmHg"), "/")
@@ -141,6 +144,9 @@ func (d *dictionaries) icd10(s string) verdict {
 			rest = rest[1:]
 		} else if len(s) == 3 {
 			return misfit
+		}
+		if len(rest) > 2 && rest == s[3:] {
+			return fits // without the point, a letter and many digits are any number
 		}
 		if len(rest) < 1 || len(rest) > 4 || !outline(rest, strings.Repeat("X", len(rest))) {
 			return misfit

@@ -9,6 +9,8 @@ func personProbes(d *dictionaries) []probe {
 	return []probe{
 		{class: "person.name", how: byList, p0: 0.03, limit: 8, test: d.fullName},
 		{class: "person.first_name", how: byList, p0: 0.03, test: d.givenName},
+		{class: "person.first_name", how: byWeak, limit: 3, named: true, test: initials},
+		{class: "person.name", how: byWeak, limit: 3, named: true, test: initials},
 		{class: "person.last_name", how: byList, p0: 0.03, test: d.lastName},
 		{class: "person.username", how: byWeak, test: username},
 		{class: "person.birth_date", how: byWeak, fams: "tds", test: func(v *value) verdict { return shapeOnly(yearOf(v) >= 1900) }},
@@ -81,8 +83,8 @@ func nameTokens(v *value) []string {
 	if v.runes < 2 || v.runes > 60 || v.nDigit > 0 || len(v.words) == 0 || len(v.words) > 8 {
 		return nil
 	}
-	if strings.ContainsAny(v.raw, "@/\\_<>{}[]:;=+*#%$&|!?") {
-		return nil
+	if strings.ContainsAny(v.raw, "@\\_<>{}[]:;=+*#%$&|!?") || strings.Count(v.raw, "/") > 1 {
+		return nil // one stroke stands between surname and given name on tickets
 	}
 	out := make([]string, 0, len(v.words))
 	for _, w := range v.words {
@@ -128,6 +130,9 @@ func capitalised(v *value) bool {
 func (d *dictionaries) fullName(v *value) verdict {
 	t := nameTokens(v)
 	if len(t) == 1 && initialled(v) {
+		return check(d.isSurname(t[0]) || surnameLike(t[0]))
+	}
+	if len(t) == 1 && len(v.words) == 2 && honorifics[v.words[0]] && len(v.words[0]) > 1 && v.nOther+v.nUpper > 1 {
 		return check(d.isSurname(t[0]) || surnameLike(t[0]))
 	}
 	if len(t) < 2 || len(t) > 6 {
@@ -183,6 +188,9 @@ func (d *dictionaries) lastName(v *value) verdict {
 	t := nameTokens(v)
 	if len(t) == 0 || len(t) > 4 {
 		return misfit
+	}
+	if v.runes == 2 && v.nUpper == 2 {
+		return failed // codes of states are names too
 	}
 	n, hits := 0, 0
 	for _, w := range t {
@@ -300,4 +308,9 @@ func initialled(v *value) bool {
 		return false
 	}
 	return len(v.words[0]) == 1 || len(v.words[1]) == 1
+}
+
+// initials are up to four capitals, with points or without.
+func initials(v *value) verdict {
+	return shapeOnly(v.nUpper >= 1 && v.nUpper <= 4 && v.nUpper+v.nPunct+v.nSpace == v.runes && strings.Trim(v.raw, ".-ABCDEFGHIJKLMNOPQRSTUVWXYZ ") == "" && (v.nUpper <= 3 || v.nPunct > 0))
 }

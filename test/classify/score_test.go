@@ -208,6 +208,8 @@ func TestBlind(t *testing.T) {
 	if os.Getenv("DEVSET_WRONG") != "" {
 		t.Log("\n" + strings.Join(a.wrong, "\n"))
 	}
+	a.hold(t, 0.95)
+	b.hold(t, 0.95)
 	a.columns += b.columns
 	if a.tables += b.tables; a.tables < 80 || a.columns < 900 {
 		t.Errorf("the set has %d tables and %d columns", a.tables, a.columns)
