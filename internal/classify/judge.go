@@ -169,7 +169,7 @@ func (j *judge) scoreClass(s *scored, k *kind) {
 	}
 	j.keyTerms(s, k, nameWeight)
 	j.countryTerm(s, k, value)
-	j.cardinality(s, k)
+	j.cardinality(s, k, value)
 }
 
 // worthWeighing leaves out classes that the values speak against while nothing else speaks for them: no context could lift them.
@@ -289,7 +289,7 @@ func (j *judge) countryTerm(s *scored, k *kind, value []Evidence) {
 }
 
 // cardinality enters columns with too few distinct values for what they would be.
-func (j *judge) cardinality(s *scored, k *kind) {
+func (j *judge) cardinality(s *scored, k *kind, value []Evidence) {
 	if s.p.tested == 0 || s.p.tested > 8 {
 		return
 	}
@@ -303,6 +303,9 @@ func (j *judge) cardinality(s *scored, k *kind) {
 	}
 	if d > 8 {
 		return
+	}
+	if len(value) > 0 && value[0].What == ValueStrongShape && value[0].Weight > 0 {
+		return // an address that stands in every row is an address
 	}
 	switch k.class {
 	case "person.name", "person.first_name", "person.last_name", "contact.email", "contact.phone", "person.username", "contact.street_address", "fin.iban", "fin.card_number":

@@ -129,6 +129,8 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 	t := w.t
 	gap := Gap{Schema: t.Schema, Table: t.Name}
 	switch {
+	case !r.direct(w) && r.covered(t):
+		return // its rows are read through its parent, where neither rights on it nor its row security count
 	case !t.Usage:
 		gap.Why, gap.Grant = WhyPrivilege, "GRANT USAGE ON SCHEMA "+quote(t.Schema)+" TO "+quote(r.cat.User)+"; "+r.grantTable(t)
 	case t.RowSecurity:
@@ -136,7 +138,10 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 	case (t.Kind == 'f' || t.Mixed && len(t.Local) == 0) && !r.opt.Foreign:
 		gap.Why, gap.Minor = WhyForeign, true
 	case t.Kind == 'v' && !r.opt.Views:
-		r.viewGap(w)
+		r.viewGap(w, WhyView, r.looked)
+		return
+	case t.Away && !r.opt.Foreign:
+		r.viewGap(w, WhyForeign, func(at classify.Target) bool { return r.looked(at) && !r.abroad(at) })
 		return
 	default:
 		r.columnGaps(w, interrupted)
@@ -150,16 +155,16 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 
 // viewGap marks the columns of a view that are computed, or show a column that this run leaves out: the others show a base column,
 // which is examined where it is.
-func (r *run) viewGap(w *work) {
+func (r *run) viewGap(w *work, why Why, examined func(classify.Target) bool) {
 	var computed []string
 	for k := range w.t.Columns {
-		if w.wanted[k] && !r.looked(r.base(w.t, &w.t.Columns[k].Column)) {
+		if w.wanted[k] && !examined(r.base(w.t, &w.t.Columns[k].Column)) {
 			computed = append(computed, w.t.Columns[k].Name)
-			w.why[k] = WhyView
+			w.why[k] = why
 		}
 	}
 	if len(computed) > 0 {
-		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: computed, Why: WhyView, Minor: true})
+		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: computed, Why: why, Minor: true})
 	}
 }
 

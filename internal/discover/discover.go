@@ -300,7 +300,7 @@ func (r *run) readable(w *work) bool {
 	case !t.Usage || t.RowSecurity:
 		return false
 	case t.Kind == 'v':
-		return r.opt.Views
+		return r.opt.Views && (!t.Away || r.opt.Foreign)
 	case t.Kind == 'f':
 		return r.opt.Foreign
 	case t.Parent.Table != "":
@@ -317,11 +317,31 @@ func (r *run) covered(t *Table) bool {
 			continue
 		}
 		for k := range w.t.Columns {
-			if !w.wanted[k] || !w.t.Columns[k].CanSelect {
+			if !w.wanted[k] {
 				return false
 			}
 		}
-		return w.t.Usage && !w.t.RowSecurity && (w.t.Parent.Table == "" || r.covered(w.t))
+		return r.direct(w) || r.covered(w.t)
+	}
+	return false
+}
+
+// direct says whether the login may read what is wanted of a table by its own name.
+func (r *run) direct(w *work) bool {
+	for k := range w.t.Columns {
+		if w.wanted[k] && !w.t.Columns[k].CanSelect {
+			return false
+		}
+	}
+	return w.t.Usage && !w.t.RowSecurity
+}
+
+// abroad says whether a relation's rows, or some of them, are on another server.
+func (r *run) abroad(at classify.Target) bool {
+	for i := range r.cat.Tables {
+		if t := &r.cat.Tables[i]; t.Schema == at.Schema && t.Name == at.Table {
+			return t.Kind == 'f' || t.Mixed || t.Away
+		}
 	}
 	return false
 }

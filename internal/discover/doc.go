@@ -53,6 +53,7 @@ type Table struct {
 	ViewColumns  []classify.Target // what a view reads
 	Mixed        bool              // foreign tables are among its partitions or children
 	Local        []classify.Target // of a mixed table, the tables of this server
+	Away         bool              // a view that leads to a foreign table, through other views too
 }
 
 // Column is one column with the facts that classify weighs.

@@ -261,7 +261,7 @@ func scanRelation(rows pgx.Rows, types composites) (*discover.Table, error) {
 	var kind string
 	var partition bool
 	var parent, columns, views, local *string
-	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views, &local)
+	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views, &local, &t.Away)
 	if err != nil {
 		return nil, sampleRefusal(err)
 	}

@@ -358,6 +358,39 @@ func TestCatalogAndStatisticsAreLinear(t *testing.T) {
 	}
 }
 
+// TestAPartitionIsReadThroughItsParent has a login that may read a partitioned table and none of its partitions: its rows are read through it.
+func TestAPartitionIsReadThroughItsParent(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		db := c.NewDatabase(t)
+		c.Role(t, "discover_parent")
+		db.Exec(t, `CREATE TABLE part (k int, reach text) PARTITION BY RANGE (k);
+			CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (1000) PARTITION BY RANGE (k);
+			CREATE TABLE part11 PARTITION OF part1 FOR VALUES FROM (0) TO (500); CREATE TABLE part12 PARTITION OF part1 FOR VALUES FROM (500) TO (1000);
+			INSERT INTO part SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, 900) i; ANALYZE; GRANT SELECT ON part TO discover_parent`)
+		for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
+			rep := discovered(t, feedOf(t, db, "discover_parent"), discover.Options{From: from})
+			for _, place := range []string{"public.part.reach", "public.part11.reach", "public.part12.reach"} {
+				if got := classOf(t, rep, place); got != "contact.email" {
+					t.Errorf("%s: %s is %q", from, place, got)
+				}
+			}
+			if len(rep.NotExamined) > 0 || rep.ExitCode(false) != 0 {
+				t.Errorf("%s: exit code %d, %+v", from, rep.ExitCode(false), rep.NotExamined)
+			}
+		}
+		db.Exec(t, "REVOKE SELECT ON part FROM discover_parent; GRANT SELECT ON part11 TO discover_parent")
+		rep := discovered(t, feedOf(t, db, "discover_parent"), discover.Options{From: discover.FromSample})
+		if got := classOf(t, rep, "public.part11.reach"); got != "contact.email" {
+			t.Errorf("a partition of a closed parent is %q", got)
+		}
+		for _, name := range []string{"part", "part1", "part12"} {
+			if g := gapOf(rep, name); g.Why != discover.WhyPrivilege {
+				t.Errorf("%s is %+v", name, g)
+			}
+		}
+	})
+}
+
 // TestOtherServersAreAskedByChoiceOnly has a second database stand behind postgres_fdw: whether it was asked shows in its sessions,
 // which the wrapper keeps as long as the feed's own.
 func TestOtherServersAreAskedByChoiceOnly(t *testing.T) {
@@ -381,7 +414,12 @@ func TestOtherServersAreAskedByChoiceOnly(t *testing.T) {
 		CREATE TABLE home (k int, reach text) PARTITION BY RANGE (k); CREATE TABLE home1 PARTITION OF home FOR VALUES FROM (0) TO (1000);
 		INSERT INTO home SELECT i, 'h' || i || '@haus.de' FROM generate_series(1, 300) i;
 		INSERT INTO part_new SELECT 1000 + i, 'DE8937040044' || (1000000000 + i) FROM generate_series(1, 300) i;
-		INSERT INTO mother SELECT i, 'm' || i || '@haus.de' FROM generate_series(1, 300) i`)
+		INSERT INTO mother SELECT i, 'm' || i || '@haus.de' FROM generate_series(1, 300) i;
+		CREATE VIEW over AS SELECT lower(reach) AS reach FROM child; CREATE VIEW over_over AS SELECT upper(o.reach) AS reach FROM over o JOIN home h ON true;
+		CREATE VIEW over_part AS SELECT lower(reach) AS reach FROM part; CREATE VIEW near AS SELECT lower(reach) AS reach, reach AS same FROM home;
+		CREATE MATERIALIZED VIEW kept AS SELECT 'k' || i || '@haus.de' AS reach FROM generate_series(1, 300) i WHERE NOT EXISTS (SELECT FROM abroad WHERE false)`)
+	sessions := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postgres_fdw' AND datname = '" + far.Name + "'"
+	c.Query(t, "SELECT count(*) FROM ("+sessions+") s") // making the materialized view asked
 	asked := func() string {
 		return c.Query(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postgres_fdw' AND datname = '"+far.Name+"'")
 	}
@@ -404,11 +442,39 @@ func TestOtherServersAreAskedByChoiceOnly(t *testing.T) {
 			}
 		}
 	}
+	viewsOfOtherServers(t, db, asked)
 	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromSample, Include: []string{"public"}, Foreign: true})
 	if n := asked(); n == "0" {
 		t.Error("the other server was not asked by choice either")
 	}
 	if got := classOf(t, rep, "public.abroad.reach"); got != "contact.email" {
 		t.Errorf("abroad.reach is %q", got)
+	}
+}
+
+// viewsOfOtherServers has --views read the views of this server only, and with --foreign the others as well.
+func viewsOfOtherServers(t *testing.T, db *pgtest.DB, asked func() string) {
+	t.Helper()
+	opt := discover.Options{From: discover.FromSample, Include: []string{"public"}, Views: true}
+	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), opt)
+	if n := asked(); n != "0" {
+		t.Fatalf("views: %s sessions on the other server", n)
+	}
+	for _, name := range []string{"over", "over_over", "over_part"} {
+		if g := gapOf(rep, name); g.Why != discover.WhyForeign || strings.Join(g.Columns, " ") != "reach" {
+			t.Errorf("%s is %+v", name, g)
+		}
+	}
+	for _, place := range []string{"public.near.reach", "public.near.same", "public.kept.reach"} {
+		if got := classOf(t, rep, place); got != "contact.email" {
+			t.Errorf("%s is %q", place, got)
+		}
+	}
+	opt.Foreign = true
+	rep = discovered(t, feedOf(t, db, pgtest.SuperUser), opt)
+	for _, place := range []string{"public.over.reach", "public.over_over.reach", "public.over_part.reach"} {
+		if got := classOf(t, rep, place); got != "contact.email" {
+			t.Errorf("by choice %s is %q", place, got)
+		}
 	}
 }

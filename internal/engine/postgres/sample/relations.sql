@@ -9,6 +9,11 @@ WITH RECURSIVE above (oid) AS ( -- what leads to a foreign table
     SELECT b.root, coalesce(json_agg(json_build_object('schema', ln.nspname, 'table', l.relname) ORDER BY l.oid)
         FILTER (WHERE l.relkind = 'r'), '[]')::text AS tables
     FROM below b JOIN pg_catalog.pg_class l ON l.oid = b.oid JOIN pg_catalog.pg_namespace ln ON ln.oid = l.relnamespace GROUP BY b.root
+), away (oid) AS ( -- what asks another server when it is read: views over views too, not the stored rows of materialized ones
+    SELECT a.oid FROM (SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f' UNION ALL SELECT oid FROM above) a
+    UNION SELECT v.oid FROM away a JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.oid
+        AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind = 'v'
 )
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
     coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''),
@@ -50,13 +55,13 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
         JOIN pg_catalog.pg_class b ON b.oid = dp.refobjid JOIN pg_catalog.pg_namespace bn ON bn.oid = b.relnamespace
         JOIN pg_catalog.pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = dp.refobjsubid
         WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text,
-    mixed.tables
+    mixed.tables, c.relkind = 'v' AND away.oid IS NOT NULL
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages
     FROM pg_catalog.pg_partition_tree(c.oid) t
     CROSS JOIN LATERAL (SELECT z.reltuples, z.relpages FROM pg_catalog.pg_class z WHERE z.oid = t.relid OFFSET 0) l
     WHERE t.isleaf AND c.relkind = 'p') leaves ON true
-LEFT JOIN mixed ON mixed.root = c.oid
+LEFT JOIN mixed ON mixed.root = c.oid LEFT JOIN away ON away.oid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'postern', 'postern_catalog')
     AND n.nspname !~ '^pg_(toast|temp)_'
