@@ -150,7 +150,7 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, PersonTable, model.personContext)
 	case e.person >= 1 || e.linked:
 		s.add(k.class, SourceSibling, PersonTable, model.personContext*0.5)
-	case e.thing && (quasiPlace(k.class) || k.class == "person.birth_date" || k.class == "person.gender"):
+	case e.thing && (quasiPlace(k.class) || k.class == "person.birth_date" || k.class == "person.gender" || k.class == "person.age"):
 		s.add(k.class, SourceSibling, ThingTable, model.placeContext/2)
 	case e.thing && (k.class == "person.name" || k.class == "person.username") && s.name.classes[k.class].weight >= model.nameStrongHead:
 		// who made, signed or flew a thing is a person

@@ -202,6 +202,9 @@ func (j *judge) nameTerms(s *scored, k *kind) float64 {
 			weight := 0.0
 			if kindOf == wordSubject {
 				weight = model.nameOther // the name of a ship may well be a person's
+				if k.class.group() == "contact" {
+					weight = model.placeContext / 2 // the street of a depot is a street
+				}
 			}
 			s.terms[k.class] = append(s.terms[k.class], Evidence{Source: SourceName, What: NameNegated, Weight: weight})
 		} else {

@@ -69,8 +69,8 @@ var abbreviations = map[string]string{
 // newLexicon reads the embedded word lists.
 func newLexicon() (*lexicon, error) {
 	l := &lexicon{
-		phrases: map[string][]entry{}, squashed: map[string]string{}, words: map[string]wordKind{},
-		tables: map[string]map[string]bool{}, prefixes: map[string]bool{}, stems: map[string]bool{},
+		phrases: make(map[string][]entry, 15_000), squashed: make(map[string]string, 15_000), words: map[string]wordKind{},
+		tables: map[string]map[string]bool{}, prefixes: map[string]bool{}, stems: make(map[string]bool, 10_000),
 	}
 	files, err := lexiconFiles.ReadDir("lexicon")
 	if err != nil {

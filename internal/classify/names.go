@@ -187,7 +187,7 @@ func (l *lexicon) shortMatches(tokens []string, taken []bool, out []match) []mat
 			}
 			var e []entry
 			if n == 1 {
-				e = l.short.prefixes[tokens[i]]
+				e = l.cutWord(tokens[i])
 			} else {
 				e = l.shortPhrase(tokens[i : i+n])
 			}
@@ -320,7 +320,7 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 	}
 	switch k := kindAt(next); k {
 	case wordSubject:
-		if e.class == "loc.geo" && l.tables["place"][tokens[next]] && !strings.HasPrefix(tokens[next], "location") {
+		if e.class == "loc.geo" && l.ofPlace(tokens[next]) {
 			return k
 		}
 	case wordTime, wordCount, wordKindOf, wordSwitch:
@@ -343,6 +343,9 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 	if m.from > 0 && tokens[0] == "id" && romance && referenced(e.class) {
 		return wordKindOf // id_cliente is a key, as cliente_id is
 	}
+	if m.from > 0 && (e.class == "contact.phone" || e.class == "loc.geo") && l.ofPlace(tokens[m.from-1]) {
+		return wordSubject
+	}
 	for i := range m.from {
 		switch k := kindAt(i); k {
 		case wordSwitch:
@@ -358,7 +361,7 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 				return k
 			}
 		case wordSubject:
-			if i == m.from-1 && (aboutSubject(e) || (e.class == "contact.phone" || e.class == "loc.geo") && l.tables["place"][tokens[i]] && tokens[i] != "office" && tokens[i] != "company" && !strings.HasPrefix(tokens[i], "location")) {
+			if i == m.from-1 && aboutSubject(e) {
 				return k
 			}
 		case wordFile:
@@ -375,6 +378,11 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 		}
 	}
 	return wordUnknown
+}
+
+// ofPlace lists words for places of business; an office or a company is also where a person is reached.
+func (l *lexicon) ofPlace(t string) bool {
+	return l.tables["place"][t] && t != "office" && t != "company" && !strings.HasPrefix(t, "location")
 }
 
 // endOfName looks at the last word, which is what a Germanic compound is about whatever stands between: name plate color.

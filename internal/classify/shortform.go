@@ -1,13 +1,17 @@
 package classify
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // shortForms reads names whose words are cut short or have lost their vowels: nacim, diagn, gndr, mrtl sts. A short form
 // counts only where everything it may stand for speaks for the same class.
 type shortForms struct {
-	words    map[string]string   // brth -> birth: the one word of the lexicons with these consonants
-	phrases  map[string][]string // first three letters of each word -> phrases of two and three words
-	prefixes map[string][]entry  // nacim -> what nacimiento says
+	words   map[string]string   // brth -> birth: the one word of the lexicons with these consonants
+	phrases map[string][]string // first three letters of each word -> phrases of two and three words
+	sorted  []string            // all words, to find those that begin with nacim
 }
 
 const (
@@ -19,8 +23,8 @@ const (
 
 // shorten builds the short forms of everything that the lexicons hold.
 func (l *lexicon) shorten() {
-	l.short = shortForms{words: map[string]string{}, phrases: map[string][]string{}, prefixes: map[string][]entry{}}
-	vocabulary := map[string]bool{}
+	l.short = shortForms{words: make(map[string]string, len(l.phrases)), phrases: make(map[string][]string, len(l.phrases))}
+	vocabulary := make(map[string]bool, 2*len(l.phrases))
 	for p := range l.phrases {
 		words := strings.Fields(p)
 		for _, w := range words {
@@ -45,7 +49,7 @@ func (l *lexicon) shorten() {
 	for t := range refused {
 		delete(l.short.words, t)
 	}
-	l.cutWords(vocabulary)
+	l.short.sorted = slices.Sorted(maps.Keys(vocabulary))
 }
 
 // shortenWord enters a word without its vowels, unless another word has the same consonants.
@@ -82,27 +86,27 @@ func skeleton(w string) string {
 	return string(b)
 }
 
-// cutWords enters the beginnings of words that are phrases by themselves, where all words that begin so agree.
-func (l *lexicon) cutWords(vocabulary map[string]bool) {
-	refused := map[string]bool{}
-	for w := range vocabulary {
-		if len(w) < longWord || !plainLetters(w) {
+// cutWord reads the beginning of words that are phrases by themselves, if all words that begin so agree.
+func (l *lexicon) cutWord(t string) []entry {
+	if len(t) < shortWord || !plainLetters(t) || l.known(t) {
+		return nil
+	}
+	var out []entry
+	at, _ := slices.BinarySearch(l.short.sorted, t)
+	for _, w := range l.short.sorted[at:] {
+		if !strings.HasPrefix(w, t) {
+			break
+		}
+		if len(w) < max(longWord, len(t)+2) || !plainLetters(w) {
 			continue
 		}
 		entries := l.phrases[w]
-		for n := shortWord; n <= len(w)-2; n++ {
-			t := w[:n]
-			if l.known(t) || refused[t] {
-				continue
-			}
-			if len(entries) == 0 || !agree(l.short.prefixes[t], entries) {
-				refused[t] = true
-				delete(l.short.prefixes, t)
-				continue
-			}
-			l.short.prefixes[t] = joined(l.short.prefixes[t], entries)
+		if len(entries) == 0 || !agree(out, entries) {
+			return nil
 		}
+		out = joined(out, entries)
 	}
+	return out
 }
 
 func plainLetters(w string) bool {
@@ -132,7 +136,7 @@ func joined(a, b []entry) []entry {
 		e.weak = e.weak || x.weak
 	}
 	if len(a) > 0 && a[0].lang < e.lang {
-		e.lang = a[0].lang // the order of a map must not show
+		e.lang = a[0].lang // whatever is read first
 	}
 	return []entry{e}
 }
@@ -159,7 +163,7 @@ func (l *lexicon) shortPhrase(tokens []string) []entry {
 		words := strings.Fields(p)
 		fits, vague := len(words) == len(tokens), false
 		for i := 0; fits && i < len(words); i++ {
-			fits = strings.HasPrefix(words[i], tokens[i])
+			fits = words[i] == tokens[i] || strings.HasPrefix(words[i], tokens[i]) && l.words[tokens[i]] == wordUnknown && l.phrases[tokens[i]] == nil
 			vague = vague || words[i] != tokens[i] && len(tokens[i]) == shortPart
 		}
 		if !fits {

@@ -103,116 +103,128 @@ func (g *generator) number(name, arg string) (string, bool) {
 	return g.national(name)
 }
 
-func (g *generator) national(name string) (string, bool) {
-	pat := func(p string) func() string { return func() string { return g.code(p) } }
-	switch name {
-	case "ssn":
-		return fmt.Sprintf("%03d-%02d-%04d", g.between(1, 665), g.between(1, 99), g.between(1, 9999)), true
-	case "itin":
-		return fmt.Sprintf("9%02d-%02d-%04d", g.between(0, 99), g.between(70, 88), g.between(1, 9999)), true
-	case "ein":
-		return fmt.Sprintf("%02d-%07d", g.between(20, 27), g.between(1, 9999999)), true
-	case "nino":
-		return g.from("ABCEGHJKLMNPRSTWXYZ", 1) + g.from("AECEHJLMPRSTWXY", 1) + g.digits(6) + g.from("ABCD", 1), true
-	case "nhs":
-		s := g.until(checkdigit.NHS, pat("4ddddddddd"))
-		return s[:3] + " " + s[3:6] + " " + s[6:], true
-	case "detax":
-		return g.until(checkdigit.DETaxID, pat("Ndddddddddd")), true
-	case "rvnr":
-		return g.until(checkdigit.RVNR, func() string { return g.digits(2) + g.ddmmyy() + g.code("Addd") }), true
-	case "nir":
+// national says how the number of a country's register is drawn, which rule decides, and how it is written.
+type national struct {
+	pattern string                  // drawn as code does
+	draw    func(*generator) string // instead of a pattern
+	check   func(string) bool       // drawn again until it holds; nil: everything does
+	layout  string                  // each # takes a character of the number; empty: as it is
+}
+
+var nationals = map[string]national{
+	"ssn": {draw: func(g *generator) string {
+		return fmt.Sprintf("%03d-%02d-%04d", g.between(1, 665), g.between(1, 99), g.between(1, 9999))
+	}},
+	"itin": {draw: func(g *generator) string {
+		return fmt.Sprintf("9%02d-%02d-%04d", g.between(0, 99), g.between(70, 88), g.between(1, 9999))
+	}},
+	"ein": {draw: func(g *generator) string { return fmt.Sprintf("%02d-%07d", g.between(20, 27), g.between(1, 9999999)) }},
+	"nino": {draw: func(g *generator) string {
+		return g.from("ABCEGHJKLMNPRSTWXYZ", 1) + g.from("AECEHJLMPRSTWXY", 1) + g.digits(6) + g.from("ABCD", 1)
+	}},
+	"nhs":   {pattern: "4ddddddddd", check: checkdigit.NHS, layout: "### ### ####"},
+	"detax": {pattern: "Ndddddddddd", check: checkdigit.DETaxID},
+	"rvnr":  {draw: func(g *generator) string { return g.digits(2) + g.ddmmyy() + g.code("Addd") }, check: checkdigit.RVNR},
+	"nir": {draw: func(g *generator) string {
 		body := fmt.Sprintf("%d%02d%02d%02d%03d%03d", g.between(1, 2), g.between(30, 99), g.between(1, 12), g.between(1, 95), g.between(1, 900), g.between(1, 900))
 		n, _ := strconv.ParseInt(body, 10, 64)
-		return fmt.Sprintf("%s%02d", body, 97-n%97), true
-	case "dni":
-		return g.until(checkdigit.ESNIF, pat("ddddddddA")), true
-	case "cf":
-		return g.until(checkdigit.CodiceFiscale, func() string {
-			return g.code("AAAAAA") + fmt.Sprintf("%02d", g.between(30, 99)) + g.from("ABCDEHLMPRST", 1) + fmt.Sprintf("%02d", g.between(1, 28)) + g.code("AdddA")
-		}), true
-	case "bsn":
-		return g.until(checkdigit.BSN, pat("Ndddddddd")), true
-	case "benrn":
-		return g.until(checkdigit.BENRN, func() string { return g.yymmdd() + g.digits(5) }), true
-	case "pesel":
-		return g.until(checkdigit.PESEL, func() string { return g.yymmdd() + g.digits(5) }), true
-	case "sepnr":
-		s := g.until(checkdigit.Luhn, func() string { return g.yymmdd() + g.digits(4) })
-		return s[:6] + "-" + s[6:], true
-	case "hetu":
-		return g.until(checkdigit.HETU, func() string {
-			return g.ddmmyy() + "-" + fmt.Sprintf("%03d", g.between(2, 899)) + g.from("0123456789ABCDEFHJKLMNPRSTUVWXY", 1)
-		}), true
-	case "cpr":
-		s := g.until(checkdigit.CPR, func() string { return g.ddmmyy() + g.digits(4) })
-		return s[:6] + "-" + s[6:], true
-	case "fnr":
-		return g.until(checkdigit.FNR, func() string { return g.ddmmyy() + g.digits(5) }), true
-	case "ahv":
-		s := g.until(checkdigit.EAN13, pat("756dddddddddd"))
-		return s[:3] + "." + s[3:7] + "." + s[7:11] + "." + s[11:], true
-	case "ptnif":
-		return g.until(checkdigit.PTNIF, pat("2dddddddd")), true
-	case "cpf":
-		s := g.until(checkdigit.CPF, pat("ddddddddddd"))
-		return s[:3] + "." + s[3:6] + "." + s[6:9] + "-" + s[9:], true
-	case "cnpj":
-		s := g.until(checkdigit.CNPJ, pat("dddddddd0001dd"))
-		return s[:2] + "." + s[2:5] + "." + s[5:8] + "/" + s[8:12] + "-" + s[12:], true
-	case "aadhaar":
-		s := g.until(checkdigit.Verhoeff, pat("Nddddddddddd"))
-		return s[:4] + " " + s[4:8] + " " + s[8:], true
-	case "inpan":
-		return g.code("AAA") + "P" + g.code("A") + fmt.Sprintf("%04d", g.between(1, 9999)) + g.code("A"), true
-	case "cnrid":
-		return g.until(checkdigit.CNResident, func() string {
-			return g.code("Nddddd") + strings.ReplaceAll(g.date(1950, 2004), "-", "") + g.digits(3) + g.from("0123456789X", 1)
-		}), true
-	case "rrn":
-		s := g.until(checkdigit.RRN, func() string { return g.yymmdd() + g.from("1234", 1) + g.digits(6) })
-		return s[:6] + "-" + s[6:], true
-	case "mynumber":
-		return g.until(checkdigit.MyNumber, pat("dddddddddddd")), true
-	case "sin":
-		s := g.until(checkdigit.Luhn, pat("4dddddddd"))
-		return s[:3] + "-" + s[3:6] + "-" + s[6:], true
-	case "tfn":
-		return g.until(checkdigit.TFN, pat("Ndddddddd")), true
-	case "aumed":
-		return g.until(checkdigit.AUMedicare, pat("2ddddddddd")), true
-	case "zaid":
-		return g.until(checkdigit.Luhn, func() string { return g.yymmdd() + g.digits(4) + "08" + g.digits(1) }), true
-	case "nric":
-		return g.until(checkdigit.NRIC, pat("SdddddddA")), true
-	case "tckn":
-		body := g.code("Ndddddddd")
-		for i := range 100 {
-			if s := fmt.Sprintf("%s%02d", body, i); checkdigit.TCKN(s) {
-				return s, true
-			}
-		}
+		return fmt.Sprintf("%s%02d", body, 97-n%97)
+	}},
+	"dni": {pattern: "ddddddddA", check: checkdigit.ESNIF},
+	"cf": {draw: func(g *generator) string {
+		return g.code("AAAAAA") + fmt.Sprintf("%02d", g.between(30, 99)) + g.from("ABCDEHLMPRST", 1) + fmt.Sprintf("%02d", g.between(1, 28)) + g.code("AdddA")
+	}, check: checkdigit.CodiceFiscale},
+	"bsn":   {pattern: "Ndddddddd", check: checkdigit.BSN},
+	"benrn": {draw: func(g *generator) string { return g.yymmdd() + g.digits(5) }, check: checkdigit.BENRN},
+	"pesel": {draw: func(g *generator) string { return g.yymmdd() + g.digits(5) }, check: checkdigit.PESEL},
+	"sepnr": {draw: func(g *generator) string { return g.yymmdd() + g.digits(4) }, check: checkdigit.Luhn, layout: "######-####"},
+	"hetu": {draw: func(g *generator) string {
+		return g.ddmmyy() + "-" + fmt.Sprintf("%03d", g.between(2, 899)) + g.from("0123456789ABCDEFHJKLMNPRSTUVWXY", 1)
+	}, check: checkdigit.HETU},
+	"cpr":     {draw: func(g *generator) string { return g.ddmmyy() + g.digits(4) }, check: checkdigit.CPR, layout: "######-####"},
+	"fnr":     {draw: func(g *generator) string { return g.ddmmyy() + g.digits(5) }, check: checkdigit.FNR},
+	"ahv":     {pattern: "756dddddddddd", check: checkdigit.EAN13, layout: "###.####.####.##"},
+	"ptnif":   {pattern: "2dddddddd", check: checkdigit.PTNIF},
+	"cpf":     {pattern: "ddddddddddd", check: checkdigit.CPF, layout: "###.###.###-##"},
+	"cnpj":    {pattern: "dddddddd0001dd", check: checkdigit.CNPJ, layout: "##.###.###/####-##"},
+	"aadhaar": {pattern: "Nddddddddddd", check: checkdigit.Verhoeff, layout: "#### #### ####"},
+	"inpan": {draw: func(g *generator) string {
+		return g.code("AAA") + "P" + g.code("A") + fmt.Sprintf("%04d", g.between(1, 9999)) + g.code("A")
+	}},
+	"cnrid": {draw: func(g *generator) string {
+		return g.code("Nddddd") + strings.ReplaceAll(g.date(1950, 2004), "-", "") + g.digits(3) + g.from("0123456789X", 1)
+	}, check: checkdigit.CNResident},
+	"rrn":      {draw: func(g *generator) string { return g.yymmdd() + g.from("1234", 1) + g.digits(6) }, check: checkdigit.RRN, layout: "######-#######"},
+	"mynumber": {pattern: "dddddddddddd", check: checkdigit.MyNumber},
+	"sin":      {pattern: "4dddddddd", check: checkdigit.Luhn, layout: "###-###-###"},
+	"tfn":      {pattern: "Ndddddddd", check: checkdigit.TFN},
+	"aumed":    {pattern: "2ddddddddd", check: checkdigit.AUMedicare},
+	"zaid":     {draw: func(g *generator) string { return g.yymmdd() + g.digits(4) + "08" + g.digits(1) }, check: checkdigit.Luhn},
+	"nric":     {pattern: "SdddddddA", check: checkdigit.NRIC},
+	"tckn":     {draw: func(g *generator) string { return g.ended(g.code("Ndddddddd"), checkdigit.TCKN) }},
+	"curp": {draw: func(g *generator) string {
+		return g.code("AAAA") + g.yymmdd() + g.from("HM", 1) + "NE" + g.code("AAAdd")
+	}, check: checkdigit.CURP},
+	"cuit": {pattern: "20ddddddddd", check: checkdigit.CUIT, layout: "##-########-#"},
+	"mrz":  {draw: (*generator).machineReadable},
+}
+
+func (g *generator) national(name string) (string, bool) {
+	n, ok := nationals[name]
+	if !ok {
 		return "", false
-	case "curp":
-		return g.until(checkdigit.CURP, func() string { return g.code("AAAA") + g.yymmdd() + g.from("HM", 1) + "NE" + g.code("AAAdd") }), true
-	case "cuit":
-		s := g.until(checkdigit.CUIT, pat("20ddddddddd"))
-		return s[:2] + "-" + s[2:10] + "-" + s[10:], true
-	case "mrz":
-		num := g.digits(9)
-		dob, exp := g.yymmdd(), "31"+g.yymmdd()[2:]
-		c := func(s string) string {
-			for i := range 10 {
-				if checkdigit.MRZField(s + strconv.Itoa(i)) {
-					return strconv.Itoa(i)
-				}
-			}
-			return "0"
-		}
-		line := num + c(num) + "GBR" + dob + c(dob) + "F" + exp + c(exp) + "<<<<<<<<<<<<<<0"
-		return line + c(line[0:10]+line[13:20]+line[21:43]), true
 	}
-	return "", false
+	draw := func() string { return g.code(n.pattern) }
+	if n.draw != nil {
+		draw = func() string { return n.draw(g) }
+	}
+	s := draw()
+	for n.check != nil && !n.check(s) {
+		s = draw()
+	}
+	return laidOut(s, n.layout), true
+}
+
+// laidOut writes a number as its layout says.
+func laidOut(s, layout string) string {
+	if layout == "" {
+		return s
+	}
+	b := []byte(layout)
+	at := 0
+	for i, c := range b {
+		if c == '#' {
+			b[i] = s[at]
+			at++
+		}
+	}
+	return string(b)
+}
+
+// ended adds the two digits that a rule accepts.
+func (g *generator) ended(body string, ok func(string) bool) string {
+	for i := range 100 {
+		if s := fmt.Sprintf("%s%02d", body, i); ok(s) {
+			return s
+		}
+	}
+	return body
+}
+
+// machineReadable is the second line of a passport.
+func (g *generator) machineReadable() string {
+	num := g.digits(9)
+	dob, exp := g.yymmdd(), "31"+g.yymmdd()[2:]
+	c := func(s string) string {
+		for i := range 10 {
+			if checkdigit.MRZField(s + strconv.Itoa(i)) {
+				return strconv.Itoa(i)
+			}
+		}
+		return "0"
+	}
+	line := num + c(num) + "GBR" + dob + c(dob) + "F" + exp + c(exp) + "<<<<<<<<<<<<<<0"
+	return line + c(line[0:10]+line[13:20]+line[21:43])
 }
 
 func (g *generator) bitcoin() string {
