@@ -19,7 +19,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench bench-discover bench-scan screenshots fuzz hunt sqlsmith differ hba seeded race check clean
+.PHONY: help demo test build lint bench bench-access bench-discover bench-scan screenshots fuzz hunt sqlsmith differ hba seeded race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -76,6 +76,10 @@ bench: ## pgbench direct, through a plain relay and through the gateway, and the
 bench-discover: ## scores of discover by class, group and difficulty, and what runs cost
 	@build/prepare bench
 	$(GO) test -timeout 60m -run '^$$' -bench Discover -benchtime 1x ./test/classify -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
+
+bench-access: ## what grants cost: ten thousand that end at once, a thousand that are held
+	@build/prepare test
+	$(GO) test -timeout 60m -run '^$$' -bench Access -benchtime 1x ./test/access -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
 
 bench-scan: ## what a scan costs on default servers of each major, and on large ones
 	@build/prepare test

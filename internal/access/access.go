@@ -209,6 +209,8 @@ type Change struct {
 	Delegations []Delegation
 	// Key, when set, makes a retry find the first outcome: Outcome is the request or grant that came of it.
 	Key, Outcome string
+
+	known map[string][]string // see owners
 	// Quiet: nobody has to do anything about it, so that no other instance needs to look.
 	Quiet bool
 }

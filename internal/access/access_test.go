@@ -519,8 +519,11 @@ func TestWhatIsNeverBuiltFails(t *testing.T) {
 		if !ok {
 			why = "no profile"
 		}
-		err := w.desk.Built(t.Context(), func(*access.Grant) (bool, string) { return ok, why }, func(*access.Grant) bool { return true })
+		live, err := w.db.Grants(t.Context(), access.Filter{Open: true})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.desk.Built(t.Context(), live, func(*access.Grant) (bool, string) { return ok, why }, func(*access.Grant) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		found, err := w.db.Grants(t.Context(), access.Filter{IDs: []string{out.Grant.ID}})

@@ -431,6 +431,19 @@ func owners(p *policy.Policy, dataset string) []string {
 	return out
 }
 
+// owners is owners, remembered for the length of a change: one that ends a thousand grants asks a thousand times.
+func (c *Change) owners(p *policy.Policy, dataset string) []string {
+	found, ok := c.known[dataset]
+	if !ok {
+		found = slices.Clip(owners(p, dataset)) // whoever appends to it gets a copy
+		if c.known == nil {
+			c.known = map[string][]string{}
+		}
+		c.known[dataset] = found
+	}
+	return found
+}
+
 // event adds an event about a request and a grant.
 func (c *Change) event(p *policy.Policy, who Actor, now time.Time, e Event, r *Request, g *Grant) {
 	e.At, e.Actor, e.Channel, e.Address, e.Policy = now, who.Subject.Name, who.Channel, who.Address, p.Digest

@@ -139,7 +139,7 @@ func (c *Change) over(p *policy.Policy, who Actor, g *Grant, to State, cause Cau
 	c.event(p, who, now, Event{Kind: kind, From: from, To: to, Reason: why}, nil, g)
 	c.tell(now, kind, nil, g, g.Subject)
 	if cause == ByDisuse || to == Failed {
-		c.tell(now, kind, nil, g, owners(p, g.Dataset)...)
+		c.tell(now, kind, nil, g, c.owners(p, g.Dataset)...)
 	}
 	c.Grants = append(c.Grants, *g)
 }

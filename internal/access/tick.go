@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/postern-sec/postern/internal/policy"
@@ -21,8 +22,7 @@ func (d *Desk) Recheck(ctx context.Context) error {
 	return d.sweep(ctx, Filter{Open: true}, d.now())
 }
 
-// sweep works through what a filter finds, in batches. A batch that somebody else was faster with is worked through again, one by
-// one, and what is still taken then is left to whoever took it.
+// sweep works through what a filter finds.
 func (d *Desk) sweep(ctx context.Context, f Filter, now time.Time) error {
 	requests, err := d.c.Store.Requests(ctx, f)
 	if err != nil {
@@ -49,28 +49,33 @@ func (d *Desk) sweep(ctx context.Context, f Filter, now time.Time) error {
 			return d.tickGrant(ctx, c, around.p, &g, now)
 		})
 	}
-	changed := false
-	for len(steps) > 0 {
-		n := min(len(steps), tickBatch)
-		did, err := d.batch(ctx, steps[:n])
-		if errors.Is(err, ErrConflict) && n > 1 {
-			for _, one := range steps[:n] {
-				did, err := d.batch(ctx, []func(*Change) error{one})
-				if err != nil && !errors.Is(err, ErrConflict) {
-					return err
-				}
-				changed = changed || did
-			}
-		} else if err != nil && !errors.Is(err, ErrConflict) {
-			return err
-		}
-		changed = changed || did
-		steps = steps[n:]
-	}
+	changed, err := d.carry(ctx, steps)
 	if changed {
 		d.c.Changed()
 	}
-	return nil
+	return err
+}
+
+// carry works through steps in batches. A batch that somebody else was faster with is worked through again, one by one, and what is
+// still taken then is left to whoever took it.
+func (d *Desk) carry(ctx context.Context, steps []func(*Change) error) (changed bool, err error) {
+	for some := range slices.Chunk(steps, tickBatch) {
+		did, err := d.batch(ctx, some)
+		if errors.Is(err, ErrConflict) {
+			did = false
+			for _, one := range some {
+				once, err := d.batch(ctx, []func(*Change) error{one})
+				if err != nil && !errors.Is(err, ErrConflict) {
+					return changed || did, err
+				}
+				did = did || once && err == nil
+			}
+		} else if err != nil {
+			return changed, err
+		}
+		changed = changed || did
+	}
+	return changed, nil
 }
 
 func (d *Desk) batch(ctx context.Context, steps []func(*Change) error) (bool, error) {
@@ -208,38 +213,30 @@ func (c *Change) overdue(p *policy.Policy, g *Grant, now time.Time) {
 	g.Version++
 	g.Overdue = true
 	c.event(p, Actor{}, now, Event{Kind: "breakglass.overdue", From: g.State, To: g.State}, nil, g)
-	c.tell(now, kindOverdue, nil, g, owners(p, g.Dataset)...)
+	c.tell(now, kindOverdue, nil, g, c.owners(p, g.Dataset)...)
 	c.Grants = append(c.Grants, *g)
 }
 
 // Built notes how far the servers are: ready says which of the grants that somebody holds are visible there, with why not for the
-// others; gone says that nothing is left of those that are over. It is told by whoever looks after the wall.
-func (d *Desk) Built(ctx context.Context, ready func(g *Grant) (ok bool, why string), gone func(g *Grant) bool) error {
+// others; gone says that nothing is left of those that are over. It is told by whoever looks after the wall, with the live grants
+// that the servers were brought to: what changed since is another's, and left for the next time.
+func (d *Desk) Built(ctx context.Context, live []Grant, ready func(g *Grant) (ok bool, why string), gone func(g *Grant) bool) error {
 	now := d.now()
-	live, err := d.c.Store.Grants(ctx, Filter{Open: true})
-	if err != nil {
-		return err
-	}
 	closing, err := d.c.Store.Grants(ctx, Filter{Closing: true})
 	if err != nil {
 		return err
 	}
 	p := d.c.Policy()
 	var steps []func(*Change) error
-	for _, g := range append(live, closing...) {
+	for _, found := range append(slices.Clip(live), closing...) {
 		steps = append(steps, func(c *Change) error {
+			g := found
 			c.Quiet = true
 			return d.built(ctx, c, p, &g, ready, gone, now)
 		})
 	}
-	for len(steps) > 0 {
-		n := min(len(steps), tickBatch)
-		if _, err := d.batch(ctx, steps[:n]); err != nil && !errors.Is(err, ErrConflict) {
-			return err
-		}
-		steps = steps[n:]
-	}
-	return nil
+	_, err = d.carry(ctx, steps)
+	return err
 }
 
 func (d *Desk) built(ctx context.Context, c *Change, p *policy.Policy, g *Grant, ready func(*Grant) (bool, string), gone func(*Grant) bool, now time.Time) error {
@@ -270,7 +267,7 @@ func (d *Desk) built(ctx context.Context, c *Change, p *policy.Policy, g *Grant,
 			g.Wall = WallPending
 		} else if g.Wall = WallReady; was != WallReady {
 			c.event(p, Actor{}, now, Event{Kind: "grant.active", From: g.State, To: g.State}, nil, g)
-			c.tell(now, kindActive, nil, g, append(owners(p, g.Dataset), g.Subject)...)
+			c.tell(now, kindActive, nil, g, append(c.owners(p, g.Dataset), g.Subject)...)
 		}
 		c.Grants = append(c.Grants, *g)
 	case (!g.Live() || g.State == Suspended) && g.Wall == WallRemoving && gone(g):

@@ -93,6 +93,7 @@ type Report struct {
 	Warnings []string
 	Handed   []string          // titles of what was done for grants
 	Pending  map[string]string // users whose grants are not on the server yet, and why
+	More     bool              // Hand has done a part, and has to be called again for the rest
 }
 
 // Options is what Run needs. Every field is required but Insight, Ready and Portal.

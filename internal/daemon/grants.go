@@ -278,7 +278,7 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 		return err
 	}
 	next := g.with(want)
-	pending, down := s.hand(ctx, next)
+	pending, down, more := s.hand(ctx, next)
 	if len(down) == 0 {
 		g.held = without(want, live, pending, g.desk.Now())
 	} else {
@@ -294,7 +294,11 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 			return x.Wall == access.WallReady, x.Why
 		}
 	}
-	return g.desk.Built(ctx, ready, func(*access.Grant) bool { return len(down) == 0 })
+	if more { // the rest comes at once, but not before whoever else waits for this goroutine
+		g.dirty = true
+		g.changed()
+	}
+	return g.desk.Built(ctx, live, ready, func(*access.Grant) bool { return len(down) == 0 && !more })
 }
 
 // without leaves out what waits for a profile: whoever is granted one rule more goes on with what they hold until it is built.

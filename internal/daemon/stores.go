@@ -70,9 +70,9 @@ func (s *stores) refresh(ctx context.Context, p *policy.Policy, some []*storeWal
 	s.d.world.set(p, m)
 }
 
-// hand brings what grants decide to every store at once. It returns the users that wait on each, and the stores that could not be
-// reached; what was found there is put in force by inForce, in one step with the policy.
-func (s *stores) hand(ctx context.Context, p *policy.Policy) (pending map[string]map[string]string, down map[string]bool) {
+// hand brings what grants decide to every store at once. It returns the users that wait on each, the stores that could not be
+// reached, and whether some server has only a part yet; what was found there is put in force by inForce, in one step with the policy.
+func (s *stores) hand(ctx context.Context, p *policy.Policy) (pending map[string]map[string]string, down map[string]bool, more bool) {
 	views, reports, errs := make([]View, len(s.all)), make([]Report, len(s.all)), make([]error, len(s.all))
 	var work sync.WaitGroup
 	for i, w := range s.all {
@@ -95,9 +95,10 @@ func (s *stores) hand(ctx context.Context, p *policy.Policy) (pending map[string
 		}
 		w.unhanded = ""
 		s.handed[w.name], pending[w.name] = view{view: views[i]}, reports[i].Pending
+		more = more || reports[i].More
 		s.tell(ctx, w, reports[i])
 	}
-	return pending, down
+	return pending, down, more
 }
 
 // inForce puts a policy in force with what the last hand found.

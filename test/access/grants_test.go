@@ -79,7 +79,7 @@ audit: {folder: audit, sync: 100ms}
 // place is an installation with a portal.
 type place struct {
 	*site.Site
-	t      *testing.T
+	t      testing.TB
 	db     *pgtest.DB
 	portal string
 	tokens map[string]string
@@ -232,7 +232,7 @@ func (p *place) query(dsn, sql string) (int, error) {
 	return n, conn.QueryRow(ctx, sql).Scan(&n)
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -362,6 +362,7 @@ func (p *place) underWriters(t *testing.T, watching *sync.WaitGroup, stop *atomi
 // Several grants of one person with different ends; the only instance is killed. The server itself stops showing each one's rows at
 // its end, and not before; the next instance clears up.
 func TestEndsWithoutAGateway(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.serve()
 	ends := map[string]time.Time{}

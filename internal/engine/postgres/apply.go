@@ -272,22 +272,56 @@ func agreed(p *plan.Plan, consent Consent) error {
 
 // run executes changes within a transaction.
 func (s *Server) run(ctx context.Context, tx pgx.Tx, changes []plan.Change) error {
-	s.notice.take()
-	for _, c := range changes {
-		for _, sql := range c.SQL {
-			if _, err := tx.Exec(ctx, withSecrets(sql, c.Secrets)); err != nil {
-				return s.changeFailed(ctx, c, sql, err)
-			}
-			if warned := s.notice.take(); len(warned) > 0 {
-				return &ChangeError{Change: c, SQL: sql, Err: errors.New("the server warned: " + strings.Join(warned, "; "))}
-			}
-		}
-	}
 	if len(changes) == 0 {
 		return nil
 	}
+	if err := s.execute(ctx, tx, changes); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, question("apply", "record", serverMajor(s.conn))); err != nil {
 		return fmt.Errorf("apply: record what the server made of it: %w", err)
+	}
+	return nil
+}
+
+// executeBatch is how many statements are on their way to the server at once: thousands one by one would be mostly waiting.
+const executeBatch = 500
+
+// execute sends the statements of changes, many at once, and looks at what the server says to each. A warning is a failure: GRANT
+// and REVOKE only warn when they did nothing.
+func (s *Server) execute(ctx context.Context, tx pgx.Tx, changes []plan.Change) error {
+	type statement struct {
+		of  *plan.Change
+		sql string
+	}
+	var all []statement
+	for i := range changes {
+		for _, sql := range changes[i].SQL {
+			all = append(all, statement{&changes[i], sql})
+		}
+	}
+	for some := range slices.Chunk(all, executeBatch) {
+		batch := &pgx.Batch{}
+		for _, x := range some {
+			batch.Queue(withSecrets(x.sql, x.of.Secrets))
+		}
+		s.notice.take()
+		results := tx.SendBatch(ctx, batch)
+		for _, x := range some {
+			_, err := results.Exec()
+			warned := s.notice.take()
+			switch {
+			case err != nil:
+				_ = results.Close() // it says the same
+				return s.changeFailed(ctx, *x.of, x.sql, err)
+			case len(warned) > 0:
+				_ = results.Close() // whatever it says, nothing is committed
+				return &ChangeError{Change: *x.of, SQL: x.sql, Err: errors.New("the server warned: " + strings.Join(warned, "; "))}
+			}
+		}
+		if err := results.Close(); err != nil {
+			return fmt.Errorf("apply: %w", err)
+		}
 	}
 	return nil
 }

@@ -214,37 +214,39 @@ func (d *differ) moved(e *entry, i *plan.Identity) {
 
 // rows compares the rows of postern.attribute and postern.holds (ENF-90, ENF-91).
 func (d *differ) rows() {
-	attributes, holds := map[catalog.Attribute]bool{}, map[string]string{}
+	attributes, holds := map[string]map[catalog.Attribute]bool{}, map[string]map[string]string{} // by role
 	if d.snap.Wall != nil {
 		for _, a := range d.snap.Wall.Attributes {
-			attributes[a] = true
+			if attributes[a.Role] == nil {
+				attributes[a.Role] = map[catalog.Attribute]bool{}
+			}
+			attributes[a.Role][a] = true
 		}
 		for _, h := range d.snap.Wall.Holds {
-			holds[h.Role+"\x00"+h.Rule] = h.Until
+			if holds[h.Role] == nil {
+				holds[h.Role] = map[string]string{}
+			}
+			holds[h.Role][h.Rule] = h.Until
 		}
 	}
 	for _, i := range d.w.Identities {
 		e := d.changes[identityChange(i)]
-		d.attributes(e, i, attributes)
-		d.holds(e, i, holds)
+		d.attributes(e, i, attributes[i.Role])
+		d.holds(e, i, holds[i.Role])
+		delete(attributes, i.Role)
+		delete(holds, i.Role)
 	}
-	for _, a := range sortedAttributes(attributes) {
-		if d.orphan(a.Role) {
-			e := d.changeOf(a.Role)
-			e.add(fmt.Sprintf("DELETE FROM postern.attribute WHERE role = %s AND key = %s AND value = %s", quoteLiteral(a.Role), quoteLiteral(a.Key), quoteLiteral(a.Value)), "")
+	// What is left are rows of roles that are no identities of this store any longer.
+	for _, role := range sortedKeys(attributes) {
+		for _, a := range sortedAttributes(attributes[role]) {
+			d.changeOf(role).add(fmt.Sprintf("DELETE FROM postern.attribute WHERE role = %s AND key = %s AND value = %s", quoteLiteral(role), quoteLiteral(a.Key), quoteLiteral(a.Value)), "")
 		}
 	}
-	for _, k := range sortedKeys(holds) {
-		role, rule, _ := strings.Cut(k, "\x00")
-		if d.orphan(role) {
+	for _, role := range sortedKeys(holds) {
+		for _, rule := range sortedKeys(holds[role]) {
 			d.changeOf(role).add(fmt.Sprintf("DELETE FROM postern.holds WHERE role = %s AND rule = %s", quoteLiteral(role), quoteLiteral(rule)), "")
 		}
 	}
-}
-
-// orphan says whether a role that rows speak of is no identity of this store any longer.
-func (d *differ) orphan(role string) bool {
-	return !slices.ContainsFunc(d.w.Identities, func(i *plan.Identity) bool { return i.Role == role })
 }
 
 func sortedAttributes(m map[catalog.Attribute]bool) []catalog.Attribute {
@@ -264,7 +266,7 @@ func (d *differ) attributes(e *entry, i *plan.Identity, have map[catalog.Attribu
 		want[catalog.Attribute{Role: i.Role, Key: k, Value: v}] = true
 	}
 	for _, a := range sortedAttributes(have) {
-		if a.Role == i.Role && !want[a] {
+		if !want[a] {
 			e.because("attribute %s of %s has changed", a.Key, i.User)
 			e.stale = !e.made
 			e.add(fmt.Sprintf("DELETE FROM postern.attribute WHERE role = %s AND key = %s AND value = %s", quoteLiteral(a.Role), quoteLiteral(a.Key), quoteLiteral(a.Value)),
@@ -296,15 +298,14 @@ func (d *differ) holds(e *entry, i *plan.Identity, have map[string]string) {
 	for _, h := range i.Holds {
 		want[h.Rule], granted[h.Rule] = holdUntil(h), h.Granted
 	}
-	for _, k := range sortedKeys(have) {
-		role, rule, _ := strings.Cut(k, "\x00")
-		if role == i.Role && want[rule] == "" {
+	for _, rule := range sortedKeys(have) {
+		if want[rule] == "" {
 			e.because("%s has no end of rule %s any longer", i.User, rule)
-			e.add(fmt.Sprintf("DELETE FROM postern.holds WHERE role = %s AND rule = %s", quoteLiteral(role), quoteLiteral(rule)), "")
+			e.add(fmt.Sprintf("DELETE FROM postern.holds WHERE role = %s AND rule = %s", quoteLiteral(i.Role), quoteLiteral(rule)), "")
 		}
 	}
 	for _, rule := range sortedKeys(want) {
-		old, had := have[i.Role+"\x00"+rule]
+		old, had := have[rule]
 		if old == want[rule] {
 			continue
 		}

@@ -22,7 +22,54 @@ type Handed struct {
 	Done     []string          // titles of changes, in order
 	// Waiting names the users whose set of rules has no profile here yet, or whose login needs consent by name, and why.
 	Waiting map[string]string
+	// More: there was more to do than goes into one transaction. Later names whom it concerns, and says so.
+	More  bool
+	Later map[string]string
 }
+
+// handMost is how many statements Hand puts into one transaction to let people hold something. A server on which a thousand are granted
+// something at once is brought there in several goes: each lets go of the lock, and what was done is not lost when time runs out.
+const handMost = 1200
+
+// first picks what is done now. All that ends comes first, and all at once: nobody keeps access because others are granted some.
+func (h *Handed) first(changes []plan.Change) []plan.Change {
+	var now, later []plan.Change
+	for _, c := range changes {
+		if strings.HasPrefix(c.ID, endPrefix) || strings.HasPrefix(c.ID, leavePrefix) {
+			now = append(now, c)
+		} else {
+			later = append(later, c)
+		}
+	}
+	statements := 0
+	for n, c := range later {
+		if statements += len(c.SQL); statements > handMost && n > 0 {
+			h.put(later[n:])
+			return append(now, later[:n]...)
+		}
+	}
+	return append(now, later...)
+}
+
+// put leaves changes for the next time.
+func (h *Handed) put(off []plan.Change) {
+	h.More = true
+	ids := map[string]bool{}
+	for _, c := range off {
+		ids[c.ID] = true
+	}
+	for _, i := range h.Wanted.Identities {
+		if ids[identityChange(i)] {
+			h.Later[i.User] = "it is brought to the server after what others were granted before"
+		}
+	}
+}
+
+// What the changes begin with that take something.
+const (
+	endPrefix   = "end:"
+	leavePrefix = "leave:"
+)
 
 // handWait is how long grants wait for whoever else is changing the wall: another gateway with the same grants, most of the time.
 const (
@@ -47,7 +94,8 @@ func (s *Server) await(ctx context.Context, tx pgx.Tx) error {
 
 // Hand brings what grants decide to the server, with no more rights than the grantor has: rows of Postern's own tables,
 // memberships of profile roles and login roles. It never touches a table of the application, nor anything that the policy file
-// alone decides: that is apply's. Everything happens in one transaction.
+// alone decides: that is apply's. What it does happens in one transaction, and if that is not
+// all, the result says so.
 func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
 	// The first look takes no lock: with nothing to bring, nobody else's apply or verify is in the way.
 	snap, err := s.Inspect(ctx, schemasOf(req))
@@ -72,16 +120,11 @@ func (s *Server) Hand(ctx context.Context, req Request) (*Handed, error) {
 	if out, changes, err = compareGrants(req, snap); err != nil || len(changes) == 0 {
 		return out, err
 	}
-	s.notice.take()
+	changes = out.first(changes)
+	if err := s.execute(ctx, tx, changes); err != nil {
+		return nil, err
+	}
 	for _, c := range changes {
-		for _, sql := range c.SQL {
-			if _, err := tx.Exec(ctx, withSecrets(sql, c.Secrets)); err != nil {
-				return nil, s.changeFailed(ctx, c, sql, err)
-			}
-			if warned := s.notice.take(); len(warned) > 0 {
-				return nil, &ChangeError{Change: c, SQL: sql, Err: fmt.Errorf("the server warned: %s", strings.Join(warned, "; "))}
-			}
-		}
 		out.Done = append(out.Done, c.Title)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -98,7 +141,7 @@ func compareGrants(req Request, snap *catalog.Snapshot) (*Handed, []plan.Change,
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &Handed{Wanted: w, Snapshot: snap, Waiting: map[string]string{}}
+	out := &Handed{Wanted: w, Snapshot: snap, Waiting: map[string]string{}, Later: map[string]string{}}
 	if snap.Wall == nil || snap.Wall.Suspended {
 		return out, nil, nil
 	}
@@ -124,8 +167,14 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 		held[row.Role] = held[row.Role] || requested[row.Rule]
 	}
 	digests := ProfileDigests(h.Snapshot, h.Wanted.Installation, h.Wanted.Store)
+	byID := map[string]plan.Change{}
+	for _, c := range whole.Changes {
+		byID[c.ID] = c
+	}
+	identities := map[string]bool{}
 	var out []plan.Change
 	for _, i := range h.Wanted.Identities {
+		identities[i.Role] = true
 		granted := slices.ContainsFunc(i.Holds, func(x plan.Hold) bool { return x.Granted })
 		if !granted && !held[i.Role] && !req.Policy.IsProvided(i.User) {
 			continue
@@ -140,20 +189,17 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 			out = append(out, h.ends(i.Role, i.Holds, requested)...)
 			continue
 		}
-		for _, c := range whole.Changes {
-			if c.ID != identityChange(i) {
-				continue
-			}
-			if c.Consent != "" {
-				h.Waiting[i.User] = c.Reason
-				out = append(out, h.ends(i.Role, i.Holds, requested)...)
-				continue
-			}
+		switch c, differs := byID[identityChange(i)]; {
+		case !differs:
+		case c.Consent != "":
+			h.Waiting[i.User] = c.Reason
+			out = append(out, h.ends(i.Role, i.Holds, requested)...)
+		default:
 			out = append(out, h.fit(c, i))
 		}
 	}
 	for _, role := range sortedKeys(held) {
-		if held[role] && !slices.ContainsFunc(h.Wanted.Identities, func(i *plan.Identity) bool { return i.Role == role }) {
+		if held[role] && !identities[role] {
 			out = append(out, h.leaves(role))
 		}
 	}
@@ -217,7 +263,7 @@ func (h *Handed) fit(c plan.Change, i *plan.Identity) plan.Change {
 
 // ends removes and shortens what a role holds by grants and should not hold, or not for so long; nothing is added.
 func (h *Handed) ends(role string, wanted []plan.Hold, requested map[string]bool) []plan.Change {
-	c := plan.Change{ID: "end:" + role, Title: "end grants of " + role}
+	c := plan.Change{ID: endPrefix + role, Title: "end grants of " + role}
 	until := map[string]string{}
 	for _, x := range wanted {
 		until[x.Rule] = holdUntil(x)
@@ -242,7 +288,7 @@ func (h *Handed) ends(role string, wanted []plan.Hold, requested map[string]bool
 // leaves takes everything from a role that holds nothing on this store any longer. The role itself stays for apply to remove: it may
 // be needed again in an hour.
 func (h *Handed) leaves(role string) plan.Change {
-	c := plan.Change{ID: "leave:" + role, Title: "end the access of " + role}
+	c := plan.Change{ID: leavePrefix + role, Title: "end the access of " + role}
 	c.SQL = append(c.SQL, "DELETE FROM postern.holds WHERE role = "+quoteLiteral(role))
 	for _, m := range h.Snapshot.Memberships {
 		if m.Member != role || !h.isProfile(m.Role) {

@@ -305,8 +305,9 @@ func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
+	maps.Copy(handed.Waiting, handed.Later)
 	return v, daemon.Report{
-		Profiles: len(handed.Wanted.Profiles), Outdated: v.outdated, Handed: handed.Done, Pending: handed.Waiting,
+		Profiles: len(handed.Wanted.Profiles), Outdated: v.outdated, Handed: handed.Done, Pending: handed.Waiting, More: handed.More,
 	}, nil
 }
 
