@@ -72,6 +72,10 @@ const (
 	AccountAccepted   Kind = "account.accepted"         // a one-time link was followed, or refused
 	AccountPassword   Kind = "account.password"         // somebody changed their password, or failed to
 	AccountFactor     Kind = "account.factor"           // somebody set up a second factor, or new recovery codes
+	PasskeyAdded      Kind = "passkey.added"            // somebody added a passkey to their account
+	PasskeyRemoved    Kind = "passkey.removed"          // somebody removed a passkey
+	PasskeyRefused    Kind = "passkey.refused"          // a new passkey was not taken, or one that somebody would remove stays, and why
+	PasskeySuspect    Kind = "passkey.suspect"          // a passkey's counter went back, so that there may be a copy: it opens nothing any more
 	AccountRole       Kind = "account.role"             // an account was given another role
 	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled

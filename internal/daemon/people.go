@@ -23,7 +23,7 @@ import (
 )
 
 // registry makes what signs people in.
-func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root secret.Text, now func() time.Time, random io.Reader) (*people.Registry, error) {
+func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root secret.Text, url string, now func() time.Time, random io.Reader) (*people.Registry, error) {
 	key, err := mockKey(root)
 	if err != nil {
 		return nil, err
@@ -34,6 +34,7 @@ func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root 
 	}
 	return people.New(people.Config{
 		Accounts: st, Sessions: st, Devices: st, Policy: p, Audit: trail, Throttle: identity.NewThrottle(), Mock: mock, Key: root, Now: now, Random: random,
+		URL: url, Challenges: st,
 	})
 }
 
@@ -66,7 +67,7 @@ func OpenClerk(ctx context.Context, c *config.Config, clock func() time.Time, ra
 		return nil, errors.Join(err, st.Close())
 	}
 	pol := c.Policy.WithPeople(people)
-	r, err := registry(st, func() *policy.Policy { return pol }, outbox{st, clock}, root, clock, random)
+	r, err := registry(st, func() *policy.Policy { return pol }, outbox{st, clock}, root, c.Portal.URL, clock, random)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -28,7 +28,7 @@ func (d *daemon) openPeople(ctx context.Context, root secret.Text) error {
 		return nil
 	}
 	var err error
-	if d.signs, err = registry(d.grants.st, d.world.Current, d.trail, root, d.grants.desk.Now, d.opts.Random); err != nil {
+	if d.signs, err = registry(d.grants.st, d.world.Current, d.trail, root, d.config.Portal.URL, d.grants.desk.Now, d.opts.Random); err != nil {
 		return err
 	}
 	o := d.config.Portal.OIDC

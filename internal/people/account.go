@@ -78,7 +78,7 @@ func (r *Registry) Invite(ctx context.Context, by, name string, reset bool, from
 	_, err = r.change(ctx, name, func(a *Account, _ time.Time) error {
 		a.Invite, a.InviteEnd = hash, inv.End
 		if reset {
-			a.Seed, a.Recovery, a.Password, a.Step, a.Wrong, a.Locked = nil, nil, "", 0, 0, time.Time{}
+			a.Seed, a.Recovery, a.Passkeys, a.Password, a.Step, a.Wrong, a.Locked = nil, nil, nil, "", 0, 0, time.Time{}
 		}
 		return nil
 	})

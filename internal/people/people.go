@@ -18,6 +18,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/policy"
@@ -53,12 +55,15 @@ type Account struct {
 	Wrong    int       `json:"wrong,omitempty"`    // second factors in a row
 	Locked   time.Time `json:"locked,omitzero"`    // the second factor, until then
 
+	Passkeys []Passkey `json:"passkeys,omitempty"`
+	Handle   []byte    `json:"handle,omitempty"` // what their devices know somebody by
+
 	Invite    string    `json:"invite,omitempty"` // hash of the link's secret
 	InviteEnd time.Time `json:"invite_end,omitzero"`
 }
 
 // Factored says whether an account has a second factor.
-func (a *Account) Factored() bool { return len(a.Seed) > 0 }
+func (a *Account) Factored() bool { return len(a.Seed) > 0 || len(a.Passkeys) > 0 }
 
 // Stage says what a session is good for.
 type Stage string
@@ -94,7 +99,9 @@ type Accounts interface {
 	Accounts(ctx context.Context) ([]Account, error)
 	// Invited finds the account of a link's hash, or ErrNone.
 	Invited(ctx context.Context, hash string) (Account, error)
-	// KeepAccount returns ErrConflict when somebody else was faster.
+	// PasskeyAccount finds the account of a passkey, by PasskeyHash, or ErrNone.
+	PasskeyAccount(ctx context.Context, hash string) (Account, error)
+	// KeepAccount returns ErrConflict when somebody else was faster, or one of the passkeys is another account's.
 	KeepAccount(ctx context.Context, a Account) error
 }
 
@@ -138,6 +145,11 @@ const (
 	CodeNotAdmin = "not_admin"
 	CodeSignOn   = "sign_on_failed"
 	CodeProvider = "provider_unreachable"
+
+	CodeNoPasskeys  = "no_passkeys"
+	CodePasskey     = "passkey_refused"
+	CodePasskeyLate = "passkey_expired"
+	CodeLastFactor  = "last_second_factor"
 )
 
 var (
@@ -163,7 +175,7 @@ const (
 	hashingAtOnce = 2 // argon2id takes 64 MiB each
 )
 
-// Config is what a Registry needs. Every field is required.
+// Config is what a Registry needs. Every field is required but URL, and Challenges without it.
 type Config struct {
 	Accounts Accounts
 	Sessions Sessions
@@ -175,15 +187,21 @@ type Config struct {
 	Key      secret.Text // of the installation: what is kept is sealed and hashed under keys derived from it
 	Now      func() time.Time
 	Random   io.Reader
-	Cost     Cost // of a password's hash; zero: DefaultCost
+	Cost     Cost   // of a password's hash; zero: DefaultCost
+	URL      string // under which browsers reach the portal: the name in it is what passkeys belong to; "": there are none
+
+	Challenges Challenges
 }
 
 // Registry signs people in. It is safe for concurrent use.
 type Registry struct {
 	c     Config
 	seal  cipher.AEAD
-	code  []byte // key of recovery codes' hashes
-	dummy string // a hash that no password fits
+	code  []byte             // key of recovery codes' hashes
+	dummy string             // a hash that no password fits
+	site  *webauthn.WebAuthn // nil: there are no passkeys
+	carry cipher.AEAD        // seals ceremonies
+	decoy []byte             // a public key that no passkey fits
 	gate  chan struct{}
 }
 
@@ -211,12 +229,29 @@ func New(c Config) (*Registry, error) {
 	if r.code, err = hkdf.Key(sha256.New, []byte(c.Key.Reveal()), nil, "postern people recovery v1", sha256.Size); err != nil {
 		return nil, fmt.Errorf("derive from keys.root: %w", err)
 	}
+	if err := r.forPasskeys(); err != nil {
+		return nil, err
+	}
 	nobody, err := r.draw(24)
 	if err != nil {
 		return nil, err
 	}
 	r.dummy, err = hashPassword(secret.New(string(nobody)), c.Cost, c.Random)
 	return r, err
+}
+
+// forPasskeys makes what they need.
+func (r *Registry) forPasskeys() (err error) {
+	r.site = passkeySite(r.c.URL)
+	key, err := hkdf.Key(sha256.New, []byte(r.c.Key.Reveal()), nil, "postern people passkeys v1", sha256.Size)
+	if err != nil {
+		return fmt.Errorf("derive from keys.root: %w", err)
+	}
+	if r.carry, err = newSeal(key); err != nil {
+		return err
+	}
+	r.decoy, err = decoyKey(r.c.Random)
+	return err
 }
 
 func (r *Registry) draw(n int) ([]byte, error) {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,8 @@ type place struct {
 	path  string
 	trail *trail
 	pol   *policy.Policy
+	url   string
+	sent  atomic.Int32
 
 	mu  sync.Mutex
 	now time.Time
@@ -89,7 +92,7 @@ func newPlace(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{t: t, path: filepath.Join(t.TempDir(), "s.db"), trail: &trail{}, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	p := &place{t: t, path: filepath.Join(t.TempDir(), "s.db"), trail: &trail{}, url: site, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	p.pol = &policy.Policy{
 		Users: map[string]*policy.User{
 			"ana": {Name: "ana"}, "dora": {Name: "dora"}, "bob": {Name: "bob", SCRAM: scram}, "export": {Name: "export", Owner: "ana", SCRAM: scram},
@@ -312,6 +315,7 @@ func (p *place) registryAt(now func() time.Time) *people.Registry {
 	r, err := people.New(people.Config{
 		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
 		Key: secret.New("root"), Now: now, Random: rand.Reader, Cost: people.Cost{Memory: cheap, Passes: 1, Threads: 1},
+		URL: p.url, Challenges: p.db,
 	})
 	if err != nil {
 		p.t.Fatal(err)

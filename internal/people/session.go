@@ -18,6 +18,8 @@ type Person struct {
 	Subject policy.Subject
 	Role    Role
 	Session Session
+
+	Factored bool // has a second factor
 }
 
 // Who finds out whose session a token is. With active the call counts as the person's doing; polling does not keep a session
@@ -36,7 +38,7 @@ func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Pe
 			return nil, err
 		}
 	}
-	return &Person{Subject: r.subject(s.Subject), Role: a.Role, Session: s}, nil
+	return &Person{Subject: r.subject(s.Subject), Role: a.Role, Session: s, Factored: a.Factored()}, nil
 }
 
 // Owner is whom a token for programs belongs to. That of somebody who may no longer come in opens nothing.
@@ -51,7 +53,7 @@ func (r *Registry) Owner(ctx context.Context, name string) (*Person, error) {
 	if !r.welcome(&a) {
 		return nil, errSession
 	}
-	return &Person{Subject: r.subject(name), Role: a.Role}, nil
+	return &Person{Subject: r.subject(name), Role: a.Role, Factored: a.Factored()}, nil
 }
 
 // subject is somebody as the policy knows them. An admin may be no subject of any store.

@@ -229,11 +229,10 @@ func (r *Registry) factor(ctx context.Context, s *Session, code string, from Fro
 		if now.Before(a.Locked) {
 			return &Refusal{CodeLocked, "too many wrong codes: wait until " + a.Locked.UTC().Format("15:04Z"), ""}
 		}
-		seed, err := r.opened(a.Name, a.Seed)
+		at, right, err := r.codeStep(a, code, now)
 		if err != nil {
 			return err
 		}
-		at, right := step(seed, code, now, a.Step)
 		spare := r.spare(a, code)
 		switch {
 		case right:
@@ -248,6 +247,9 @@ func (r *Registry) factor(ctx context.Context, s *Session, code string, from Fro
 		}
 		return nil
 	})
+	if errors.Is(err, ErrNone) {
+		err = &Refusal{CodeFactor, "there is no second factor to prove", ""}
+	}
 	if err != nil {
 		return a, errors.Join(err, r.record(ctx, from, audit.FactorRefused, s.Subject, "refuse", "", map[string]string{"session": s.ID}))
 	}
@@ -259,6 +261,19 @@ func (r *Registry) factor(ctx context.Context, s *Session, code string, from Fro
 		detail["left"] = fmt.Sprint(len(a.Recovery))
 	}
 	return a, r.record(ctx, from, audit.FactorProved, s.Subject, "allow", "", detail)
+}
+
+// codeStep finds the time step whose one-time password a code is, where there is an authenticator app.
+func (r *Registry) codeStep(a *Account, code string, now time.Time) (at int64, right bool, err error) {
+	if len(a.Seed) == 0 {
+		return 0, false, nil
+	}
+	seed, err := r.opened(a.Name, a.Seed)
+	if err != nil {
+		return 0, false, err
+	}
+	at, right = step(seed, code, now, a.Step)
+	return at, right, nil
 }
 
 // tried counts a wrong code against a session.

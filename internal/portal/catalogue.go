@@ -352,16 +352,33 @@ type askData struct {
 	Written string
 	For     string
 	Key     string // the same form sent twice is one request
+	Break   string // for how long at most the viewer may take it in an emergency; "": they may not
+	Fresh   bool   // the viewer's second factor is
 }
 
 func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
 	return look(r, v, p.askForm, func(_ nothing, out AskForm) shown {
-		data := askData{out, r.PostFormValue("note"), r.PostFormValue("for"), p.newID()}
+		data := askData{AskForm: out, Written: r.PostFormValue("note"), For: r.PostFormValue("for"), Key: p.newID(), Fresh: p.fresh(v)}
+		pol := p.c.Policy()
+		for _, rule := range pol.Askable(v.Subject, "") {
+			if rule.Name == out.Rule {
+				data.Break = breaks(pol, rule, v)
+			}
+		}
 		if data.For == "" {
 			data.For = out.Default
 		}
 		return shown{"ask", "Ask for " + out.Dataset, data}
 	})
+}
+
+// breaks says for how long at most somebody may take a rule in an emergency. The desk decides; this only shows the way.
+func breaks(pol *policy.Policy, rule *policy.Rule, v *viewer) string {
+	g := pol.BreakGlass
+	if g == nil || rule.Request.Kind != policy.OnRequest || !slices.ContainsFunc(g.Groups, func(name string) bool { return slices.Contains(v.Subject.Groups, name) }) {
+		return ""
+	}
+	return g.Max.String()
 }
 
 // spans are the durations that a form offers: round ones within the rule's longest, and its own default.
@@ -379,7 +396,7 @@ func spans(q *policy.Request, now time.Time) []string {
 func (p *Portal) askAct(r *http.Request, v *viewer) (string, error) {
 	out, err := p.askFor(r, v, AskCall{
 		What: r.PathValue("rule"), For: r.PostFormValue("for"), Note: strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", "")),
-		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"),
+		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"), Break: r.PostFormValue("break") != "",
 	})
 	switch {
 	case err != nil:

@@ -274,10 +274,6 @@ func (p *Portal) revokeAct(r *http.Request, v *viewer) (string, error) {
 	return "/connect?done=credential", err
 }
 
-func (p *Portal) accountPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.sessions, func(_ nothing, out []ShownSession) shown { return shown{"account", "Your account", out} })
-}
-
 func (p *Portal) endSessionAct(r *http.Request, v *viewer) (string, error) {
 	_, err := p.endSessions(r, v, nothing{})
 	return "/account?done=session", err

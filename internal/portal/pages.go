@@ -36,6 +36,8 @@ type viewer struct {
 	owns    bool // a dataset
 	session secret.Text
 	token   identity.Issued
+
+	factored bool // has a second factor
 }
 
 // right says who may open a page or do what it offers. What the desk decides by itself, such as who approves, is everybody's here.
@@ -100,6 +102,7 @@ func (p *Portal) pageRoutes() {
 	p.post("/credentials/{id}/revoke", p.revokeAct, p.connectPage)
 	p.get("/account", p.accountPage)
 	p.post("/account/sessions/{id}/end", p.endSessionAct, p.accountPage)
+	p.passkeyPages()
 	p.get(devicePath, p.devicePage)
 	p.secretPage(devicePath, p.decideDevicePage, p.devicePage)
 	p.get("/grants", p.grantsPage)
@@ -232,7 +235,7 @@ func (p *Portal) viewerOf(r *http.Request, person *people.Person, token secret.T
 	s := person.Session
 	return &viewer{
 		Actor: access.Actor{Subject: person.Subject, Channel: channel, Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor},
-		role:  person.Role, owns: p.owns(person.Subject), session: token,
+		role:  person.Role, owns: p.owns(person.Subject), session: token, factored: person.Factored,
 		token: identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor},
 	}
 }
@@ -369,6 +372,7 @@ var doneTexts = map[string]string{
 	"approve": "Approved.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
 	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
 	"confirm": "Confirmed: it is still needed.", "credential": "The password no longer works.", "session": "That session is over.",
+	"passkey": "The passkey is added.", "removed": "The passkey is removed. Your other sessions are over.", "proved": "Thank you: good for five minutes.",
 	"role": "The role is changed; it counts from the next sign-in.", "disable": "Disabled, and signed out everywhere. Enable undoes it.",
 	"view": "Kept. You find it under Your views.", "renamed": "Renamed.", "dropped": "Deleted.",
 	"enable": "Enabled again.", "end": "Signed out everywhere.",

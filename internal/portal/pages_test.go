@@ -32,7 +32,10 @@ import (
 	"github.com/postern-sec/postern/test/contract"
 )
 
-const password = "four plain words here"
+const (
+	password  = "four plain words here"
+	portalURL = "https://postern.example"
+)
 
 // trail keeps what was recorded, and can be broken.
 type trail struct {
@@ -122,6 +125,7 @@ func newPlace(t *testing.T) *place {
 	p.people, err = people.New(people.Config{
 		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: current, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
 		Key: secret.New("root"), Now: time.Now, Random: rand.Reader, Cost: people.Cost{Memory: 64, Passes: 1, Threads: 1},
+		URL: portalURL, Challenges: p.db,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -253,6 +257,11 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"GET", "/mine", "*"},
 		{"GET", "/connect", "*"},
 		{"GET", "/account", "*"},
+		{"GET", "/account/prove", "*"},
+		{"POST", "/account/prove", ""}, // with a code that is wrong, or none
+		{"POST", "/account/prove/passkey", ""},
+		{"POST", "/account/passkeys", ""}, // without what a device answers
+		{"POST", "/account/passkeys/x/remove", ""},
 		{"GET", "/ask/payroll-review", "ana"},
 		{"GET", "/grants", "dora admin auditor"},
 		{"GET", "/trail", "admin auditor"},

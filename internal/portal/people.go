@@ -75,6 +75,7 @@ type ShownUser struct {
 	Role     string    `json:"role,omitempty"`
 	Created  time.Time `json:"created"`
 	Factor   bool      `json:"second_factor"`
+	Passkeys int       `json:"passkeys"`
 	Recovery int       `json:"recovery_codes_left"`
 	Invited  time.Time `json:"invitation_ends,omitzero"`
 	Disabled time.Time `json:"disabled,omitzero"`
@@ -102,7 +103,7 @@ func (p *Portal) signInCalls() {
 
 // peopleCalls are those of one's own account, and of those who look after accounts.
 func (p *Portal) peopleCalls() {
-	route(p, Call{Pattern: "POST /api/v1/factor", Summary: "Prove the second factor again, for steps that want it fresh"}, p.stepUp)
+	route(p, Call{Pattern: "POST /api/v1/factor", pages: []string{"POST /account/prove"}, Summary: "Prove the second factor again, for steps that want it fresh"}, p.stepUp)
 	route(p, Call{Pattern: "POST /api/v1/recovery", Summary: "Make new recovery codes; the old ones end"}, p.newRecovery)
 	route(p, Call{Pattern: "POST /api/v1/password", Summary: "Change your password"}, p.changePassword)
 	route(p, Call{Pattern: "GET /api/v1/sessions", pages: []string{"GET /account"}, Summary: "Where you are signed in"}, p.sessions)
@@ -188,7 +189,7 @@ func (p *Portal) endSessions(r *http.Request, v *viewer, _ nothing) (nothing, er
 
 // UserShown leaves out of an account what proves it.
 func UserShown(a *people.Account) ShownUser {
-	return ShownUser{a.Name, string(a.Role), a.Created, a.Factored(), len(a.Recovery), a.InviteEnd, a.Disabled}
+	return ShownUser{a.Name, string(a.Role), a.Created, a.Factored(), len(a.Passkeys), len(a.Recovery), a.InviteEnd, a.Disabled}
 }
 
 // UsersQuery chooses accounts.

@@ -112,6 +112,7 @@ func New(c Config) *Portal {
 	p.peopleCalls()
 	p.deviceCalls()
 	p.catalogueCalls()
+	p.passkeyCalls()
 	p.accessCalls()
 	p.credentialCalls()
 	p.insightCalls()
@@ -189,7 +190,7 @@ func refusalStatus(no *access.Refusal) int {
 // statusOf is 401 for who is not signed in, or not far enough, and 403 for a "no".
 func statusOf(no *people.Refusal) int {
 	switch no.Code {
-	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite, people.CodeSignOn:
+	case people.CodeLogin, people.CodeSession, people.CodeFactor, people.CodeLocked, people.CodeInvite, people.CodeSignOn, people.CodePasskeyLate:
 		return http.StatusUnauthorized
 	case people.CodePending, people.CodeSlow, people.CodeExpired, codeBadCall:
 		return http.StatusBadRequest

@@ -12,7 +12,7 @@ import (
 // nothing after.
 func (p *Portal) signInRoutes() {
 	p.mux.HandleFunc("GET /sign-in", func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", signInData{SignOn: p.c.SignOnLabel}}, nil)
+		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", p.atStep(w, r, "signin")}, nil)
 	})
 	if p.c.SignOn != nil {
 		p.mux.HandleFunc("GET /sign-in/sso", p.signOn)
@@ -33,13 +33,14 @@ func (p *Portal) signInRoutes() {
 	p.step("POST /sign-in/confirm", "enrol", "Second factor", func(r *http.Request) (*people.Entry, error) {
 		return p.c.People.Confirm(r.Context(), sessionCookie(r), r.PostFormValue("code"), fromPage(r))
 	})
+	p.passkeySteps()
 	p.mux.HandleFunc("GET /sign-in/{step}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("step")
 		if name != "factor" && name != "enrol" {
 			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 			return
 		}
-		p.render(w, r, http.StatusOK, nil, shown{name, "Second factor", signInData{}}, nil)
+		p.render(w, r, http.StatusOK, nil, shown{name, "Second factor", p.atStep(w, r, name)}, nil)
 	})
 	p.mux.HandleFunc("POST /sign-in/enrol", p.enrolPage)
 	p.mux.HandleFunc("POST /sign-out", func(w http.ResponseWriter, r *http.Request) {
@@ -56,6 +57,7 @@ func (p *Portal) signInRoutes() {
 type signInData struct {
 	User     string
 	SignOn   string // the label of the button; "": there is none
+	Passkey  *passkeyForm
 	Enrol    *people.Enrolment
 	Recovery []string
 }
@@ -81,7 +83,7 @@ func (p *Portal) step(pattern, again, title string, do func(r *http.Request) (*p
 				p.failPage(w, r, nil, err)
 				return
 			}
-			p.render(w, r, status, nil, shown{again, title, signInData{User: r.PostFormValue("user"), SignOn: p.c.SignOnLabel}}, problem)
+			p.render(w, r, status, nil, shown{again, title, p.atStep(w, r, again)}, problem)
 			return
 		}
 		p.entered(w, r, e)

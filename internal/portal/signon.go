@@ -63,5 +63,5 @@ func (p *Portal) failSignOn(w http.ResponseWriter, r *http.Request, err error) {
 		p.failPage(w, r, nil, err)
 		return
 	}
-	p.render(w, r, status, nil, shown{"signin", "Sign in", signInData{SignOn: p.c.SignOnLabel}}, problem)
+	p.render(w, r, status, nil, shown{"signin", "Sign in", p.atStep(w, r, "signin")}, problem)
 }

@@ -335,6 +335,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM access_delegation WHERE due < ?": now.Add(-keepNotices),
 		"DELETE FROM person_session WHERE due < ?":    now,
 		"DELETE FROM person_device WHERE due < ?":     now,
+		"DELETE FROM person_challenge WHERE due < ?":  now,
 		"DELETE FROM slack_call WHERE at < ?":         now.Add(-keepOutcomes),
 		"DELETE FROM slack_copy WHERE at < ?":         now.Add(-keepCopies),
 	} {

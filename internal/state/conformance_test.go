@@ -311,6 +311,69 @@ func TestPeopleAreKept(t *testing.T) {
 	})
 }
 
+// An account is found by its passkeys and no others, none is two people's, and a challenge is answered once, at whichever instance.
+func TestPasskeysAreKept(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db, other := open(t, path), open(t, path)
+		key := func(id string) people.Passkey { return people.Passkey{ID: []byte(id), Name: id} }
+		finds := func(id, want string) {
+			t.Helper()
+			got, err := other.PasskeyAccount(t.Context(), people.PasskeyHash([]byte(id)))
+			if got.Name != want || want == "" && !errors.Is(err, people.ErrNone) || want != "" && err != nil {
+				t.Errorf("%s: %q, %v", id, got.Name, err)
+			}
+		}
+		ana := people.Account{Name: "ana", Version: 1, Passkeys: []people.Passkey{key("a"), key("b")}}
+		bob := people.Account{Name: "bob", Version: 1, Passkeys: []people.Passkey{key("b")}}
+		if err := db.KeepAccount(t.Context(), ana); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.KeepAccount(t.Context(), bob); !errors.Is(err, people.ErrConflict) {
+			t.Errorf("ana's passkey becomes bob's: %v", err)
+		}
+		if _, err := db.Account(t.Context(), "bob"); !errors.Is(err, people.ErrNone) {
+			t.Errorf("half of an account is kept: %v", err)
+		}
+		finds("a", "ana")
+		finds("b", "ana")
+		ana.Version, ana.Passkeys = 2, []people.Passkey{key("a"), key("c")}
+		if err := errors.Join(other.KeepAccount(t.Context(), ana), db.KeepAccount(t.Context(), bob)); err != nil {
+			t.Fatal(err)
+		}
+		finds("a", "ana")
+		finds("b", "bob")
+		finds("c", "ana")
+		ana.Version, ana.Passkeys = 3, []people.Passkey{key("b")}
+		if err := db.KeepAccount(t.Context(), ana); !errors.Is(err, people.ErrConflict) {
+			t.Errorf("bob's passkey becomes ana's: %v", err)
+		}
+		finds("a", "ana")
+		ana.Passkeys = nil
+		if err := db.KeepAccount(t.Context(), ana); err != nil {
+			t.Fatal(err)
+		}
+		finds("a", "")
+		finds("c", "")
+		finds("b", "bob")
+
+		if err := db.SpendChallenge(t.Context(), "one", noon); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.SpendChallenge(t.Context(), "one", noon.Add(time.Hour)); !errors.Is(err, people.ErrConflict) {
+			t.Errorf("answered twice: %v", err)
+		}
+		if err := errors.Join(other.SpendChallenge(t.Context(), "two", noon.Add(time.Hour)), db.Tidy(t.Context(), noon.Add(time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.SpendChallenge(t.Context(), "two", noon); !errors.Is(err, people.ErrConflict) {
+			t.Errorf("forgotten before its time: %v", err)
+		}
+		if err := other.SpendChallenge(t.Context(), "one", noon); err != nil {
+			t.Errorf("kept for ever: %v", err)
+		}
+	})
+}
+
 // Names come from whoever knocks: one that no text can be is nobody's, and no failure.
 func TestNobodysName(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {

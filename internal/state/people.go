@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
@@ -13,6 +14,8 @@ import (
 var (
 	_ people.Accounts = (*DB)(nil)
 	_ people.Sessions = (*DB)(nil)
+
+	_ people.Challenges = (*DB)(nil)
 )
 
 // one reads the only document that a query finds.
@@ -38,6 +41,11 @@ func (db *DB) Invited(ctx context.Context, hash string) (people.Account, error) 
 	return one[people.Account](ctx, db, "an invitation", "SELECT doc FROM person WHERE invite = ?", hash)
 }
 
+// PasskeyAccount implements people.Accounts.
+func (db *DB) PasskeyAccount(ctx context.Context, hash string) (people.Account, error) {
+	return one[people.Account](ctx, db, "a passkey", "SELECT p.doc FROM person p JOIN person_passkey k ON k.person = p.name WHERE k.hash = ?", hash)
+}
+
 // Accounts implements people.Accounts. They come by name.
 func (db *DB) Accounts(ctx context.Context) ([]people.Account, error) {
 	out, err := read[people.Account](ctx, db, "SELECT doc FROM person ORDER BY name")
@@ -59,17 +67,55 @@ func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
 	}
 	err = db.transact(ctx, func(tx handle) error {
 		if a.Version == 1 {
-			_, err := tx.exec(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc))
+			if _, err := tx.exec(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc)); err != nil {
+				return err
+			}
+			return keepPasskeys(ctx, tx, &a)
+		}
+		if err := swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
+			a.Version, invite, string(doc), a.Name, a.Version-1)); err != nil {
 			return err
 		}
-		return swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
-			a.Version, invite, string(doc), a.Name, a.Version-1))
+		return keepPasskeys(ctx, tx, &a)
 	}, a.Disabled.IsZero()) // every gateway turns away who is disabled
 	if errors.Is(err, access.ErrConflict) {
 		return people.ErrConflict
 	}
 	if err != nil {
 		return fmt.Errorf("keep an account: %w", err)
+	}
+	return nil
+}
+
+// keepPasskeys lets an account be found by its passkeys and no others. One that is somebody else's is a conflict.
+func keepPasskeys(ctx context.Context, tx handle, a *people.Account) error {
+	query, args := "DELETE FROM person_passkey WHERE person = ?", []any{a.Name}
+	if n := len(a.Passkeys); n > 0 {
+		query += " AND hash NOT IN (" + marks(n) + ")"
+	}
+	for i := range a.Passkeys {
+		args = append(args, people.PasskeyHash(a.Passkeys[i].ID))
+	}
+	if _, err := tx.exec(ctx, query, args...); err != nil {
+		return err
+	}
+	for _, hash := range args[1:] {
+		if err := swap(tx.exec(ctx, `INSERT INTO person_passkey (hash, person) VALUES (?, ?)
+ON CONFLICT (hash) DO UPDATE SET person = excluded.person WHERE person_passkey.person = excluded.person`, hash, a.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SpendChallenge implements people.Challenges.
+func (db *DB) SpendChallenge(ctx context.Context, hash string, due time.Time) error {
+	err := swap(db.exec(ctx, "INSERT INTO person_challenge (hash, due) VALUES (?, ?) ON CONFLICT DO NOTHING", hash, due.UnixMicro()))
+	switch {
+	case errors.Is(err, access.ErrConflict):
+		return people.ErrConflict
+	case err != nil:
+		return fmt.Errorf("keep an answered challenge: %w", explain(err))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ var rule = map[string]row{
 	"internal/config":   {imports: words("internal/policy internal/classify internal/secret")},
 	"internal/access":   {imports: words("internal/policy"), tests: words("internal/state internal/pgtest")},
 	"internal/notify":   {imports: words("internal/access internal/audit internal/policy internal/secret"), tests: words("internal/state internal/slack internal/demo/workspace")},
-	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config")},
+	"internal/people":   {imports: words("internal/audit internal/identity internal/policy internal/secret"), tests: words("internal/state internal/config test/passkey")},
 
 	"internal/slack":          {imports: words("internal/access internal/audit internal/notify internal/policy internal/secret"), tests: words("internal/state internal/demo/workspace")},
 	"internal/demo/workspace": {},
@@ -48,7 +48,7 @@ var rule = map[string]row{
 
 	// The path and the state.
 	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/slack internal/sso"), tests: words("internal/pgtest")},
-	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state test/contract")},
+	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state test/contract test/passkey")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
 	// The engine. pgsql is the guard, pgwire the session.
@@ -72,6 +72,7 @@ var rule = map[string]row{
 	// attack runner derives the password of an identity role, which nobody is told.
 	"test/provider": {},
 	"test/contract": {},
+	"test/passkey":  {},
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
 	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres test/site")},
 	"test/house":    {},
@@ -110,6 +111,7 @@ var foreign = map[string][]string{
 	"cel.dev/cel-go":                           words("internal/scan"),
 	"github.com/coreos/go-oidc/v3":             words("internal/sso"),
 	"golang.org/x/oauth2":                      words("internal/sso"),
+	"github.com/go-webauthn/webauthn":          words("internal/people"),
 	"github.com/slack-go/slack":                words("internal/slack"),
 	"github.com/gorilla/websocket":             words("internal/demo/workspace"),
 	"github.com/chromedp":                      words("test/browser"),

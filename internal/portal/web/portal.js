@@ -21,6 +21,7 @@ for (const field of document.querySelectorAll("input[data-filter]")) {
   });
 }
 document.addEventListener("submit", (e) => {
+  if (e.defaultPrevented) return;
   const ask = (e.submitter && e.submitter.dataset.confirm) || (!(e.submitter && e.submitter.hasAttribute("formaction")) && e.target.dataset.confirm);
   if (ask && !confirm(ask)) { e.preventDefault(); return; }
   for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; });
