@@ -18,6 +18,7 @@ var pages = []struct{ path, who string }{
 	{"/mine", "*"},
 	{"/connect", "*"},
 	{"/account", "*"},
+	{"/account/prove", "*"},
 	{"/inbox", "*"},
 	{"/grants?all=1", "dora sam root audrey"},
 	{"/trail", "root audrey"},
