@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/plan"
 )
@@ -90,7 +95,19 @@ func (a *app) applyStore(ctx context.Context, s *storeSession, digest string, ye
 	if err != nil {
 		return explainApply(err)
 	}
+	what := fmt.Sprintf("%s, plan %.12s", count(len(done.Plan.Changes), "change"), r.Plan.Digest)
+	if err := daemon.NoteApply(ctx, s.config, machineAccount(), s.store.Name, what, time.Now()); err != nil {
+		a.ui.warn("applied, and not noted for the trail: %v", err)
+	}
 	return a.applied(done.Plan, format)
+}
+
+// machineAccount is who runs this program, as the machine knows them.
+func machineAccount() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
 }
 
 // applied reports what was done.

@@ -42,7 +42,12 @@ Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 			if err != nil {
 				return err
 			}
-			e, err := a.explainSQL(cmd.Context(), c, pgsql.NewGuard(-1), as, store, args[0])
+			// What the user holds by a grant counts as much as what the file gives.
+			pol, err := daemon.PolicyNow(cmd.Context(), c, time.Now())
+			if err != nil {
+				return failed("", err)
+			}
+			e, err := a.explainSQL(cmd.Context(), c, pol, pgsql.NewGuard(-1), as, store, args[0])
 			if err != nil {
 				return err
 			}
@@ -66,15 +71,11 @@ type explanation struct{ portal.Explanation }
 
 type touched = portal.Touched
 
-func (a *app) explainSQL(ctx context.Context, c *config.Config, guard *pgsql.Guard, user, store, sql string) (*explanation, error) {
+// explainSQL decides a statement by a policy, with the store's catalog as it is now.
+func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Policy, guard *pgsql.Guard, user, store, sql string) (*explanation, error) {
 	s, err := pickStore(c, store)
 	if err != nil {
 		return nil, err
-	}
-	// What the user holds by a grant counts as much as what the file gives.
-	pol, err := daemon.PolicyNow(ctx, c, time.Now())
-	if err != nil {
-		return nil, failed("", err)
 	}
 	subject, known := pol.Subject(user)
 	if !known {
@@ -98,7 +99,7 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, guard *pgsql.Gua
 	if account.User == "" {
 		account = s.Provisioner
 	}
-	session, err := openAs(ctx, c, s, account)
+	session, err := openFor(ctx, c, s, account, pol)
 	if err != nil {
 		return nil, err
 	}

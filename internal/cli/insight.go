@@ -28,6 +28,7 @@ import (
 type insight struct {
 	a    *app
 	path string // of the policy
+	now  daemon.InForce
 
 	mu    sync.Mutex
 	guard *pgsql.Guard
@@ -36,6 +37,7 @@ type insight struct {
 
 var _ portal.Insight = (*insight)(nil)
 
+// load reads the file on disk, for what is proposed to be written to it.
 func (in *insight) load() (*config.Config, error) { return config.Load(in.path, pgsql.Syntax{}) }
 
 // guardFor parses statements where the gateway parses them: a page must not be a way around parser: isolated.
@@ -60,15 +62,12 @@ func (in *insight) guardFor(c *config.Config) (*pgsql.Guard, error) {
 
 // Explain implements portal.Insight.
 func (in *insight) Explain(ctx context.Context, user, store, sql string) (*portal.Explanation, error) {
-	c, err := in.load()
-	if err != nil {
-		return nil, err
-	}
+	c, pol := in.now()
 	guard, err := in.guardFor(c)
 	if err != nil {
 		return nil, err
 	}
-	e, err := in.a.explainSQL(ctx, c, guard, user, store, sql)
+	e, err := in.a.explainSQL(ctx, c, pol, guard, user, store, sql)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +102,7 @@ const mostKept = 60
 
 // Scans implements portal.Insight.
 func (in *insight) Scans(context.Context) ([]portal.ScanRun, error) {
-	c, err := in.load()
-	if err != nil {
-		return nil, err
-	}
+	c, _ := in.now()
 	var out []portal.ScanRun
 	stores := maps.Clone(c.Stores)
 	maps.Copy(stores, c.Standbys)
@@ -186,10 +182,7 @@ func found(c *config.Config, store string) (*discover.Report, time.Time, error) 
 
 // Discovered implements portal.Insight.
 func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
-	c, err := in.load()
-	if err != nil {
-		return nil, err
-	}
+	c, _ := in.now()
 	var out []portal.Discovery
 	for _, store := range slices.Sorted(maps.Keys(c.Stores)) {
 		r, when, err := found(c, store)
@@ -219,7 +212,7 @@ func discovered(c *config.Config, store string, rec *discover.Record) (portal.Di
 	if v := rec.Verdict; v != nil {
 		out.By, out.Disputed = v.By, v.Disputed
 	}
-	// What the file says now counts, and not what it said when the report was made.
+	// What the policy in force says counts, and not what the file said when the report was made.
 	for _, v := range c.Discover.Verdicts {
 		if v.Column == out.Column {
 			out.By, out.Verdict = v.By, string(v.Class)

@@ -43,16 +43,21 @@ func (a *app) openStore(ctx context.Context, name string) (*storeSession, error)
 }
 
 func openAs(ctx context.Context, c *config.Config, s *config.Store, account config.Account) (*storeSession, error) {
+	// What people hold by grants is wanted too: without it, a plan would take it from them.
+	now, err := daemon.PolicyNow(ctx, c, time.Now())
+	if err != nil {
+		return nil, failed("", err)
+	}
+	return openFor(ctx, c, s, account, now)
+}
+
+// openFor opens a store with the wall that a policy wants there.
+func openFor(ctx context.Context, c *config.Config, s *config.Store, account config.Account, now *policy.Policy) (*storeSession, error) {
 	root, err := c.Keys.Root.Read(ctx)
 	if err != nil {
 		return nil, failed("postern init makes the keys", fmt.Errorf("keys.root: %w", err))
 	}
 	login, err := pgserve.Login(ctx, s, account)
-	if err != nil {
-		return nil, failed("", err)
-	}
-	// What people hold by grants is wanted too: without it, a plan would take it from them.
-	now, err := daemon.PolicyNow(ctx, c, time.Now())
 	if err != nil {
 		return nil, failed("", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
@@ -109,13 +110,18 @@ type Options struct {
 	// Instance names this gateway among those that share state, and in its trail. Empty: the machine's name, or with a file the
 	// installation's.
 	Instance string
-	// Insight answers the portal's questions about statements, scans and discovery; nil: nobody does.
-	Insight portal.Insight
+	// Insight makes what answers the portal's questions about statements, scans and discovery, of what is in force when they are asked;
+	// nil: nobody does.
+	Insight func(InForce) portal.Insight
 	// Ready is called once, when connections are accepted.
 	Ready func([]net.Addr)
 	// Portal is called once before that, when the portal listens, if there is one.
 	Portal func(net.Addr)
 }
+
+// InForce is what a running gateway goes by: the policy file as it was last taken up, whatever stands on disk by now, and the policy
+// with what people hold by grants.
+type InForce func() (*config.Config, *policy.Policy)
 
 // How long things may take.
 const (
@@ -135,6 +141,7 @@ const (
 type daemon struct {
 	opts   Options
 	config *config.Config
+	taken  atomic.Pointer[config.Config] // config, for those who do not follow
 	world  *world
 	trail  *audit.Trail
 	gw     *gateway.Gateway
@@ -161,6 +168,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	d := &daemon{opts: o, config: c, log: o.Log, world: newWorld(c.Policy)}
+	d.taken.Store(c)
 	for _, source := range c.Secrets() {
 		if advice := source.Advice(); advice != "" {
 			d.log.Warn("a secret is not kept to this account", "secret", advice, "remedy", "chmod 600")
@@ -321,8 +329,9 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 	}
 	defer stopNotices()
 	d.tellCertificates()
+	d.keepOutline(ctx)
 	if _, err := d.trail.Record(ctx, audit.Event{
-		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: map[string]string{"version": d.opts.Version},
+		Kind: audit.ServeStart, Policy: d.config.Policy.Digest, Detail: d.fileDetail(d.config, map[string]string{"version": d.opts.Version}),
 	}); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}

@@ -69,6 +69,8 @@ func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause st
 	}
 	changed := next.Policy.Digest != d.config.Policy.Digest
 	d.config = next
+	d.taken.Store(next)
+	d.keepOutline(ctx)
 	if err := files.follow(next); err != nil {
 		d.log.Error("the policy file cannot be watched: send SIGHUP after a change", "error", err)
 	}
@@ -81,7 +83,7 @@ func (d *daemon) reload(ctx context.Context, s *stores, files *watcher, cause st
 }
 
 func (d *daemon) recordReload(ctx context.Context, c *config.Config, cause string, failure error) error {
-	e := audit.Event{Kind: audit.Reload, Policy: c.Policy.Digest, Verdict: "allow", Detail: map[string]string{"cause": cause}}
+	e := audit.Event{Kind: audit.Reload, Policy: c.Policy.Digest, Verdict: "allow", Detail: d.fileDetail(c, map[string]string{"cause": cause})}
 	if failure != nil {
 		e.Verdict, e.Message = "refuse", firstLine(failure)
 	}

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/portal"
 	"github.com/postern-sec/postern/internal/secret"
 )
@@ -44,7 +46,10 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	c := portal.Config{
 		Desk: d.grants.desk, Access: d.grants.st, Credentials: d.grants.st, Policy: d.world.Current, Audit: d.trail,
 		People: d.signs, Mock: mock, Random: d.opts.Random, Log: d.log, Settled: d.grants.Settled, Gateway: d.gatewayAddress(),
-		Views: d.grants.st, Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version, Insight: d.opts.Insight,
+		Views: d.grants.st, Outlines: d.grants.st, Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
+	}
+	if d.opts.Insight != nil {
+		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() })
 	}
 	c.URL = d.config.Portal.URL
 	if d.sso != nil {

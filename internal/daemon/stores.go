@@ -156,7 +156,7 @@ func (s *stores) tell(ctx context.Context, w *storeWall, r Report) {
 	}
 	if len(r.Applied) > 0 {
 		s.d.log.Info("wall applied", "store", w.name, "changes", len(r.Applied))
-		s.record(ctx, audit.Event{Kind: audit.ApplyDone, Store: w.name, Message: strings.Join(r.Applied, "; ")})
+		s.record(ctx, audit.Event{Kind: audit.ApplyDone, Store: w.name, Policy: s.d.config.Policy.Digest, Message: strings.Join(r.Applied, "; ")})
 	}
 	old := w.seen
 	w.seen = r

@@ -24,6 +24,8 @@ type Insight interface {
 	Discovered(ctx context.Context) ([]Discovery, error)
 	// Propose is the change of the policy file that follows from what somebody decided about columns. Nothing is written.
 	Propose(ctx context.Context, by string, choices []Choice) (*Proposal, error)
+	// ProposeRule is the change of the policy file that a rule has to say something else. Nothing is written.
+	ProposeRule(ctx context.Context, change RuleChange) (*Proposal, error)
 }
 
 // Explanation is a statement's verdict, and why.
@@ -150,6 +152,8 @@ type Proposal struct {
 	Diff    string   `json:"diff"` // empty: the file says it all
 	Left    []string `json:"left,omitempty"`
 	Explain string   `json:"explain,omitempty"`
+	Facts   []string `json:"facts,omitempty"`  // what the policy would say instead, one fact a line
+	Widens  bool     `json:"widens,omitempty"` // somebody could see more
 }
 
 // Refuse is what an Insight says to a person who asked for something that cannot be.

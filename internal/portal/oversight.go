@@ -161,10 +161,11 @@ type PolicyQuery struct {
 
 // PolicyShown is what is in force.
 type PolicyShown struct {
-	Digest   string         `json:"digest"` // of the policy file
+	Digest   string         `json:"digest"`         // of the policy file
+	Since    time.Time      `json:"since,omitzero"` // when it was taken up; none: earlier than the trail here says
 	Datasets int            `json:"datasets"`
 	Rules    []RuleShown    `json:"rules"`
-	Changes  []audit.Record `json:"changes"` // of the file, the latest first
+	Changes  []PolicyChange `json:"changes"` // what was taken up, refused and applied, the latest first
 }
 
 // RuleShown is a rule of the policy file.
@@ -180,28 +181,16 @@ type RuleShown struct {
 
 func (p *Portal) rules(r *http.Request, _ *viewer, q PolicyQuery) (PolicyShown, error) {
 	pol := p.c.Policy()
-	out := PolicyShown{Digest: pol.Digest, Datasets: len(pol.Datasets), Rules: []RuleShown{}, Changes: []audit.Record{}}
+	out := PolicyShown{Digest: pol.Digest, Datasets: len(pol.Datasets), Rules: []RuleShown{}}
 	for _, rule := range pol.Rules {
-		s := RuleShown{rule.Name, plainNames(rule.To), rule.On, rule.Level.String(), rule.Masks, len(rule.Rows) > 0, "active"}
-		switch {
-		case rule.Shadow:
-			s.State = "shadow"
-		case !rule.Enabled:
-			s.State = "off"
-		case rule.Request != nil:
-			s.State = "on request"
-		}
+		s := RuleShown{rule.Name, plainNames(rule.To), rule.On, rule.Level.String(), rule.Masks, len(rule.Rows) > 0, ruleState(rule)}
 		if hit(q.Filter, s.Name+" "+s.On+" "+s.State, s.Who) {
 			out.Rules = append(out.Rules, s)
 		}
 	}
-	for f, err := range audit.Search(r.Context(), p.c.Trail, audit.Query{Kind: audit.Reload, Limit: 10, Last: true}) {
-		if err == nil {
-			out.Changes = append(out.Changes, f.Record)
-		}
-	}
-	slices.Reverse(out.Changes)
-	return out, nil
+	changes, err := p.policyChanges(r.Context())
+	out.Changes, out.Since = notNil(changes), since(changes, pol.Digest)
+	return out, err
 }
 
 func (p *Portal) policyPage(r *http.Request, v *viewer) (shown, error) {
@@ -209,7 +198,8 @@ func (p *Portal) policyPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{"policy", "Policy", struct {
 			PolicyQuery
 			PolicyShown
-		}{q, out}}
+			May bool // propose changes
+		}{q, out, editors(v)}}
 	})
 }
 

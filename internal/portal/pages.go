@@ -111,6 +111,8 @@ func (p *Portal) pageRoutes() {
 	p.get("/trail/sessions/{id}", p.timelinePage)
 	p.viewRoutes()
 	p.get("/policy", p.policyPage)
+	p.secretPage("/policy", p.proposeRulePage, p.policyPage)
+	p.get("/policy/changes", p.differPage)
 	p.get("/explain", p.explainPage)
 	p.secretPage("/explain", p.explainedPage, p.explainPage)
 	p.get("/posture", p.posturePage)

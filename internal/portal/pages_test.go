@@ -134,7 +134,7 @@ func newPlace(t *testing.T) *place {
 	table := policy.Table{Store: "shop", Schema: "public", Name: "payroll"}
 	p.server = httptest.NewServer(portal.New(portal.Config{
 		Desk: desk, Access: p.db, Credentials: p.db, Policy: current, Audit: p.trail, People: p.people, Mock: mock, Random: rand.Reader,
-		Views: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: t.TempDir(), Version: "test",
+		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: t.TempDir(), Version: "test",
 		Columns: func() []portal.Column {
 			return []portal.Column{{Column: policy.Column{Table: table, Column: "iban"}, Type: "text"}, {Column: policy.Column{Table: table, Column: "id"}, Type: "integer"}}
 		},
@@ -270,6 +270,8 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"POST", "/trail/views", "admin auditor"},
 		{"POST", "/trail/views/x/rename", ""},
 		{"POST", "/trail/views/x/delete", ""},
+		{"GET", "/policy/changes?from=x&to=y", ""}, // neither was ever in force
+		{"GET", "/policy/changes", ""},
 		{"GET", "/policy", "admin editor reader auditor"},
 		{"GET", "/explain", "admin editor reader auditor"},
 		{"GET", "/posture", "admin editor reader auditor"},
@@ -278,6 +280,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"GET", "/health", "admin reader"},
 		{"POST", "/explain", ""}, // there is no engine here
 		{"POST", "/discovery", ""},
+		{"POST", "/policy", ""},
 		{"POST", "/people", ""},          // without a name
 		{"POST", "/people/x/invite", ""}, // there is nobody of that name
 		{"POST", "/people/x/role", ""},

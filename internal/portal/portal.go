@@ -36,7 +36,7 @@ type Credentials interface {
 	RevokeCredential(ctx context.Context, subject, id string, now time.Time) error
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Insight, Views and SignOn.
+// Config is what a portal needs. Every field is required but Gateway, Insight, Views, Outlines and SignOn.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
@@ -60,6 +60,8 @@ type Config struct {
 	Insight Insight
 	// Views keeps searches of the trail; nil: none are kept.
 	Views Views
+	// Outlines keeps what policies said; nil: none can be compared.
+	Outlines Outlines
 	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
 	SignOn      SignOn
 	SignOnLabel string
@@ -118,6 +120,7 @@ func New(c Config) *Portal {
 	p.insightCalls()
 	p.viewCalls()
 	p.oversightCalls()
+	p.policyCalls()
 	route(p, Call{Pattern: "GET /api/v1/openapi.json", Scope: openToAll, Summary: "This document"}, func(*http.Request, *viewer, nothing) (json.RawMessage, error) {
 		return document, nil
 	})

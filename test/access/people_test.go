@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,6 +99,7 @@ func (p *place) people(t *testing.T) {
 	p.onTerminal(t)
 	p.breakGlass(t)
 	p.inSlack(t)
+	p.inForce(t)
 	// An admin ends somebody else's sessions, and their account.
 	inside, err := pgx.Connect(t.Context(), p.DSN("eve", "shop"))
 	if err != nil {
@@ -163,6 +165,123 @@ func (p *place) breakGlass(t *testing.T) {
 		return i >= 0 && strings.Contains(mine[i].Says(), "incident 815") && j >= 0 && !strings.Contains(posts[j].Says(), "incident 815")
 	})
 	p.call("bob", http.MethodPost, "grants/"+out.Grant.ID+"/confirm", struct{}{}, nil)
+}
+
+// inForce changes the policy file under a running serve: what the portal says is what was taken up, and who made it so, not what stands on
+// disk.
+func (p *place) inForce(t *testing.T) {
+	type change struct{ Kind, Outcome, By, Policy, Before, Message string }
+	var changes []change
+	latest := func(what string, ok func(c change) bool) change {
+		t.Helper()
+		eventually(t, what, func() bool {
+			p.call("root", http.MethodGet, "policy/changes", nil, &changes)
+			return len(changes) > 0 && ok(changes[0])
+		})
+		return changes[0]
+	}
+	before := latest("serve took the policy up", func(c change) bool { return c.Kind == "serve.start" && c.Policy != "" })
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.Dir, "postern.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	explained := func(want string) {
+		t.Helper()
+		// What is taken up is in the trail before it is in force.
+		eventually(t, "explain says of bob's statement: "+want, func() bool {
+			var out struct{ Verdict string }
+			p.call("root", http.MethodPost, "explain", map[string]string{"user": "bob", "store": "shop", "sql": "SELECT count(*) FROM base"}, &out)
+			return out.Verdict == want
+		})
+	}
+	explained("refuse")
+	// Widened on disk, in a file that cannot be taken up: nothing of it counts.
+	wider := strings.Replace(string(text), "base: {to: [ana], on: base}", "base: {to: [ana, bob], on: base}", 1)
+	write(wider + "\nnonsense: true\n")
+	refused := latest("the file is refused", func(c change) bool { return c.Outcome == "refuse" })
+	if refused.Policy != before.Policy || refused.Before != "" || !strings.Contains(refused.Message, "nonsense") || refused.By != "os:"+me.Username {
+		t.Errorf("%+v behind %+v", refused, before)
+	}
+	explained("refuse")
+	write(wider)
+	taken := latest("the file is taken up", func(c change) bool { return c.Outcome == "allow" && c.Policy != before.Policy })
+	if taken.Before != before.Policy || taken.By != "os:"+me.Username {
+		t.Errorf("%+v behind %+v", taken, before)
+	}
+	explained("allow")
+	p.proposes(t, wider)
+	var diff struct{ Gone, Come []string }
+	p.call("root", http.MethodGet, "policy/diff?from="+taken.Before+"&to="+taken.Policy, nil, &diff)
+	if !slices.Equal(diff.Gone, []string{"rule base: to = ana"}) || !slices.Equal(diff.Come, []string{"rule base: to = ana, bob"}) {
+		t.Errorf("it differs in %+v", diff)
+	}
+	if code := p.try("ana", http.MethodGet, "policy/diff?from="+taken.Before+"&to="+taken.Policy, nil, nil); code != http.StatusForbidden {
+		t.Errorf("ana, who has no role, compares policies: %d", code)
+	}
+	p.applyAll()
+	latest("who applied it is said", func(c change) bool {
+		return c.Kind == "wall.apply" && c.By == "os:"+me.Username && strings.Contains(c.Message, "store shop: ") && c.Policy == taken.Policy
+	})
+	write(string(text))
+	latest("the policy of before is back", func(c change) bool { return c.Kind == "policy.reload" && c.Policy == before.Policy })
+	p.applyAll()
+}
+
+// proposes lets root write changes of a rule: they come to patches, of which nothing acts before somebody applies them to the file.
+func (p *place) proposes(t *testing.T, file string) {
+	var out struct {
+		File, Diff string
+		Facts      []string
+		Widens     bool
+	}
+	p.call("root", http.MethodPost, "policy/proposals", map[string]any{"rule": "base", "add": []string{"eve"}, "remove": []string{"bob"}}, &out)
+	if !out.Widens || !slices.Equal(out.Facts, []string{"- rule base: to = ana, bob", "+ rule base: to = ana, eve"}) {
+		t.Fatalf("proposed: %+v", out)
+	}
+	if code := p.try("ana", http.MethodPost, "policy/proposals", map[string]any{"rule": "base", "add": []string{"ana"}}, nil); code != http.StatusForbidden {
+		t.Errorf("ana, who is no editor, proposes: %d", code)
+	}
+	now, err := os.ReadFile(filepath.Join(p.Dir, "postern.yaml"))
+	if err != nil || string(now) != file {
+		t.Errorf("the portal wrote the file: %v", err)
+	}
+	if _, err := p.query(p.DSN("eve", "shop"), "SELECT count(*) FROM base"); err == nil {
+		t.Error("eve was let in by a proposal")
+	}
+	var narrow struct{ Widens bool }
+	p.call("root", http.MethodPost, "policy/proposals", map[string]any{"rule": "base", "state": "off"}, &narrow)
+	if narrow.Widens {
+		t.Error("switching a rule off is said to widen")
+	}
+	// The patch applies to the file by the program that everybody has for it, and what comes of it loads.
+	dir := t.TempDir()
+	for name, text := range map[string]string{"postern.yaml": file, "change.diff": out.Diff} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	patch := exec.CommandContext(t.Context(), "patch", "postern.yaml", "change.diff")
+	patch.Dir = dir
+	if text, err := patch.CombinedOutput(); err != nil {
+		t.Fatalf("patch: %v\n%s\n%s", err, text, out.Diff)
+	}
+	p.Must(t, "policy", "check", filepath.Join(dir, "postern.yaml"))
+	for rule, add := range map[string]string{"base": "nobody-here", "no-such-rule": "ana"} {
+		if code := p.try("root", http.MethodPost, "policy/proposals", map[string]any{"rule": rule, "add": []string{add}}, nil); code != http.StatusBadRequest {
+			t.Errorf("%s for %s: %d", rule, add, code)
+		}
+	}
 }
 
 // inSlack lets bob decide on ana's request by a button: Slack calls the portal that runs. Who only says to be Slack gets nowhere.

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package daemon
+
+import "os"
+
+func ownerOf(os.FileInfo) string { return "" }
