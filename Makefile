@@ -19,7 +19,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 
-.PHONY: help demo test build lint bench bench-access bench-discover bench-scan screenshots fuzz hunt sqlsmith differ hba seeded race check clean
+.PHONY: help demo test build lint bench bench-access bench-discover bench-scan bench-portal screenshots pictures fuzz hunt sqlsmith differ hba seeded race check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -70,8 +70,12 @@ seeded: ## SERVERS (500) random servers with one to twelve seeded faults to be f
 
 bench: ## pgbench direct, through a plain relay and through the gateway, and the guard by itself
 	@build/prepare bench
-	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
+	$(GO) test -timeout 60m -run '^$$' -bench 'Gateway|Costs|Classify' -benchtime 1x ./test/bench -args -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
 	$(GO) test -timeout 20m -run '^$$' -bench . -benchmem ./internal/engine/postgres/pgsql
+
+bench-portal: ## 200 people on the portal beside a gateway under load: how long pages take, and what the gateway loses
+	@build/prepare bench
+	$(GO) test -timeout 60m -run '^$$' -bench Portal -benchtime 1x ./test/bench -args -seconds 15 -write $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
 
 bench-discover: ## scores of discover by class, group and difficulty, and what runs cost
 	@build/prepare bench
@@ -88,6 +92,10 @@ bench-scan: ## what a scan costs on default servers of each major, and on large 
 screenshots: ## pictures of every page of the portal as everybody, into SHOTS (screenshots)
 	@build/prepare test
 	POSTERN_SCREENSHOTS=$(abspath $(SHOTS)) $(GO) test -count=1 -timeout 20m -run TestEveryPage ./test/browser
+
+pictures: ## the pictures of the guide anew, from the running program, into docs/guide/pictures
+	@build/prepare test
+	POSTERN_PICTURES=$(CURDIR)/docs/guide/pictures $(GO) test -count=1 -timeout 20m -run TestPlayed ./test/browser
 
 check: ## what CI runs, start to end
 	.ci/run

@@ -33,6 +33,14 @@ type insight struct {
 	mu    sync.Mutex
 	guard *pgsql.Guard
 	kept  map[string]portal.ScanRun // reports that were read, by file: they do not change
+	found map[string]foundReport    // the latest discovery reports that were read, by file
+}
+
+// foundReport is a report with what its file looked like when it was read. Reports are replaced and never written over.
+type foundReport struct {
+	size   int64
+	at     time.Time
+	report *discover.Report // never changed
 }
 
 var _ portal.Insight = (*insight)(nil)
@@ -150,9 +158,9 @@ func (in *insight) run(store, path string) (portal.ScanRun, error) {
 	return run, nil
 }
 
-// found is the latest report on a store: serve's own, or that of postern discover. It is nil where nobody has looked.
-func found(c *config.Config, store string) (*discover.Report, time.Time, error) {
-	path, when := "", time.Time{}
+// latest is the latest report on a store: serve's own, or that of postern discover. It is nil where nobody has looked.
+func (in *insight) latest(c *config.Config, store string) (*discover.Report, time.Time, error) {
+	path, when, size := "", time.Time{}, int64(0)
 	for _, p := range []string{daemon.ReportFile(c, store), filepath.Join(c.Folder, "discovered", store+".json")} {
 		info, err := os.Stat(p)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -162,11 +170,16 @@ func found(c *config.Config, store string) (*discover.Report, time.Time, error) 
 			return nil, when, fmt.Errorf("read the last report: %w", err)
 		}
 		if info.ModTime().After(when) {
-			path, when = p, info.ModTime()
+			path, when, size = p, info.ModTime(), info.Size()
 		}
 	}
 	if path == "" {
 		return nil, when, nil
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if f, ok := in.found[path]; ok && f.size == size && f.at.Equal(when) {
+		return f.report, when, nil
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // below the policy's folder
 	var r discover.Report
@@ -177,6 +190,10 @@ func found(c *config.Config, store string) (*discover.Report, time.Time, error) 
 		return nil, when, fmt.Errorf("read the last report %s: %w", path, err)
 	}
 	r.Store = store
+	if in.found == nil {
+		in.found = map[string]foundReport{}
+	}
+	in.found[path] = foundReport{size, when, &r}
 	return &r, when, nil
 }
 
@@ -185,7 +202,7 @@ func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
 	c, _ := in.now()
 	var out []portal.Discovery
 	for _, store := range slices.Sorted(maps.Keys(c.Stores)) {
-		r, when, err := found(c, store)
+		r, when, err := in.latest(c, store)
 		if err != nil {
 			return nil, err
 		}
@@ -251,7 +268,7 @@ func (in *insight) Propose(_ context.Context, by string, choices []portal.Choice
 	}
 	text := before
 	for _, store := range slices.Sorted(maps.Keys(byStore)) {
-		r, _, err := found(c, store)
+		r, _, err := in.latest(c, store)
 		if err != nil {
 			return nil, err
 		}

@@ -33,8 +33,30 @@ func (p *place) oversight(t *testing.T, root *tab) {
 	root.open(t, "/people?q=disabled")
 	root.do(t, chromedp.Click(chromedp.CSS("summary")))
 	root.press(t, `form[action="/people/nora/enable"] button`)
+	root.open(t, "/people")
+	root.guide(t, "people")
+	p.scored(t, root)
 	p.explained(t, root)
 	p.decided(t, root)
+	root.open(t, "/trail?subject=ana")
+	if text := root.text(t); !strings.Contains(text, "SELECT employee FROM payroll") {
+		t.Errorf("what ana asked the store is not in the trail:\n%s", text)
+	}
+	root.guide(t, "trail")
+}
+
+// scored keeps two scans and reads their score.
+func (p *place) scored(t *testing.T, b *tab) {
+	for range 2 {
+		if r := p.Run(t, "scan", "--store", "shop", "--keep"); r.Code == 2 {
+			t.Fatalf("scan: %s", r.Stderr)
+		}
+	}
+	b.open(t, "/posture")
+	if text := b.text(t); !strings.Contains(text, "of 100") || !strings.Contains(text, "before,") {
+		t.Errorf("of two scans the page says\n%s", text)
+	}
+	b.guide(t, "posture")
 }
 
 func (p *place) explained(t *testing.T, b *tab) {
@@ -45,6 +67,9 @@ func (p *place) explained(t *testing.T, b *tab) {
 		b.open(t, "/explain?as=ana&store=shop")
 		b.fill(t, "#sql", sql)
 		b.press(t, "form.panel button.primary")
+		if strings.Contains(sql, "email") {
+			b.guide(t, "explain")
+		}
 		text := b.text(t)
 		for _, w := range want {
 			if !strings.Contains(text, w) {
@@ -62,6 +87,7 @@ func (p *place) decided(t *testing.T, b *tab) {
 		b.open(t, "/discovery")
 		return strings.Contains(b.text(t), "newsletter.reach")
 	})
+	b.guide(t, "discovery")
 	b.do(t,
 		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.newsletter.reach"]`), "contact.email"),
 		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.customers.region"]`), "none"))
@@ -70,6 +96,7 @@ func (p *place) decided(t *testing.T, b *tab) {
 		t.Fatal(err)
 	}
 	b.press(t, "form button.primary")
+	b.guide(t, "change")
 	diff := ask(t, b, chromedp.TextContent(chromedp.CSS("#diff")))
 	if strings.Contains(diff, "SCRAM") || strings.Contains(diff, "secret") {
 		t.Errorf("the change shows what stands beside it:\n%s", diff)

@@ -25,16 +25,22 @@ func TestPlayed(t *testing.T) {
 	if err := p.query("ana", "SELECT employee FROM payroll"); err == nil {
 		t.Error("ana reads the payroll before she has asked")
 	}
+	ana.guide(t, "catalogue")
+	ana.press(t, `h2 a[href="/datasets/staff"]`)
+	ana.guide(t, "dataset")
 	ana.press(t, `a[href="/ask/payroll-review"]`)
 	ana.fill(t, "#note", "Quarterly report")
+	ana.guide(t, "ask")
 	ana.press(t, "form.panel button.primary")
 	if text := ana.text(t); !strings.Contains(text, "on its way") || !strings.Contains(text, "Quarterly report") {
 		t.Fatalf("ana has asked, and reads\n%s", text)
 	}
+	ana.guide(t, "waiting")
 	dora.press(t, `nav a[href="/inbox"]`)
 	if text := dora.text(t); !strings.Contains(text, "ana asks for staff") {
 		t.Fatalf("dora reads\n%s", text)
 	}
+	dora.guide(t, "inbox")
 	dora.press(t, `button[data-key="a"]`)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -46,7 +52,10 @@ func TestPlayed(t *testing.T) {
 	if _, err := session.Exec(ctx, "SELECT employee FROM payroll"); err != nil {
 		t.Fatalf("approved, ana asks: %v", err)
 	}
+	ana.open(t, "/connect")
+	ana.guide(t, "connect")
 	dora.press(t, `nav a[href="/grants"]`)
+	dora.guide(t, "grants")
 	dora.do(t, chromedp.Evaluate[chromedp.Void]("window.confirm = () => true")) // the question is asked in a window of the browser's own
 	dora.press(t, "button.danger")
 	if text := dora.text(t); !strings.Contains(text, "Open sessions are closed") {
@@ -61,6 +70,7 @@ func TestPlayed(t *testing.T) {
 	if text := ana.text(t); !strings.Contains(text, "revoked") {
 		t.Errorf("ana reads\n%s", text)
 	}
+	ana.guide(t, "ended")
 	root := p.newTab(t, browser, "root")
 	p.oversight(t, root)
 	for who, b := range map[string]*tab{"ana": ana, "dora": dora, "root": root} {
@@ -75,6 +85,9 @@ func (b *tab) signIn(t *testing.T, who string) {
 	b.open(t, "/")
 	b.fill(t, "#user", who)
 	b.fill(t, "#password", pgtest.PasswordOf(who))
+	if who == "ana" {
+		b.guide(t, "sign-in")
+	}
 	b.press(t, "form button.primary")
 	if text := b.text(t); !strings.Contains(text, "Catalogue") {
 		t.Fatalf("%s signs in, and reads\n%s", who, text)

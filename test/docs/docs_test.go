@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -323,5 +324,99 @@ func TestCallsArePlayed(t *testing.T) {
 	}
 	if seen < 5 {
 		t.Errorf("only %d calls found", seen)
+	}
+}
+
+// TestTutorialsArePlayed wants the commands of the tutorials, and the policy that one of them shows, to be those of a script: a reader who
+// types them gets what the page says. What a script has from a variable, such as an address or an ID, is whatever the page has there.
+func TestTutorialsArePlayed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "test", "scripts", "testdata", "tutorial.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := func(line string) []string {
+		return strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " --yes", "", "exec postern", "postern", " &gateway&", "").Replace(line))
+	}
+	var ran [][]string
+	for line := range strings.Lines(string(text)) {
+		if words := bare(regexp.MustCompile(`^exits \d `).ReplaceAllString(line, "")); len(words) > 0 && words[0] == "postern" {
+			ran = append(ran, words)
+		}
+	}
+	same := func(doc, script []string) bool {
+		return len(doc) == len(script) && slices.EqualFunc(doc, script, func(d, s string) bool { return d == s || strings.Contains(s, "$") })
+	}
+	docs, seen := documents(t), 0
+	for _, name := range []string{"tutorial-operator.md", "tutorial-analyst-owner.md"} {
+		page := docs[filepath.Join("docs", "guide", name)]
+		for _, line := range commands(page) {
+			if !strings.HasPrefix(line, "postern ") {
+				continue
+			}
+			seen++
+			if !slices.ContainsFunc(ran, func(script []string) bool { return same(bare(line), script) }) {
+				t.Errorf("%s: %q: no such line is in the script", name, line)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d commands found", seen)
+	}
+	policy := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(docs[filepath.Join("docs", "guide", "tutorial-operator.md")])
+	_, played, _ := strings.Cut(string(text), "-- policy --\n")
+	if policy == nil || strings.ReplaceAll(played, `{scram: "VERIFIER"}`, "{}") != policy[1] {
+		t.Error("tutorial-operator.md shows another policy than the script has")
+	}
+}
+
+// TestPictures: every picture is on a page of the guide and is taken by a test of the portal, and all of them stay small.
+func TestPictures(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "docs", "guide", "pictures", "*"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d pictures (%v)", len(files), err)
+	}
+	shown := map[string]bool{}
+	for name, text := range documents(t) {
+		for _, m := range regexp.MustCompile(`!\[([^\]]*)\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+			shown[filepath.Base(m[2])] = true
+			if len(m[1]) < 10 {
+				t.Errorf("%s: %s says in no words what it shows", name, m[2])
+			}
+		}
+	}
+	var tests strings.Builder
+	sources, err := filepath.Glob(filepath.Join(root, "test", "browser", "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sources {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests.Write(text)
+	}
+	const most = 1 << 20
+	total := int64(0)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += info.Size()
+		name := filepath.Base(file)
+		if !shown[name] {
+			t.Errorf("%s is on no page", name)
+		}
+		delete(shown, name)
+		if !strings.Contains(tests.String(), `guide(t, "`+strings.TrimSuffix(name, ".png")+`")`) {
+			t.Errorf("%s is taken by no test: make pictures would not renew it", name)
+		}
+	}
+	for name := range shown {
+		t.Errorf("%s is shown and is not there", name)
+	}
+	if total > most {
+		t.Errorf("the pictures take %d bytes, more than %d", total, most)
 	}
 }

@@ -90,7 +90,7 @@ var rule = map[string]row{
 	"test/sso":     {tests: words("test/site test/provider")},
 	"test/browser": {tests: words("test/site")},
 	"test/drivers": {tests: words("test/site")},
-	"test/bench":   {tests: words("test/site internal/engine/postgres internal/secret")},
+	"test/bench":   {tests: words("test/site internal/access internal/engine/postgres internal/secret internal/state")},
 }
 
 // foreign says which packages may use a module that is kept behind one door, and why others may.

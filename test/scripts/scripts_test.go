@@ -4,7 +4,7 @@
 //	site [MAJOR]            a server with the shop of the attack corpus and an installation for it, whose folder becomes the
 //	                        working folder
 //	site FILE               the same with the policy of a file, {{portal}} in it being a free address
-//	cluster [MAJOR]         a server with an empty database "shop", and nothing of Postern
+//	cluster [MAJOR]         a server with an empty database "shop", and nothing of Postern; PORT and PORTAL are free
 //	standby                 a server that streams from the last one, in SOCKET and SERVERPORT
 //	exits CODE COMMAND…     runs a command that has to exit with this code, and that shows no secret if it is postern
 //	apply                   does all that plan says, an operator's steps and consents included, until nothing is left
@@ -159,9 +159,11 @@ func makeStandby(ts *testscript.TestScript, _ bool, _ []string) {
 func makeCluster(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
 	s.db = start(ts, args).NewDatabaseNamed(s.t, "shop")
-	port, err := pgtest.FreePort()
-	ts.Check(err)
-	ts.Setenv("PORT", strconv.Itoa(port))
+	for name, at := range map[string]string{"PORT": "%d", "PORTAL": "127.0.0.1:%d"} {
+		port, err := pgtest.FreePort()
+		ts.Check(err)
+		ts.Setenv(name, fmt.Sprintf(at, port))
+	}
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {

@@ -177,7 +177,7 @@ func (s *Site) WritePolicy(t testing.TB, policy string) {
 }
 
 // fill replaces {{server}} by the server's address, {{listen}} by the gateway's, {{provisioner}} and {{grantor}} by the
-// accounts, and {{scram NAME}} by the verifier of pgtest.PasswordOf(NAME), which `postern user hash` makes.
+// accounts, and {{scram NAME}} by the verifier of pgtest.PasswordOf(NAME), which `postern user hash` makes, once for each name.
 func (s *Site) fill(t testing.TB, policy string) string {
 	t.Helper()
 	policy = strings.NewReplacer(
@@ -191,7 +191,7 @@ func (s *Site) fill(t testing.TB, policy string) string {
 		}
 		to := from + strings.Index(policy[from:], "}}")
 		name := policy[from+len("{{scram ") : to]
-		policy = policy[:from] + s.verifier(t, name) + policy[to+2:]
+		policy = strings.ReplaceAll(policy, policy[from:to+2], s.verifier(t, name))
 	}
 }
 
