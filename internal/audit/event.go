@@ -82,10 +82,13 @@ const (
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
 	DeviceDecided     Kind = "portal.terminal"          // somebody at a browser let a terminal in as themselves, or turned it away
 	AccountUnlinked   Kind = "account.unlinked"         // a name is no longer tied to anybody at the identity provider
-	GroupsChanged     Kind = "groups.changed"           // the identity provider's groups of somebody are others than before
-	GroupsUnknown     Kind = "groups.unknown"           // the identity provider did not say in which groups somebody is
+	GroupsChanged     Kind = "groups.changed"           // the groups of somebody at the identity provider, or in the directory, are others than before
+	GroupsUnknown     Kind = "groups.unknown"           // the identity provider, or the directory, did not say in which groups somebody is
 	RecheckFailed     Kind = "recheck.failed"           // the identity provider could not be asked about somebody
-	SubjectEnded      Kind = "subject.deactivated"      // the identity provider no longer knows somebody: sessions, tokens and database sessions end
+	SubjectEnded      Kind = "subject.deactivated"      // the identity provider or the directory no longer knows somebody: sessions, tokens and database sessions end
+	SubjectBack       Kind = "subject.restored"         // the directory knows somebody again whom it had lost or disabled
+	DirectoryFailed   Kind = "directory.failed"         // the directory could not be asked, or its answer does not count, and why
+	DirectoryBack     Kind = "directory.answers"        // the directory's answers count again
 	NoticeSent        Kind = "notice.sent"              // a transport took a notice to somebody
 	NoticeEdited      Kind = "notice.edited"            // a message was changed to what its request has come to
 	NoticeDead        Kind = "notice.dead"              // a notice could not be delivered, and why

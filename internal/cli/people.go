@@ -223,10 +223,11 @@ Grants are the policy's and stay; postern revoke ends those.`,
 func (a *app) userUnlink() *cobra.Command {
 	return &cobra.Command{
 		Use:   "unlink NAME",
-		Short: "let go of who at the identity provider a name is",
-		Long: `A name belongs to whoever of the identity provider came with it first, however addresses change
-there. When somebody was made anew at the provider, this lets them have their name again: their
-sessions end, what they hold by groups does too, and whoever comes next with the name has it.`,
+		Short: "let go of who at the identity provider, and in the directory, a name is",
+		Long: `A name belongs to whoever of the identity provider came with it first, and to the entry of the
+directory that was found for it first, however addresses change there. When somebody was made anew,
+this lets them have their name again: their sessions end, what they hold by groups does too, and
+whoever comes next with the name has it.`,
 		Example: `  postern user unlink ana`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -38,6 +38,7 @@ type Config struct {
 	Portal   Portal
 	Notices  Notices
 	Slack    *Slack   // nil: there is none
+	LDAP     *LDAP    // nil: there is none
 	Warnings Problems // what is allowed and probably not meant
 }
 
@@ -202,6 +203,31 @@ type OIDC struct {
 	Algorithms     []string
 	Recheck, Limit time.Duration
 	Pos            policy.Pos
+}
+
+// LDAP is the directory.
+type LDAP struct {
+	URL             string // without what follows the port
+	Address         string // host:port
+	Host            string
+	Implicit, Plain bool   // TLS from the first byte; none at all
+	CA              string // path; empty: the system's certificates
+	BindDN          string
+	Password        Source
+	UserBase        string
+	UserFilter      string
+	ByEmail         bool
+	UserAttribute   string
+	Active          string            // a filter, or ""
+	Groups          map[string]string // name -> DN
+	GroupBase       string            // or ""
+	GroupFilter     string
+	Members         string // the attribute; empty: memberOf
+	PageSize        int
+	MaxEntries      int
+	MaxLoss         float64
+	Interval, Limit time.Duration
+	Pos             policy.Pos
 }
 
 // Audit is where the trail goes.

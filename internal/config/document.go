@@ -11,7 +11,7 @@ type document struct {
 	Keys        keysDoc                             `key:"keys" doc:"postern's own secrets, made by 'postern init'."`
 	Stores      policy.Map[storeDoc]                `key:"stores" required:"true" name:"store" doc:"the databases that postern protects. A client names a store as its database."`
 	Gateway     gatewayDoc                          `key:"gateway" doc:"where clients come in."`
-	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, other groups as group:NAME, at most 10 deep, and groups of the identity provider as provider:NAME, by the name or better the id that its tokens give them."`
+	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, other groups as group:NAME, at most 10 deep, groups of the identity provider as provider:NAME, by the name or better the id that its tokens give them, and groups of the directory as ldap:NAME, by their name in ldap.groups."`
 	Users       policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
 	Labels      policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
 	Masks       policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
@@ -24,6 +24,7 @@ type document struct {
 	Audit       auditDoc                            `key:"audit" doc:"the trail."`
 	Hardening   policy.Later                        `key:"hardening" doc:"what the server itself should be like."`
 	Portal      portalDoc                           `key:"portal" doc:"where requests, approvals and logins of the command line are answered. Without it there are none."`
+	LDAP        ldapDoc                             `key:"ldap" doc:"a directory that says in which groups people are, and whether they are still in it. It signs nobody in. Without it, or with {}, none is asked."`
 	Notices     noticesDoc                          `key:"notices" doc:"how people are told of requests, grants and emergencies. Whoever is told is named by the workflow; here are the ways."`
 	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
 	Slack       slackDoc                            `key:"slack" doc:"requests, approvals and notices in Slack, as direct messages of an app. Without it, or with {}, nothing goes there. Statements and data never do."`
@@ -135,6 +136,29 @@ type oidcDoc struct {
 	Recheck    policy.Text             `key:"recheck" default:"5m" doc:"how often the provider is asked whether somebody is still known, and in which groups; at most 1h."`
 	Limit      policy.Text             `key:"recheck_limit" default:"1h" doc:"how long groups count while the provider cannot be asked, or does not say."`
 	Pos        policy.Pos
+}
+
+type ldapDoc struct {
+	URL       policy.Text             `key:"url" doc:"ldaps://HOST, or ldap://HOST with StartTLS, which is demanded. A port may follow."`
+	TLS       policy.Text             `key:"tls" default:"verify" enum:"verify|disable" doc:"disable: in the clear, with ldap:// to this machine alone."`
+	CA        policy.Text             `key:"ca" default:"the system's certificates" doc:"file with the certificates to trust."`
+	BindDN    policy.Text             `key:"bind_dn" doc:"the account that postern reads as. It needs no more than to read people and groups."`
+	Password  sourceDoc               `key:"bind_password" doc:"its password."`
+	UserBase  policy.Text             `key:"user_base" doc:"the DN under which people are."`
+	Filter    policy.Text             `key:"user_filter" default:"(objectClass=person)" doc:"the filter of entries that are people."`
+	Match     policy.Text             `key:"match" default:"email" enum:"email|name" doc:"email: an entry is the user's whose attribute email it has: the file's, or the address that the identity provider has verified. name: the user's whose name it has."`
+	Attribute policy.Text             `key:"user_attribute" default:"mail; with match: name, uid" doc:"the attribute of an entry that match compares."`
+	Active    policy.Text             `key:"active" default:"everybody; on Active Directory those whose account is not disabled" doc:"the filter of people who are not disabled, such as (!(nsAccountLock=TRUE)). Whoever it does not match may do nothing."`
+	Groups    policy.Map[policy.Text] `key:"groups" name:"name" doc:"groups that matter here, each with its DN. Members of groups name them as ldap:NAME."`
+	GroupBase policy.Text             `key:"group_base" doc:"the DN under which groups are, so that groups in groups are followed, at most 10 deep. Without it only members of the groups themselves count. Active Directory follows them by itself."`
+	GroupKind policy.Text             `key:"group_filter" default:"(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))" doc:"the filter of entries that are groups."`
+	Members   policy.Text             `key:"group_member" default:"member" doc:"the attribute of a group that lists the DNs of its members; memberOf: the attribute of that name of people and groups counts instead."`
+	PageSize  policy.Text             `key:"page_size" default:"500" scalar:"any" doc:"entries that are asked for at a time, 1 to 10000."`
+	Most      policy.Text             `key:"max_entries" default:"50000" scalar:"any" doc:"entries in all answers together. More is a failure, not a part."`
+	MaxLoss   policy.Text             `key:"max_loss" default:"30%" doc:"the share of people who may vanish from the directory, or from a group, at once; three always may. More looks like a mistake, and the answer does not count."`
+	Interval  policy.Text             `key:"interval" default:"5m" doc:"how often the directory is asked, at most 1h."`
+	Limit     policy.Text             `key:"limit" default:"1h" doc:"how long groups count while the directory cannot be asked, or its answers do not count."`
+	Pos       policy.Pos
 }
 
 type noticesDoc struct {

@@ -153,6 +153,9 @@ func (c *Config) Secrets() []Source {
 	if o := c.Portal.OIDC; o != nil {
 		all = append(all, o.Secret)
 	}
+	if l := c.LDAP; l != nil {
+		all = append(all, l.Password)
+	}
 	all = slices.DeleteFunc(all, Source.IsZero)
 	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Pos.String(), b.Pos.String()) })
 	return all

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -112,16 +113,34 @@ func (b *builder) oidcAddress(t policy.Text, key string) {
 	}
 }
 
-// providerGroups wants a provider where groups name one's groups.
-func (b *builder) providerGroups(groups policy.Map[[]policy.Text]) {
-	if b.c.Portal.OIDC != nil {
-		return
-	}
+// outerGroups wants a provider where groups name one's groups, and the directory's group where they name one of it.
+func (b *builder) outerGroups(groups policy.Map[[]policy.Text]) {
+	used := map[string]bool{}
 	for _, e := range groups.Entries {
 		for _, m := range e.Value {
-			if strings.HasPrefix(m.Value, policy.ProviderPrefix) {
+			if strings.HasPrefix(m.Value, policy.ProviderPrefix) && b.c.Portal.OIDC == nil {
 				b.report(policy.KindDangling, m.Pos, "add portal: {oidc: …}", "group %s: there is no identity provider whose group %q could be", e.Key.Value, m.Value)
 			}
+			if name, ok := strings.CutPrefix(m.Value, policy.DirectoryPrefix); ok && name != "" {
+				used[name] = true
+				b.directoryGroup(e.Key.Value, name, m)
+			}
 		}
+	}
+	if b.c.LDAP == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.c.LDAP.Groups)) {
+		if !used[name] {
+			b.warn(b.c.LDAP.Pos, "", "ldap.groups: no group has ldap:%s among its members", name)
+		}
+	}
+}
+
+func (b *builder) directoryGroup(group, name string, at policy.Text) {
+	if b.c.LDAP == nil {
+		b.report(policy.KindDangling, at.Pos, "add ldap: {url: …}", "group %s: there is no directory whose group %q could be", group, at.Value)
+	} else if b.c.LDAP.Groups[name] == "" {
+		b.report(policy.KindDangling, at.Pos, "add its DN to ldap.groups", "group %s: ldap.groups has no %q", group, name)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/directory"
 	"github.com/postern-sec/postern/internal/gateway"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
@@ -149,7 +150,10 @@ type daemon struct {
 	signs  *people.Registry  // nil: there is no portal
 	sso    *sso.RelyingParty // nil: there is no single sign-on
 	slack  *slack.App        // nil: there is no app in Slack
-	log    *slog.Logger
+	met    met
+
+	directory *directory.Client // nil: there is none
+	log       *slog.Logger
 
 	instance string
 	standing standing
@@ -323,6 +327,7 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 	}
 	defer closePortal()
 	defer d.startRecheck(ctx)()
+	defer d.startDirectory(ctx)()
 	stopNotices, err := d.startNotices(ctx)
 	if err != nil {
 		return err

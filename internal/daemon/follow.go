@@ -119,6 +119,7 @@ func needsRestart(old, next *config.Config) error {
 		{"keys", plainKeys(old), plainKeys(next)},
 		{"audit", old.Audit, next.Audit},
 		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
+		{"ldap", plainLDAP(old.LDAP), plainLDAP(next.LDAP)},
 		{"notices", plainNotices(old.Notices), plainNotices(next.Notices)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
 		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},
@@ -149,6 +150,15 @@ func plainPortal(p config.Portal) config.Portal {
 		p.OIDC = &o
 	}
 	return p
+}
+
+func plainLDAP(l *config.LDAP) config.LDAP {
+	if l == nil {
+		return config.LDAP{}
+	}
+	out := *l
+	out.Pos, out.Password.Pos = policy.Pos{}, policy.Pos{}
+	return out
 }
 
 func plainKeys(c *config.Config) []string {

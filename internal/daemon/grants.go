@@ -26,14 +26,15 @@ const outboxBatch = 256
 // grants keeps what is held by grants in force: in the policy that decides, on the servers, and in that order or the other,
 // as access begins or ends. Its methods but Settled and Of belong to the goroutine that follows.
 type grants struct {
-	d     *daemon
-	st    *state.DB
-	desk  *access.Desk
-	held  map[string][]policy.Held // what the policy in force says
-	count int64                    // of the state's changes, at the last look
-	dirty bool                     // a server was not reached, or a row not written
-	leads bool                     // of several gateways, this one lets time do its work
-	swept time.Time
+	d       *daemon
+	st      *state.DB
+	desk    *access.Desk
+	held    map[string][]policy.Held // what the policy in force says
+	count   int64                    // of the state's changes, at the last look
+	dirty   bool                     // a server was not reached, or a row not written
+	leads   bool                     // of several gateways, this one lets time do its work
+	leading atomic.Bool              // leads, for others to read
+	swept   time.Time
 
 	moved   atomic.Bool // people came, went, or are in other groups
 	wake    chan struct{}
@@ -157,6 +158,7 @@ func (g *grants) note(err error) {
 	case !news:
 	case err != nil:
 		g.leads = false
+		g.leading.Store(false)
 		g.d.log.Error("state cannot be used: open sessions go on until their grants end, new ones are refused", "error", err)
 	default:
 		g.d.log.Info("state can be used again")
@@ -170,6 +172,7 @@ func (g *grants) lead(ctx context.Context) error {
 	leads, err := g.st.Lead(look, g.d.instance)
 	if err != nil {
 		g.leads = false
+		g.leading.Store(false)
 		if look.Err() != nil {
 			err = fmt.Errorf("%w: no answer within %s: %w", state.ErrUnreachable, stateLimit, err)
 		}
@@ -180,6 +183,7 @@ func (g *grants) lead(ctx context.Context) error {
 		g.dirty = true
 	}
 	g.leads = leads
+	g.leading.Store(leads)
 	return nil
 }
 
@@ -207,8 +211,8 @@ func (g *grants) once(ctx context.Context, s *stores) error {
 	if err != nil {
 		return err
 	}
-	if count != g.count && g.d.sso != nil {
-		if err := g.d.sso.Refresh(ctx); err != nil { // what another instance, or an operator, did
+	if count != g.count {
+		if err := g.d.refreshPeople(ctx); err != nil {
 			return err
 		}
 		if err := g.follow(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/directory"
 	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
@@ -77,20 +78,33 @@ func OpenClerk(ctx context.Context, c *config.Config, clock func() time.Time, ra
 // Close lets go of the state.
 func (c *Clerk) Close() error { return c.st.Close() }
 
-// Unlink lets go of who at the identity provider a name is: whoever comes first with it is, from then on.
+// Unlink lets go of who at the identity provider, and in the directory, a name is: whoever comes first with it is, from then on.
 func (c *Clerk) Unlink(ctx context.Context, name string) error {
 	all, err := c.st.Links(ctx)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(l sso.Link) bool { return l.Name == name }) {
-		return &people.Refusal{Code: "not_found", Text: "nobody at the identity provider is " + name + " here"}
+	said, err := c.st.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	linked, found := slices.ContainsFunc(all, func(l sso.Link) bool { return l.Name == name }), said.Found(name)
+	if !linked && !found {
+		return &people.Refusal{Code: "not_found", Text: "nobody at the identity provider or in the directory is " + name + " here"}
 	}
 	if _, err := (outbox{c.st, c.now}).Record(ctx, audit.Event{Kind: audit.AccountUnlinked, Detail: map[string]string{"for": name}}); err != nil {
 		return err
 	}
 	if err := c.EndEverything(ctx, name, "unlinked"); err != nil {
 		return err
+	}
+	if found {
+		if err := directory.Forget(ctx, c.st, name); err != nil {
+			return err
+		}
+	}
+	if !linked {
+		return nil
 	}
 	return c.st.Unlink(ctx, name)
 }

@@ -21,18 +21,25 @@ const (
 	recheckFirst = 30 * time.Second // for everybody, before grants are held against what is known
 )
 
-// openPeople makes what signs people in, where there is a portal, and asks the identity provider about those that it knew: a grant
-// that hangs on a group must not end because nobody asked while serve was down.
+// openPeople makes what signs people in, where there is a portal, and asks the identity provider and the directory about those that
+// they knew: a grant that hangs on a group must not end because nobody asked while serve was down.
 func (d *daemon) openPeople(ctx context.Context, root secret.Text) error {
-	if d.config.Portal.Address == "" {
-		return nil
-	}
-	var err error
-	if d.signs, err = registry(d.grants.st, d.world.Current, d.trail, root, d.config.Portal.URL, d.grants.desk.Now, d.opts.Random); err != nil {
+	register, err := registry(d.grants.st, d.world.Current, d.trail, root, d.config.Portal.URL, d.grants.desk.Now, d.opts.Random)
+	if err != nil {
 		return err
 	}
+	if d.config.Portal.Address != "" {
+		d.signs = register
+	}
+	if err := d.openProvider(ctx, root); err != nil {
+		return err
+	}
+	return d.openDirectory(ctx, register)
+}
+
+func (d *daemon) openProvider(ctx context.Context, root secret.Text) error {
 	o := d.config.Portal.OIDC
-	if o == nil {
+	if o == nil || d.signs == nil {
 		return nil
 	}
 	settings, err := settingsOf(ctx, d.config)
@@ -45,7 +52,7 @@ func (d *daemon) openPeople(ctx context.Context, root secret.Text) error {
 	}
 	d.sso, err = sso.New(sso.Config{
 		Settings: settings, HTTP: client, Links: d.grants.st, People: d.signs, Policy: d.world.Current, Audit: d.trail, Key: root,
-		Now: d.grants.desk.Now, Random: d.opts.Random, Log: d.log, Publish: d.publish, Alarm: d.alarm,
+		Now: d.grants.desk.Now, Random: d.opts.Random, Log: d.log, Publish: d.publishProvider, Alarm: d.alarm,
 	})
 	if err != nil {
 		return err
@@ -75,14 +82,6 @@ func settingsOf(ctx context.Context, c *config.Config) (sso.Settings, error) {
 		return out, fmt.Errorf("portal.oidc.client_secret: %w", err)
 	}
 	return out, nil
-}
-
-// publish puts people in force at once, for the portal and the gateway, and has the rest follow: sessions, grants, servers.
-func (d *daemon) publish(people []policy.Person) {
-	if d.world.setPeople(people) {
-		d.grants.moved.Store(true)
-		d.grants.changed()
-	}
 }
 
 // admins lists who looks after this installation.
@@ -140,8 +139,17 @@ func (d *daemon) startRecheck(ctx context.Context) (stop func()) {
 	}
 }
 
-// known is who is known to the identity provider, for those who look at state beside serve.
+// known is who is known to the identity provider and the directory, for those who look at state beside serve.
 func known(ctx context.Context, c *config.Config, st *state.DB, now time.Time) ([]policy.Person, error) {
+	provider, err := providerKnows(ctx, c, st, now)
+	if err != nil || c.LDAP == nil {
+		return provider, err
+	}
+	k, err := st.Directory(ctx)
+	return k.Join(provider, c.LDAP.URL, c.LDAP.Limit, now), err
+}
+
+func providerKnows(ctx context.Context, c *config.Config, st *state.DB, now time.Time) ([]policy.Person, error) {
 	o := c.Portal.OIDC
 	if o == nil {
 		return nil, nil

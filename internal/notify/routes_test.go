@@ -286,9 +286,10 @@ var plays = map[string]func(w *town){
 		_, err := w.desk.Delegate(w.t.Context(), w.as("dora"), "hugo", w.now.Add(time.Hour))
 		w.must(err)
 	},
-	// Who hears of these two is for internal/sso to say; by which way is said here.
-	"groups.unknown": func(w *town) { w.alarm("groups.unknown") },
-	"recheck.failed": func(w *town) { w.alarm("recheck.failed") },
+	// Who hears of these is for internal/sso and internal/directory to say; by which way is said here.
+	"groups.unknown":   func(w *town) { w.alarm("groups.unknown") },
+	"recheck.failed":   func(w *town) { w.alarm("recheck.failed") },
+	"directory.failed": func(w *town) { w.alarm("directory.failed") },
 	"notice.dead": func(w *town) {
 		w.p.Users["dora"].Attributes["email"], w.p.Users["dora"].NoSlack = "gone@example.com", true
 		w.ask(access.Ask{Rule: "ask"})

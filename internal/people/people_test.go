@@ -483,6 +483,24 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// Whom the directory has ended comes in by no password of their own either, whatever their role; before and after they do.
+func TestEndedByTheDirectory(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPlace(t), t.Context()
+	_, e := p.factored("ana", people.Admin)
+	file := p.pol
+	p.pol = file.WithPeople([]policy.Person{{Name: "ana", Ended: true, Barred: true, OfFile: true}})
+	refused(t, p.opens(e.Token), people.CodeSession)
+	_, err := p.r.SignIn(ctx, "ana", secret.New(good), p.from())
+	refused(t, err, people.CodeLogin)
+	_, err = p.r.Enter(ctx, people.Vouched{Name: "ana", Method: "oidc", Strong: true}, p.from())
+	refused(t, err, people.CodeLogin)
+	p.pol = file
+	if half := must[*people.Entry](t)(p.r.SignIn(ctx, "ana", secret.New(good), p.from())); half.Session.Stage != people.AtFactor {
+		t.Errorf("afterwards: %+v", half)
+	}
+}
+
 // A new link replaces the old one, ends in time, and with reset is the way back in for who lost everything.
 func TestInvitations(t *testing.T) {
 	t.Parallel()

@@ -117,10 +117,12 @@ func (r *Registry) proved(ctx context.Context, user string, password secret.Text
 	return a, ok && !locked && r.welcome(&a), nil
 }
 
-// welcome says whether an account may come in at all: a person of the policy, or somebody with a role; nobody who is disabled.
+// welcome says whether an account may come in at all: a person of the policy, or somebody with a role; nobody who is disabled, here or in the
+// directory.
 func (r *Registry) welcome(a *Account) bool {
-	u := r.c.Policy().Users[a.Name]
-	return a.Disabled.IsZero() && (u != nil && u.Owner == "" || u == nil && a.Role != NoRole)
+	pol := r.c.Policy()
+	u := pol.Users[a.Name]
+	return a.Disabled.IsZero() && !pol.IsBarred(a.Name) && (u != nil && u.Owner == "" || u == nil && a.Role != NoRole)
 }
 
 // needsFactor says whether an account must not be without a second factor: those with a role and owners of datasets that sign in

@@ -35,6 +35,9 @@ func (p *Policy) GroupsOf(user string) []string {
 	for _, g := range p.people[user].Groups {
 		members = append(members, ProviderPrefix+g)
 	}
+	for _, g := range p.people[user].Directory {
+		members = append(members, DirectoryPrefix+g)
+	}
 	return p.groupsOf(members...)
 }
 

@@ -224,6 +224,10 @@ func (b *builder) groups() {
 				if name == "" {
 					b.report(KindValue, m.Pos, "write provider:NAME, as the identity provider's tokens name the group", "group %s: the provider's group has no name", g.Name)
 				}
+			} else if name, ok := strings.CutPrefix(m.Value, DirectoryPrefix); ok {
+				if name == "" {
+					b.report(KindValue, m.Pos, "write ldap:NAME, as ldap.groups calls the group", "group %s: the directory's group has no name", g.Name)
+				}
 			} else if b.p.Users[m.Value] == nil {
 				b.warn(m.Pos, meant(b, m.Value, b.p.Users), "group %s: there is no user %q in this file", g.Name, m.Value)
 			}

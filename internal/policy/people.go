@@ -9,19 +9,27 @@ import (
 // ProviderPrefix marks a group of the identity provider where a member of a group may stand: "provider:data-office".
 const ProviderPrefix = "provider:"
 
-// Person is somebody as an identity provider knows them.
+// DirectoryPrefix marks a group of the LDAP directory there: "ldap:data-office".
+const DirectoryPrefix = "ldap:"
+
+// Person is somebody as an identity provider, or the directory, knows them.
 type Person struct {
 	Name       string
 	Groups     []string          // the provider's, as it writes them
+	Directory  []string          // the directory's, as the file calls them
 	Attributes map[string]string // the file's come first
 	// Ended says that the provider knows them no longer, or that nobody could say so for too long. Whatever the file says of them,
 	// they are no subject until they come in again.
 	Ended bool
+	// Barred says that it was the directory that ended them: no account of theirs opens anything either.
+	Barred bool
+	// OfFile says that they are somebody only while the file has them: the directory makes nobody a user.
+	OfFile bool
 }
 
-// WithPeople is the policy with the people that an identity provider knows, in place of those that it had before. Who is in the
-// file stays what the file says, and is in the provider's groups besides. The receiver stays as it is; the digest, which is of the
-// file, too.
+// WithPeople is the policy with the people that an identity provider or the directory knows, in place of those that it had before.
+// Who is in the file stays what the file says, and is in their groups besides. The receiver stays as it is; the digest, which is of
+// the file, too.
 func (p *Policy) WithPeople(people []Person) *Policy {
 	out := *p
 	if out.file == nil {
@@ -32,8 +40,11 @@ func (p *Policy) WithPeople(people []Person) *Policy {
 		out.Users = map[string]*User{}
 	}
 	for _, person := range people {
-		out.people[person.Name] = person
 		u := out.file[person.Name]
+		if u == nil && person.OfFile {
+			continue
+		}
+		out.people[person.Name] = person
 		switch {
 		case person.Ended:
 			delete(out.Users, person.Name)
@@ -71,18 +82,26 @@ func (p *Policy) FileUsers() []string {
 	return slices.Sorted(maps.Keys(p.Users))
 }
 
-// Provided lists who is or was known to an identity provider, sorted: what they hold on servers follows it.
+// Provided lists who is or was known to an identity provider or the directory, sorted: what they hold on servers follows it.
 func (p *Policy) Provided() []string { return slices.Sorted(maps.Keys(p.people)) }
 
 // IsProvided says whether a name is among them.
 func (p *Policy) IsProvided(name string) bool { _, ok := p.people[name]; return ok }
 
+// IsBarred says whether the directory has ended somebody.
+func (p *Policy) IsBarred(name string) bool { return p.people[name].Barred }
+
 // ProviderGroups lists the provider's groups that groups of the file name, sorted.
-func (p *Policy) ProviderGroups() []string {
+func (p *Policy) ProviderGroups() []string { return p.outer(ProviderPrefix) }
+
+// DirectoryGroups lists the directory's groups that groups of the file name, sorted.
+func (p *Policy) DirectoryGroups() []string { return p.outer(DirectoryPrefix) }
+
+func (p *Policy) outer(prefix string) []string {
 	found := map[string]bool{}
 	for _, g := range p.Groups {
 		for _, m := range g.Members {
-			if name, ok := strings.CutPrefix(m, ProviderPrefix); ok {
+			if name, ok := strings.CutPrefix(m, prefix); ok {
 				found[name] = true
 			}
 		}
@@ -90,15 +109,18 @@ func (p *Policy) ProviderGroups() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// everyChoice bounds how many groups of the provider are expected in every choice of them; of more, each is by itself, and all together.
+// everyChoice bounds how many groups from outside are expected in every choice of them; of more, each is by itself, and all together.
 const everyChoice = 4
 
-// Expected is a subject without a name for each choice of the provider's groups: somebody in them may come at any time, and what
+// Expected is a subject without a name for each choice of the groups from outside: somebody in them may come at any time, and what
 // they will hold can be built before.
 func (p *Policy) Expected() []Subject {
 	var members []string
 	for _, g := range p.ProviderGroups() {
 		members = append(members, ProviderPrefix+g)
+	}
+	for _, g := range p.DirectoryGroups() {
+		members = append(members, DirectoryPrefix+g)
 	}
 	var out []Subject
 	if len(members) > everyChoice {

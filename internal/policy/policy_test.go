@@ -512,3 +512,36 @@ func TestPeopleOfAProvider(t *testing.T) {
 		t.Errorf("%d expected for 12 groups, want each and all", got)
 	}
 }
+
+// TestPeopleOfADirectory: the directory's groups count beside the provider's and are not the same ones, it makes nobody a user, and whom
+// it has ended is nobody.
+func TestPeopleOfADirectory(t *testing.T) {
+	t.Parallel()
+	file := &Policy{
+		Users: map[string]*User{"ana": {Name: "ana"}, "bob": {Name: "bob"}},
+		Groups: map[string]*Group{
+			"office": {Name: "office", Members: []string{"ldap:g1"}}, "other": {Name: "other", Members: []string{"provider:g1"}},
+		},
+	}
+	p := file.WithPeople([]Person{
+		{Name: "ana", Directory: []string{"g1"}, OfFile: true},
+		{Name: "bob", Ended: true, Barred: true, OfFile: true},
+		{Name: "cleo", Directory: []string{"g1"}, OfFile: true},
+		{Name: "dora", Directory: []string{"g1"}, Groups: []string{"g1"}},
+	})
+	for name, want := range map[string]string{"ana": "office", "bob": "nobody", "cleo": "nobody", "dora": "office other"} {
+		got := "nobody"
+		if s, known := p.Subject(name); known {
+			got = strings.Join(s.Groups, " ")
+		}
+		if got != want || p.IsBarred(name) != (name == "bob") {
+			t.Errorf("%s: %q, want %q; barred %v", name, got, want, p.IsBarred(name))
+		}
+	}
+	if got := strings.Join(p.Provided(), " "); got != "ana bob dora" {
+		t.Errorf("known from outside: %s", got)
+	}
+	if got := len(p.Expected()); got != 3 || strings.Join(p.DirectoryGroups(), " ") != "g1" || file.IsBarred("bob") {
+		t.Errorf("%d expected, groups %v", got, p.DirectoryGroups())
+	}
+}

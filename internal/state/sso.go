@@ -21,7 +21,7 @@ func (db *DB) Link(ctx context.Context, key string) (sso.Link, error) {
 
 // Links implements sso.Links. They come by name.
 func (db *DB) Links(ctx context.Context) ([]sso.Link, error) {
-	out, err := read[sso.Link](ctx, db, "SELECT doc FROM sso_link ORDER BY name")
+	out, err := read[sso.Link](ctx, db, "SELECT doc FROM sso_link WHERE key <> ? ORDER BY name", directoryKey)
 	if err != nil {
 		return nil, fmt.Errorf("read who is known to the identity provider: %w", err)
 	}

@@ -46,8 +46,10 @@ var rule = map[string]row{
 
 	"internal/sso": {imports: words("internal/audit internal/people internal/policy internal/secret"), tests: words("internal/state internal/identity test/provider")},
 
+	"internal/directory": {imports: words("internal/audit internal/policy internal/secret"), tests: words("internal/state test/slapd")},
+
 	// The path and the state.
-	"internal/state":   {imports: words("internal/access internal/audit internal/identity internal/people internal/secret internal/slack internal/sso"), tests: words("internal/pgtest")},
+	"internal/state":   {imports: words("internal/access internal/audit internal/directory internal/identity internal/people internal/secret internal/slack internal/sso"), tests: words("internal/pgtest")},
 	"internal/portal":  {imports: words("internal/access internal/audit internal/identity internal/people internal/policy internal/secret"), tests: words("internal/state test/contract test/passkey")},
 	"internal/gateway": {imports: words("internal/policy internal/identity internal/audit internal/secret")},
 
@@ -60,7 +62,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/notify internal/people internal/portal internal/slack internal/sso`)},
+		internal/access internal/directory internal/notify internal/people internal/portal internal/slack internal/sso`)},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret internal/demo/workspace")},
@@ -73,6 +75,7 @@ var rule = map[string]row{
 	"test/provider": {},
 	"test/contract": {},
 	"test/passkey":  {},
+	"test/slapd":    {imports: words("internal/pgtest")},
 	"test/site":     {imports: words("internal/cli internal/pgtest")},
 	"test/scan":     {tests: words("internal/catalog internal/scan internal/engine/postgres test/site")},
 	"test/house":    {},
@@ -86,7 +89,7 @@ var rule = map[string]row{
 	"test/abuse":    {tests: words("test/site")},
 	"test/rules":    {tests: words("test/site")},
 	// Thousands of grants are made on the state that the gateway under test keeps, as another instance would.
-	"test/access":  {tests: words("test/site test/contract internal/demo/workspace internal/access internal/config internal/engine/postgres/pgsql internal/policy internal/state")},
+	"test/access":  {tests: words("test/site test/slapd test/contract internal/demo/workspace internal/access internal/config internal/engine/postgres/pgsql internal/policy internal/state")},
 	"test/sso":     {tests: words("test/site test/provider")},
 	"test/browser": {tests: words("test/site")},
 	"test/drivers": {tests: words("test/site")},
@@ -112,6 +115,7 @@ var foreign = map[string][]string{
 	"github.com/coreos/go-oidc/v3":             words("internal/sso"),
 	"golang.org/x/oauth2":                      words("internal/sso"),
 	"github.com/go-webauthn/webauthn":          words("internal/people"),
+	"github.com/go-ldap/ldap/v3":               words("internal/directory internal/config test/slapd"),
 	"github.com/slack-go/slack":                words("internal/slack"),
 	"github.com/gorilla/websocket":             words("internal/demo/workspace"),
 	"github.com/chromedp":                      words("test/browser"),
