@@ -62,6 +62,7 @@ const (
 	ByDeactivated Cause = "deactivated"
 	ByRule        Cause = "rule"
 	ByFailure     Cause = "failure"
+	ByReview      Cause = "review"   // nobody answered for it in time
 	ByApprover    Cause = "approver" // one who decided was deactivated before the start
 )
 
@@ -207,6 +208,7 @@ type Change struct {
 	Events      []Event
 	Notices     []Notice
 	Delegations []Delegation
+	Reviews     []Review
 	// Key, when set, makes a retry find the first outcome: Outcome is the request or grant that came of it.
 	Key, Outcome string
 
@@ -237,6 +239,8 @@ type Store interface {
 	Grants(ctx context.Context, f Filter) ([]Grant, error)
 	// Delegations returns those that have not ended.
 	Delegations(ctx context.Context, now time.Time) ([]Delegation, error)
+	// Reviews returns the last review of every dataset that ever had one.
+	Reviews(ctx context.Context) ([]Review, error)
 	// Outcome finds what came of an idempotency key.
 	Outcome(ctx context.Context, key string) (string, error)
 	// Commit carries out a change. ErrConflict says that a record, or its place, was taken meanwhile; nothing was changed.

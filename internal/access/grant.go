@@ -20,8 +20,9 @@ func (d *Desk) Revoke(ctx context.Context, who Actor, id, reason string) (*Grant
 		if err := checkNote(reason); err != nil {
 			return err
 		}
+		from := g.State
 		c.over(p, who, g, Revoked, ByPerson, reason, now)
-		return nil
+		return d.dropped(ctx, c, p, who, g, from, now)
 	}, true)
 }
 

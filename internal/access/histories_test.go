@@ -64,6 +64,8 @@ func playHistories(t *testing.T, place func() string) {
 			"time":    h.time,
 			"restart": func(*rapid.T) { w.restart() },
 			"policy":  h.policy,
+			"confirm": h.confirms,
+			"review":  h.reviewsChange,
 			"":        h.check,
 		})
 	})
@@ -222,6 +224,7 @@ func (h *history) check(rt *rapid.T) {
 		told[e.Kind+" "+e.Request]++
 		told[e.Kind+" of "+e.Grant]++
 	}
+	h.checkReviews(rt, events, grants)
 	byID := map[string]access.Request{}
 	for _, r := range requests {
 		old, seen := h.requests[r.ID]

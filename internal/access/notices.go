@@ -29,7 +29,12 @@ const (
 	kindUnused     = "grant.unused"       // to the holder
 	kindBreakGlass = "breakglass.started" // to owners and everybody who was skipped
 	kindOverdue    = "breakglass.overdue" // to owners
-	kindDelegated  = "approver.delegated" // to who stands in
+
+	kindReviewOpened   = "review.opened"   // to owners: they are asked what is still needed
+	kindReviewReminder = "review.reminder" // to owners: they still are, at half of the time
+	kindReviewOverdue  = "review.overdue"  // to owners and admins
+
+	kindDelegated = "approver.delegated" // to who stands in
 )
 
 // aheads are how long before its end a holder is told of it, the longest first.

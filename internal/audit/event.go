@@ -55,6 +55,10 @@ const (
 	BreakGlassStart   Kind = "breakglass.started"       // somebody took a rule in an emergency, without approval
 	BreakGlassReview  Kind = "breakglass.reviewed"      // somebody else looked at it
 	BreakGlassLate    Kind = "breakglass.overdue"       // nobody looked at it in time
+	ReviewOpened      Kind = "review.opened"            // owners of a dataset are asked what is still needed of what people hold there
+	ReviewOverdue     Kind = "review.overdue"           // they did not answer for everything in time
+	ReviewRevoked     Kind = "review.revoked"           // a grant was ended in a review, or because nobody answered for it
+	ReviewClosed      Kind = "review.closed"            // a review is over, and why
 	ReviewConfirmed   Kind = "review.confirmed"         // somebody confirmed in a review that a grant is needed
 	Delegated         Kind = "approver.delegated"       // an approver let somebody stand in for them
 	CredentialMade    Kind = "credential.made"          // a token or a temporary credential was made

@@ -346,7 +346,8 @@ func (a *app) review() *cobra.Command {
 		Use:   "review",
 		Short: "confirm or drop what others hold on your datasets",
 		Long: `Lists what others hold on datasets that you own: emergencies first, then what was never used and what
-never ends. --confirm says that a grant is still needed, --drop ends it.`,
+never ends; before that, which reviews of datasets are open, and what in them nobody has answered for.
+--confirm says that a grant is still needed, --drop ends it.`,
 		Example: `  postern review
   postern review --confirm 0b7d5f2c9a61`,
 		Args: cobra.NoArgs,
@@ -359,7 +360,7 @@ never ends. --confirm says that a grant is still needed, --drop ends it.`,
 			case drop != "":
 				return a.changeGrant(cmd, drop, "revoke", note, format)
 			}
-			return a.listGrants(cmd, "grants?answer=1", format)
+			return a.listReview(cmd, format)
 		},
 	}
 	cmd.Flags().StringVar(&confirm, "confirm", "", "this `grant` is needed")
@@ -367,6 +368,33 @@ never ends. --confirm says that a grant is still needed, --drop ends it.`,
 	cmd.Flags().StringVar(&note, "note", "", "`why`")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
+}
+
+// listReview says which reviews are open, then lists what others hold.
+func (a *app) listReview(cmd *cobra.Command, format string) error {
+	if format == "json" {
+		return a.listGrants(cmd, "grants?answer=1", format)
+	}
+	var open []portal.Review
+	if err := a.call(cmd.Context(), http.MethodGet, "reviews", nil, &open); err != nil {
+		return err
+	}
+	for i := range open {
+		v := &open[i]
+		follows := "what nobody answers for is kept"
+		if v.Revoke {
+			follows = "what nobody answers for in time ends"
+		}
+		late := ""
+		if v.Overdue {
+			late = "OVERDUE, "
+		}
+		a.ui.printf("review of %s: %sdue %s, %d of %d unanswered; %s\n", v.Dataset, late, ending(v.Due), len(v.Unanswered), len(v.Grants), follows)
+		if len(v.Unanswered) > 0 {
+			a.ui.printf("  unanswered: %s\n", strings.Join(v.Unanswered, " "))
+		}
+	}
+	return a.listGrants(cmd, "grants?answer=1", format)
 }
 
 func (a *app) token() *cobra.Command {

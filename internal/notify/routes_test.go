@@ -282,6 +282,9 @@ var plays = map[string]func(w *town){
 		w.pass(time.Hour)
 		w.pass(71 * time.Hour)
 	},
+	"review.opened":   func(w *town) { w.reviews(0) },
+	"review.reminder": func(w *town) { w.reviews(2 * 24 * time.Hour) },
+	"review.overdue":  func(w *town) { w.reviews(4 * 24 * time.Hour) },
 	"approver.delegated": func(w *town) {
 		_, err := w.desk.Delegate(w.t.Context(), w.as("dora"), "hugo", w.now.Add(time.Hour))
 		w.must(err)
@@ -300,6 +303,14 @@ var plays = map[string]func(w *town){
 func (w *town) decides(how func(context.Context, access.Actor, string, string) (*access.Outcome, error)) {
 	_, err := how(w.t.Context(), w.as("dora"), w.ask(access.Ask{Rule: "ask"}).Request.ID, "because")
 	w.must(err)
+}
+
+// reviews lets a review of the dataset begin, and time pass.
+func (w *town) reviews(after time.Duration) {
+	w.ask(access.Ask{Rule: "self", For: spanOf("30d")})
+	w.p.Datasets["staff"].Review = &policy.Review{Every: spanOf("90d"), Due: spanOf("4d")}
+	w.pass(0)
+	w.pass(after)
 }
 
 func (w *town) approved() { w.decides(w.desk.Approve) }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // column reads store.schema.table.column.
@@ -182,6 +183,7 @@ func (b *builder) datasets() {
 		}
 		b.p.Datasets[d.Name] = d
 		b.channel(d, e.Value.Channel)
+		d.Review = b.review(d, e.Value.Review)
 		d.Owners = b.subjects("owners of "+d.Name, e.Value.Owners)
 		if q := e.Value.Request; !q.Pos.IsZero() {
 			if !q.Approvers.Pos.IsZero() {
@@ -224,6 +226,32 @@ func (b *builder) channel(d *Dataset, t Text) {
 	case d.Slack == SlackOff:
 		b.report(KindConflict, t.Pos, "leave out one of them", "dataset %s has slack: off and a slack_channel", d.Name)
 	}
+}
+
+// The time for answers where nobody says another, and the shortest there can be: some owner has to come by.
+const (
+	reviewDue      = 14 * 24 * time.Hour
+	reviewShortest = 24 * time.Hour
+)
+
+func (b *builder) review(d *Dataset, e ReviewEntry) *Review {
+	if e.Pos.IsZero() {
+		return nil
+	}
+	out := &Review{Every: b.span(e.Every, "every", Span{}), Due: b.span(e.Due, "due", Span{Time: reviewDue}), Revoke: e.Overdue.Value == "revoke", Pos: e.Pos}
+	day := Span{Time: reviewShortest}
+	switch {
+	case e.Every.Value == "":
+		b.report(KindMissing, e.Pos, "write every: 90d", "dataset %s: review: missing key %q", d.Name, "every")
+	case out.Every.IsZero() || out.Due.IsZero(): // one cannot be read, which is said already
+	case out.Every.Never || out.Due.Never:
+		b.report(KindValue, e.Pos, "leave out review", "dataset %s: a review that never comes is none", d.Name)
+	case !day.Within(out.Due, time.Time{}):
+		b.report(KindValue, e.Due.Pos, "write 1d or more", "dataset %s: review: due %s is less than a day", d.Name, out.Due)
+	case out.Every.Within(out.Due, time.Time{}):
+		b.report(KindConflict, e.Pos, "write a shorter due", "dataset %s: the next review begins after %s, before the answers of this one are due, after %s", d.Name, out.Every, out.Due)
+	}
+	return out
 }
 
 func same(a, b TablePattern) bool {

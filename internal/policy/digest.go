@@ -61,6 +61,9 @@ func (p *Policy) digest() string {
 		if d.Channel != "" {
 			dataset = append(dataset, "slack_channel", d.Channel)
 		}
+		if v := d.Review; v != nil {
+			dataset = append(dataset, "review", v.Every, v.Due, v.Revoke)
+		}
 		datasets[name] = dataset
 	}
 	var rules, network []any

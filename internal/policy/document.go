@@ -98,6 +98,7 @@ type DatasetEntry struct {
 	Slack   Text                `key:"slack" default:"notices" enum:"off|notices|deny|decide" doc:"what Slack is good for, where the site has it. off: nothing; notices: people are told there, and may ask; deny: approvers may also deny there; decide: they may approve there too. A click proves less than a sign-in at the portal: no address, no second factor."`
 	Channel Text                `key:"slack_channel" doc:"the id of a channel in Slack (C0123ABCD) where each request for the dataset, and each emergency, is posted: who, which rule and what became of it, without notes and without buttons. Being in the channel is no authority."`
 	Request DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
+	Review  ReviewEntry         `key:"review" doc:"the owners confirm again and again what people hold on the dataset by grants, or drop it. Without it nobody is asked to."`
 	Pos     Pos
 }
 
@@ -106,6 +107,14 @@ type DatasetRequestEntry struct {
 	Approvers ApproversEntry `key:"approvers" default:"the owners" doc:"who approves, where a rule does not say. A rule's own approvers replace these."`
 	Purpose   Text           `key:"purpose" default:"optional" enum:"optional|required" doc:"whether one of 'purposes' must be named."`
 	Pos       Pos
+}
+
+// ReviewEntry is the reviews of a dataset, as written.
+type ReviewEntry struct {
+	Every   Text `key:"every" required:"true" doc:"how long after a review began the next one does: days, weeks, months or years. The first begins at once."`
+	Due     Text `key:"due" default:"14d" doc:"how long the owners have to answer; shorter than every."`
+	Overdue Text `key:"overdue" default:"keep" enum:"keep|revoke" doc:"what becomes of what nobody answered for in time. keep: it is listed until somebody does; revoke: it ends."`
+	Pos     Pos
 }
 
 // RequestEntry is how a rule is asked for, as written.

@@ -85,6 +85,14 @@ type BreakGlass struct {
 	Pos    Pos
 }
 
+// Review is how often the owners of a dataset say what people still need of what they hold by grants (ACC-40).
+type Review struct {
+	Every  Span // from the beginning of one to that of the next
+	Due    Span // for the answers
+	Revoke bool // what nobody answered for ends; else it is kept, and listed
+	Pos    Pos
+}
+
 // Span is a length of time. Months are calendar months in UTC. The zero Span is unset.
 type Span struct {
 	Months int

@@ -40,6 +40,9 @@ func (p *Portal) accessCalls() {
 		Pattern: "GET /api/v1/grants/overseen", Scope: identity.ScopeRead, who: overseers, pages: []string{"GET /grants", "POST /grants/{id}/{what}"},
 		Summary: "Grants on datasets that you own; all of them for those who oversee",
 	}, p.overseen)
+	route(p, Call{Pattern: "GET /api/v1/reviews", Scope: identity.ScopeRead, Summary: "The open reviews of datasets that you answer for"}, func(r *http.Request, v *viewer, _ nothing) ([]Review, error) {
+		return p.reviewsOf(r, v, false)
+	})
 	for _, what := range sortedNames(grantChanges) {
 		route(p, Call{Pattern: "POST /api/v1/grants/{id}/" + what, Scope: identity.ScopeDecide, Summary: grantChanges[what]}, func(r *http.Request, v *viewer, call NoteCall) (*access.Grant, error) {
 			return p.changeGrant(r, v, r.PathValue("id"), what, call.Note)
@@ -263,6 +266,39 @@ func (p *Portal) grantsOf(r *http.Request, who *viewer, f access.Filter, answers
 		slices.SortStableFunc(found, access.ReviewOrder)
 	}
 	return notNil(found), nil
+}
+
+// Review is a review of a dataset as those who answer for it see it.
+type Review struct {
+	access.Review
+	Revoke     bool     `json:"revoke"`     // what nobody answers for in time ends
+	Unanswered []string `json:"unanswered"` // grants
+}
+
+// reviewsOf lists the open reviews of the datasets that somebody answers for, or of all.
+func (p *Portal) reviewsOf(r *http.Request, who *viewer, all bool) ([]Review, error) {
+	found, err := p.c.Access.Reviews(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	pol := p.c.Policy()
+	out := []Review{}
+	for _, v := range found {
+		d := pol.Datasets[v.Dataset]
+		if !v.Open || d == nil || !all && !who.Subject.Is(d.Owners) {
+			continue
+		}
+		asked, err := p.c.Access.Grants(r.Context(), access.Filter{IDs: v.Grants})
+		if err != nil {
+			return nil, err
+		}
+		one := Review{Review: v, Revoke: d.Review != nil && d.Review.Revoke, Unanswered: []string{}}
+		for _, g := range v.Unanswered(asked) {
+			one.Unanswered = append(one.Unanswered, g.ID)
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
 func notNil[T any](list []T) []T {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/postern-sec/postern/internal/access"
 )
@@ -154,6 +155,8 @@ type OverseenQuery struct {
 type OverseenGrant struct {
 	access.Grant
 	MayEnd bool `json:"may_end"`
+	// ReviewBy is until when somebody should answer for it in the dataset's review; zero: nobody has to.
+	ReviewBy time.Time `json:"review_by,omitzero"`
 }
 
 // overseen lists grants, the most urgent first: to owners those on their datasets, to those who read the trail all of them.
@@ -162,25 +165,40 @@ func (p *Portal) overseen(r *http.Request, v *viewer, q OverseenQuery) ([]Overse
 	if err != nil {
 		return nil, err
 	}
+	reviews, err := p.reviewsOf(r, v, trailReaders(v))
+	if err != nil {
+		return nil, err
+	}
+	asked := map[string]time.Time{}
+	for i := range reviews {
+		for _, id := range reviews[i].Unanswered {
+			asked[id] = reviews[i].Due
+		}
+	}
 	slices.SortStableFunc(found, access.ReviewOrder)
 	pol := p.c.Policy()
 	out := []OverseenGrant{}
 	for _, g := range found {
-		if q.Due && (g.ReviewDue.IsZero() || !g.Live()) || !hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State)) {
+		if q.Due && (g.ReviewDue.IsZero() && asked[g.ID].IsZero() || !g.Live()) || !hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State)) {
 			continue
 		}
 		d := pol.Datasets[g.Dataset]
-		out = append(out, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners))})
+		out = append(out, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners)), asked[g.ID]})
 	}
 	return out, nil
 }
 
 func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
+	reviews, err := p.reviewsOf(r, v, trailReaders(v))
+	if err != nil {
+		return shown{}, err
+	}
 	return look(r, v, p.overseen, func(q OverseenQuery, out []OverseenGrant) shown {
 		return shown{"grants", "Grants", struct {
 			OverseenQuery
-			Grants []OverseenGrant
-		}{q, out}}
+			Grants  []OverseenGrant
+			Reviews []Review
+		}{q, out, reviews}}
 	})
 }
 

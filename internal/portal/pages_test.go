@@ -359,6 +359,7 @@ func TestAskDecideEnd(t *testing.T) {
 	if _, text := p.call("auditor", http.MethodGet, "/grants", nil, nil); !strings.Contains(text, "payroll-review") || strings.Contains(text, end[1]) {
 		t.Error("an auditor sees no grants, or may end one")
 	}
+	p.reviewed(strings.Split(end[1], "/")[2])
 	if answer, _ := p.post("auditor", end[1], url.Values{}); answer.StatusCode != http.StatusForbidden {
 		t.Errorf("an auditor ends a grant: %s", answer.Status)
 	}
@@ -465,5 +466,24 @@ func TestBrowserDefences(t *testing.T) {
 	}
 	if answer, _ := p.call("ana", http.MethodGet, "/mine", nil, nil); answer.StatusCode != http.StatusSeeOther {
 		t.Errorf("after the sign-out the cookie still opens pages: %s", answer.Status)
+	}
+}
+
+// reviewed opens a review that asks about a grant, and looks for it on the page, before dora answers and after.
+func (p *place) reviewed(grant string) {
+	p.t.Helper()
+	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	v := access.Review{Dataset: "staff", Number: 1, Version: 1, Open: true, Opened: began, Due: began.AddDate(0, 0, 4), Grants: []string{grant, "gone"}}
+	if err := p.db.Commit(p.t.Context(), access.Change{Reviews: []access.Review{v}}); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "1 of 2 unanswered") || !strings.Contains(text, "/grants/"+grant+"/confirm") {
+		p.t.Errorf("the page for dora:\n%s", text)
+	}
+	if answer, _ := p.post("dora", "/grants/"+grant+"/confirm", url.Values{}); answer.StatusCode != http.StatusSeeOther {
+		p.t.Errorf("dora confirms: %s", answer.Status)
+	}
+	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "0 of 2 unanswered") || strings.Contains(text, grant) {
+		p.t.Errorf("the page for dora, afterwards:\n%s", text)
 	}
 }

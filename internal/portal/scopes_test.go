@@ -62,6 +62,7 @@ var scopeOf = map[string]identity.Scope{
 	"POST /api/v1/device":                  "",
 	"GET /api/v1/requests":                 "read",
 	"GET /api/v1/grants":                   "read",
+	"GET /api/v1/reviews":                  "read",
 	"GET /api/v1/credentials":              "read",
 	"POST /api/v1/requests":                "request",
 	"POST /api/v1/requests/{id}/withdraw":  "request",

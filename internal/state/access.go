@@ -109,6 +109,16 @@ func (db *DB) Delegations(ctx context.Context, now time.Time) ([]access.Delegati
 	return out, nil
 }
 
+// Reviews implements access.Store.
+func (db *DB) Reviews(ctx context.Context) ([]access.Review, error) {
+	out, err := read[access.Review](ctx, db, `SELECT doc FROM access_review r
+WHERE number = (SELECT max(number) FROM access_review x WHERE x.dataset = r.dataset) ORDER BY dataset`)
+	if err != nil {
+		return nil, fmt.Errorf("read reviews: %w", err)
+	}
+	return out, nil
+}
+
 // Outcome implements access.Store.
 func (db *DB) Outcome(ctx context.Context, key string) (string, error) {
 	var out string
@@ -121,7 +131,7 @@ func (db *DB) Outcome(ctx context.Context, key string) (string, error) {
 
 // Commit implements access.Store.
 func (db *DB) Commit(ctx context.Context, c access.Change) error {
-	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations) == 0 {
+	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations)+len(c.Reviews) == 0 {
 		return nil
 	}
 	err := db.transact(ctx, func(tx handle) error {
@@ -132,6 +142,11 @@ func (db *DB) Commit(ctx context.Context, c access.Change) error {
 		}
 		for i := range c.Grants {
 			if err := putGrant(ctx, tx, &c.Grants[i]); err != nil {
+				return err
+			}
+		}
+		for i := range c.Reviews {
+			if err := putReview(ctx, tx, &c.Reviews[i]); err != nil {
 				return err
 			}
 		}
@@ -226,6 +241,19 @@ func putGrant(ctx context.Context, tx handle, g *access.Grant) error {
 	}
 	return swap(tx.exec(ctx, "UPDATE access_grant SET version = ?, open = ?, closing = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
 		g.Version, flag(g.Live()), flag(closing), micro(g.Due()), string(doc), g.ID, g.Version-1))
+}
+
+func putReview(ctx context.Context, tx handle, v *access.Review) error {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if v.Version == 1 {
+		_, err = tx.exec(ctx, "INSERT INTO access_review (dataset, number, version, open, doc) VALUES (?, ?, 1, ?, ?)", v.Dataset, v.Number, flag(v.Open), string(doc))
+		return err
+	}
+	return swap(tx.exec(ctx, "UPDATE access_review SET version = ?, open = ?, doc = ? WHERE dataset = ? AND number = ? AND version = ?",
+		v.Version, flag(v.Open), string(doc), v.Dataset, v.Number, v.Version-1))
 }
 
 // swap is compare-and-swap: the row must have been at the version before.

@@ -523,3 +523,31 @@ func resigned(text string) string {
 	body := text[:strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n")+1]
 	return body + fmt.Sprintf("{\"rows\":%d,\"sha256\":\"%x\"}\n", strings.Count(body, "\n["), sha256.Sum256([]byte(body)))
 }
+
+// Of a dataset's reviews the last one is found; each number is begun once, and only one is open.
+func TestReviewsAreKept(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db, other := open(t, path), open(t, path)
+		first := access.Review{Dataset: "staff", Number: 1, Version: 1, Open: true, Opened: noon, Due: noon.Add(time.Hour), Grants: []string{"g"}}
+		commit(t, db, access.Change{Reviews: []access.Review{first, {Dataset: "shop", Number: 1, Version: 1, Opened: noon, Closed: noon}}})
+		refused := func(what string, v access.Review) {
+			t.Helper()
+			if err := other.Commit(t.Context(), access.Change{Reviews: []access.Review{v}}); !errors.Is(err, access.ErrConflict) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		refused("begun twice", first)
+		second := first
+		second.Number = 2
+		refused("two are open", second)
+		closed := first
+		closed.Version, closed.Open, closed.Closed = 2, false, noon
+		commit(t, other, access.Change{Reviews: []access.Review{closed}})
+		refused("closed twice", closed)
+		commit(t, db, access.Change{Reviews: []access.Review{second}})
+		found, err := other.Reviews(t.Context())
+		if err != nil || len(found) != 2 || found[0].Dataset != "shop" || !reflect.DeepEqual(found[1], second) {
+			t.Errorf("reviews %+v, %v", found, err)
+		}
+	})
+}
