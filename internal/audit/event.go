@@ -61,8 +61,10 @@ const (
 	ReviewClosed      Kind = "review.closed"            // a review is over, and why
 	ReviewConfirmed   Kind = "review.confirmed"         // somebody confirmed in a review that a grant is needed
 	Delegated         Kind = "approver.delegated"       // an approver let somebody stand in for them
-	CredentialMade    Kind = "credential.made"          // a token or a temporary credential was made
-	CredentialRevoked Kind = "credential.revoked"       // a token or a temporary credential was revoked
+	CredentialMade    Kind = "credential.made"          // a token, a temporary credential or a client certificate was made
+	CredentialRevoked Kind = "credential.revoked"       // a token, a temporary credential or a client certificate was revoked
+	AuthorityMade     Kind = "authority.made"           // what signs client certificates was made, first or in place of another
+	AuthorityEnded    Kind = "authority.ended"          // nothing that an authority signed is good any more
 	PortalLogin       Kind = "portal.login"             // somebody proved who they are to the portal, or failed to
 	PortalSessionEnd  Kind = "portal.session_ended"     // a session of the portal or the command line ended, and why
 	PortalRefused     Kind = "portal.refused"           // somebody tried a page of the portal, or an action on it, that is not for them

@@ -34,7 +34,7 @@ func (a *app) byBrowser(ctx context.Context, c *portal.Client, l portal.Login, n
 
 // loginAtBrowser lets somebody say yes at a browser: at this machine's, which then calls back (RFC 8252), or with a code at any
 // (RFC 8628).
-func (a *app) loginAtBrowser(ctx context.Context, c *portal.Client, device bool) error {
+func (a *app) loginAtBrowser(ctx context.Context, c *portal.Client, device bool, finish func(*portal.LoginAnswer) error) error {
 	open := a.opener()
 	var answer *portal.LoginAnswer
 	var err error
@@ -46,7 +46,7 @@ func (a *app) loginAtBrowser(ctx context.Context, c *portal.Client, device bool)
 	if err != nil {
 		return err
 	}
-	return a.finishLogin(ctx, c, answer)
+	return finish(answer)
 }
 
 // opener opens an address in a browser of this machine; nil: there is none. Somebody who came by SSH sits at another.
@@ -155,8 +155,9 @@ func (a *app) logout() *cobra.Command {
 		Use:   "logout",
 		Short: "end this login, here and at the portal",
 		Long: `Ends the session at the portal, so that a copy of its token opens nothing either, and forgets the
-token. Server, user and certificates stay remembered. A portal that cannot be reached is said so, and
-the token is forgotten here all the same: the session then ends by itself.`,
+token. A client certificate of this login is not taken any more, sessions that came in with it are
+closed, and its files are deleted. Server, user and certificates stay remembered. A portal that cannot
+be reached is said so, and the token is forgotten here all the same: the session then ends by itself.`,
 		Example: `  postern logout`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -179,6 +180,9 @@ the token is forgotten here all the same: the session then ends by itself.`,
 				ended = nil // it was over already
 			}
 			l.Token, l.Expires = "", time.Time{}
+			if err := a.certificateFiles().remove(); err != nil {
+				return failed("", fmt.Errorf("remove the client certificate: %w", err))
+			}
 			if err := l.Save(a.loginFile()); err != nil {
 				return failed("rm "+a.loginFile(), err)
 			}

@@ -6,10 +6,7 @@ import "github.com/spf13/cobra"
 func (a *app) commands() []*cobra.Command {
 	all := []*cobra.Command{
 		a.demo(), a.init(), a.plan(), a.apply(), a.verify(), a.suspend(), a.resume(), a.serve(), a.whoCan(), a.explain(), a.discover(), a.scan(), a.hba(), a.audit(), a.user(), a.ldap(), a.policy(),
-		a.login(), a.logout(), a.run(), a.connect(), a.request(), a.approve(), a.deny(), a.revoke(), a.grants(), a.review(), a.token(), a.state(),
-	}
-	for _, v := range later {
-		all = append(all, notYet(v.use, v.short))
+		a.login(), a.logout(), a.run(), a.connect(), a.request(), a.approve(), a.deny(), a.revoke(), a.grants(), a.review(), a.token(), a.certs(), a.state(),
 	}
 	return all
 }

@@ -78,7 +78,7 @@ func explainCall(err error) error {
 }
 
 func (a *app) login() *cobra.Command {
-	var server, user, ca string
+	var server, user, ca, store string
 	var factor, device bool
 	cmd := &cobra.Command{
 		Use:   "login",
@@ -90,6 +90,10 @@ Where the portal has single sign-on and no --user is given, you say yes in a bro
 machine's ($BROWSER, or what the desktop opens), or with --device, over SSH and without a desktop in
 any, by a code that is shown. With --user, asks for a password and, where there is one, a second
 factor, or reads them as lines of standard input. The password is not kept.
+
+Where the portal gives client certificates (identity.certificates), a key is made that stays on this
+machine and a certificate for it is kept beside the token, as .crt, .key and, for Java, .pk8: postern
+connect and run use it instead of a password. It ends with the login at the latest.
 
 Server, user and certificates are remembered. --factor proves the second factor again, which
 break-glass and other weighty steps want to be fresh.`,
@@ -123,12 +127,13 @@ break-glass and other weighty steps want to be fresh.`,
 			if err != nil {
 				return failed("", err)
 			}
+			finish := func(answer *portal.LoginAnswer) error { return a.finishLogin(cmd.Context(), c, answer, store) }
 			browser, err := a.byBrowser(cmd.Context(), c, l, user != "", device)
 			if err != nil {
 				return err
 			}
 			if browser {
-				return a.loginAtBrowser(cmd.Context(), c, device)
+				return a.loginAtBrowser(cmd.Context(), c, device, finish)
 			}
 			if l.User == "" {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("say who: --user NAME, as this portal has no single sign-on")}
@@ -141,19 +146,20 @@ break-glass and other weighty steps want to be fresh.`,
 			if err != nil {
 				return explainCall(err)
 			}
-			return a.finishLogin(cmd.Context(), c, answer)
+			return finish(answer)
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "`address` of the portal, https://HOST:PORT")
 	cmd.Flags().StringVar(&user, "user", "", "your `name`")
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificates to trust, instead of the system's")
+	cmd.Flags().StringVar(&store, "store", "", "the only `store` that the client certificate is to open")
 	cmd.Flags().BoolVar(&device, "device", false, "say yes in any browser, by a code that is shown")
 	cmd.Flags().BoolVar(&factor, "factor", false, "only prove the second factor again")
 	return cmd
 }
 
 // finishLogin does what a sign-in still wants, and keeps the login.
-func (a *app) finishLogin(ctx context.Context, c *portal.Client, answer *portal.LoginAnswer) (err error) {
+func (a *app) finishLogin(ctx context.Context, c *portal.Client, answer *portal.LoginAnswer, store string) (err error) {
 	switch answer.Next {
 	case "factor":
 		code, err := a.askCode()
@@ -172,6 +178,9 @@ func (a *app) finishLogin(ctx context.Context, c *portal.Client, answer *portal.
 		return failed("", err)
 	}
 	a.ui.note("logged in as %s until %s", answer.User, answer.Expires.Local().Format("15:04"))
+	if err := a.certify(ctx, c, store); err != nil {
+		a.ui.note("there is no client certificate: %v", err)
+	}
 	return nil
 }
 
@@ -233,21 +242,26 @@ func (a *app) askOnce(user string) (secret.Text, error) {
 	return a.askSecret("Password of "+printable(user)+": ", "password")
 }
 
-// temporary makes a credential for one store.
-func (a *app) temporary(ctx context.Context, store string) (*connection, error) {
+// connection is how to connect to one store: with the client certificate of this login if there is one and no password is wanted, or
+// else with a temporary credential, which is made.
+func (a *app) connection(ctx context.Context, store string, password bool) (*connection, error) {
 	c, l, err := a.client()
 	if err != nil {
 		return nil, err
+	}
+	if !password {
+		if out, err := a.byCertificate(ctx, c, l, store); out != nil || err != nil {
+			return out, err
+		}
 	}
 	if store == "" {
 		var me portal.Me
 		if err := c.Call(ctx, http.MethodGet, "me", nil, &me); err != nil {
 			return nil, explainCall(err)
 		}
-		if len(me.Stores) != 1 {
-			return nil, failed("name one with --store", fmt.Errorf("you hold rules on %s", count(len(me.Stores), "store")))
+		if store, err = oneStore(store, me.Stores); err != nil {
+			return nil, err
 		}
-		store = me.Stores[0]
 	}
 	var made portal.IssueAnswer
 	if err := c.Call(ctx, http.MethodPost, "credentials", portal.IssueCall{Kind: "temporary", Store: store}, &made); err != nil {
@@ -270,16 +284,23 @@ type connection struct {
 	Port     string    `json:"port"`
 	Store    string    `json:"dbname"`
 	User     string    `json:"user"`
-	Password string    `json:"password"`
+	Password string    `json:"password,omitempty"`
 	Mode     string    `json:"sslmode"`
 	CA       string    `json:"sslrootcert,omitempty"`
+	Cert     string    `json:"sslcert,omitempty"` // instead of a password
+	Key      string    `json:"sslkey,omitempty"`
 	Expires  time.Time `json:"expires"`
+
+	keyDER string
 }
 
 // environ is the connection as libpq's variables.
 func (c *connection) environ() []string {
-	out := []string{
-		"PGHOST=" + c.Host, "PGPORT=" + c.Port, "PGDATABASE=" + c.Store, "PGUSER=" + c.User, "PGPASSWORD=" + c.Password, "PGSSLMODE=" + c.Mode,
+	out := []string{"PGHOST=" + c.Host, "PGPORT=" + c.Port, "PGDATABASE=" + c.Store, "PGUSER=" + c.User, "PGSSLMODE=" + c.Mode}
+	if c.Cert != "" {
+		out = append(out, "PGSSLCERT="+c.Cert, "PGSSLKEY="+c.Key)
+	} else {
+		out = append(out, "PGPASSWORD="+c.Password)
 	}
 	if c.CA != "" {
 		out = append(out, "PGSSLROOTCERT="+c.CA)
@@ -289,12 +310,14 @@ func (c *connection) environ() []string {
 
 func (a *app) run() *cobra.Command {
 	var store string
+	var password bool
 	cmd := &cobra.Command{
 		Use:   "run PROGRAM [ARG …]",
 		Short: "run a client with a connection made for you",
-		Long: `Makes a temporary credential and runs a program with it in libpq's environment variables
-(PGHOST, PGUSER, PGPASSWORD and so on), which psql, pg_dump and most libraries read. The
-credential stands in no file and on no command line. What stands behind the program is the
+		Long: `Runs a program with a connection in libpq's environment variables (PGHOST, PGUSER and so on), which
+psql, pg_dump and most libraries read: with the client certificate of your login (PGSSLCERT) where
+there is one, else, and with --password, with a temporary credential that is made for it (PGPASSWORD)
+and stands in no file and on no command line. What stands behind the program is the
 program's, but for --store and --help. Exit code: the program's.`,
 		Example: `  postern run psql --store shop
   postern run --store shop psql -c 'select count(*) from customers'`,
@@ -312,11 +335,16 @@ program's, but for --store and --help. Exit code: the program's.`,
 			if len(theirs) == 0 {
 				return &usageError{command: cmd.CommandPath(), err: errors.New("name the program to run")}
 			}
-			return a.runProgram(cmd.Context(), store, theirs)
+			return a.runProgram(cmd.Context(), store, password, theirs)
 		},
 	}
 	cmd.Flags().StringVar(&store, "store", "", "`name` of the store; not needed if you hold rules on one")
+	passwordFlag(cmd, &password)
 	return cmd
+}
+
+func passwordFlag(cmd *cobra.Command, to *bool) {
+	cmd.Flags().BoolVar(to, "password", false, "make a temporary credential, whether there is a client certificate or not")
 }
 
 // splitRun tells the flags of postern run from the program and its arguments: ours stand before the program, and --store and --help
@@ -341,12 +369,12 @@ func splitRun(args []string) (ours, theirs []string) {
 	return ours, theirs
 }
 
-func (a *app) runProgram(ctx context.Context, store string, words []string) error {
+func (a *app) runProgram(ctx context.Context, store string, password bool, words []string) error {
 	path, err := exec.LookPath(words[0])
 	if err != nil {
 		return failed("", fmt.Errorf("find %s: %w", words[0], err))
 	}
-	c, err := a.temporary(ctx, store)
+	c, err := a.connection(ctx, store, password)
 	if err != nil {
 		return err
 	}
@@ -366,16 +394,19 @@ func (a *app) runProgram(ctx context.Context, store string, words []string) erro
 
 func (a *app) connect() *cobra.Command {
 	var store, format string
+	var password bool
 	cmd := &cobra.Command{
 		Use:   "connect",
-		Short: "make a temporary credential and print connection settings for clients",
-		Long: `Makes a credential that lives for 8 hours, or until what you hold ends, and prints how clients
-use it. The secret is shown this once. Of several live credentials each works.`,
+		Short: "print connection settings for clients, with your certificate or a temporary credential",
+		Long: `With the client certificate of your login, prints how clients use it. Without one, and with
+--password, makes a credential that lives for 8 hours (identity.credentials), or until what you hold
+ends, and prints how clients use that. The secret is shown this once. Of several live credentials each
+works.`,
 		Example: `  postern connect --store shop
   postern connect --store shop --format pgpass >> ~/.pgpass`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.temporary(cmd.Context(), store)
+			c, err := a.connection(cmd.Context(), store, password || format == "pgpass") // which holds passwords and nothing else
 			if err != nil {
 				return err
 			}
@@ -388,31 +419,15 @@ use it. The secret is shown this once. Of several live credentials each works.`,
 		},
 	}
 	cmd.Flags().StringVar(&store, "store", "", "`name` of the store; not needed if you hold rules on one")
+	passwordFlag(cmd, &password)
 	formatFlag(cmd, &format, "all", "psql", "jdbc", "sqlalchemy", "dbeaver", "pgpass", "service", "json")
 	return cmd
 }
 
 // text writes the connection for one client, or for all with headings.
 func (c *connection) text(format string) string {
-	root := ""
-	if c.CA != "" {
-		root = "&sslrootcert=" + c.CA
-	}
-	service := fmt.Sprintf("[%s]\nhost=%s\nport=%s\ndbname=%s\nuser=%s\npassword=%s\nsslmode=%s\n", c.Store, c.Host, c.Port, c.Store, c.User, c.Password, c.Mode)
-	if c.CA != "" {
-		service += "sslrootcert=" + c.CA + "\n"
-	}
-	escape := strings.NewReplacer(`\`, `\\`, ":", `\:`)
-	forms := []struct{ name, text string }{
-		{"psql", fmt.Sprintf("psql \"host=%s port=%s dbname=%s user=%s sslmode=%s\"\n", c.Host, c.Port, c.Store, c.User, c.Mode)},
-		{"jdbc", fmt.Sprintf("jdbc:postgresql://%s:%s/%s?user=%s&sslmode=%s%s\n", c.Host, c.Port, c.Store, c.User, c.Mode, root)},
-		{"sqlalchemy", fmt.Sprintf("postgresql+psycopg://%s:%s@%s:%s/%s?sslmode=%s%s\n", c.User, c.Password, c.Host, c.Port, c.Store, c.Mode, root)},
-		{"dbeaver", fmt.Sprintf("driver=postgresql|host=%s|port=%s|database=%s|user=%s|password=%s|prop.sslmode=%s|name=%s|connect=true\n", c.Host, c.Port, c.Store, c.User, c.Password, c.Mode, c.Store)},
-		{"pgpass", fmt.Sprintf("%s:%s:%s:%s:%s\n", escape.Replace(c.Host), c.Port, escape.Replace(c.Store), escape.Replace(c.User), escape.Replace(c.Password))},
-		{"service", service},
-	}
 	var b strings.Builder
-	for _, f := range forms {
+	for _, f := range c.forms() {
 		switch format {
 		case f.name:
 			return f.text
@@ -421,4 +436,52 @@ func (c *connection) text(format string) string {
 		}
 	}
 	return b.String()
+}
+
+// form is what one client wants to hear.
+type form struct{ name, text string }
+
+// forms are those of a password, or of a certificate.
+func (c *connection) forms() []form {
+	words := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=%s", c.Host, c.Port, c.Store, c.User, c.Mode)
+	query, service, dbeaver := "sslmode="+c.Mode, "", fmt.Sprintf("prop.sslmode=%s|", c.Mode)
+	java, secret := query, ""
+	if c.CA != "" {
+		query, java = query+"&sslrootcert="+c.CA, java+"&sslrootcert="+c.CA
+	}
+	switch {
+	case c.Cert != "":
+		words += " sslcert=" + conninfo(c.Cert) + " sslkey=" + conninfo(c.Key)
+		query += "&sslcert=" + c.Cert + "&sslkey=" + c.Key
+		java += "&sslcert=" + c.Cert + "&sslkey=" + c.keyDER // its driver reads no PEM
+		service = "sslcert=" + c.Cert + "\nsslkey=" + c.Key + "\n"
+		dbeaver += fmt.Sprintf("prop.sslcert=%s|prop.sslkey=%s|", c.Cert, c.keyDER)
+	default:
+		secret = ":" + c.Password
+		service = "password=" + c.Password + "\n"
+		dbeaver = fmt.Sprintf("password=%s|", c.Password) + dbeaver
+	}
+	service = fmt.Sprintf("[%s]\nhost=%s\nport=%s\ndbname=%s\nuser=%s\n%ssslmode=%s\n", c.Store, c.Host, c.Port, c.Store, c.User, service, c.Mode)
+	if c.CA != "" {
+		service += "sslrootcert=" + c.CA + "\n"
+	}
+	out := []form{
+		{"psql", fmt.Sprintf("psql \"%s\"\n", words)},
+		{"jdbc", fmt.Sprintf("jdbc:postgresql://%s:%s/%s?user=%s&%s\n", c.Host, c.Port, c.Store, c.User, java)},
+		{"sqlalchemy", fmt.Sprintf("postgresql+psycopg://%s%s@%s:%s/%s?%s\n", c.User, secret, c.Host, c.Port, c.Store, query)},
+		{"dbeaver", fmt.Sprintf("driver=postgresql|host=%s|port=%s|database=%s|user=%s|%sname=%s|connect=true\n", c.Host, c.Port, c.Store, c.User, dbeaver, c.Store)},
+	}
+	if c.Cert == "" {
+		escape := strings.NewReplacer(`\`, `\\`, ":", `\:`)
+		out = append(out, form{"pgpass", fmt.Sprintf("%s:%s:%s:%s:%s\n", escape.Replace(c.Host), c.Port, escape.Replace(c.Store), escape.Replace(c.User), escape.Replace(c.Password))})
+	}
+	return append(out, form{"service", service})
+}
+
+// conninfo quotes a value of a connection string where it has to be.
+func conninfo(value string) string {
+	if !strings.ContainsAny(value, ` '\`) {
+		return value
+	}
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'"
 }

@@ -6,12 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// later lists the verbs of the contract that this version does not have. They are shown in the help, so that scripts and
-// people learn the final words, and exit 2.
-var later = [...]struct{ use, short string }{
-	{"certs", "make and inspect certificates"},
-}
-
+// notYet stands for a verb of the contract that this version does not have. It is shown in the help, so that scripts and people learn
+// the final words, and exits 2.
 func notYet(use, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short + " (not in this version)", DisableFlagParsing: true,

@@ -136,7 +136,7 @@ the terminal, and logs in. A second factor is set up where one is needed.`,
 			if err != nil {
 				return err
 			}
-			return a.finishLogin(cmd.Context(), c, answer)
+			return a.finishLogin(cmd.Context(), c, answer, "")
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "`address` of the portal, https://HOST:PORT")

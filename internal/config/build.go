@@ -35,7 +35,8 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		b.c.Gateway.Parser = ParserIsolated
 	}
 	b.sameListeners()
-	b.clientCertificates(doc.Gateway.Network)
+	b.clientCertificates(doc.Gateway.Network, doc.Identity.Certificates.Value)
+	b.issued(doc)
 	b.audit(doc.Audit)
 	b.discover(doc)
 	b.portal(doc.Portal)
@@ -48,6 +49,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		Groups: doc.Groups, Users: doc.Users, Labels: doc.Labels, Masks: doc.Masks, Datasets: doc.Datasets,
 		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network, NetworkPos: doc.Gateway.Pos,
 		Purposes: doc.Purposes, BreakGlass: doc.BreakGlass,
+		Credentials: doc.Identity.Credentials, Certificates: doc.Identity.Certificates,
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
@@ -474,15 +476,22 @@ func (b *builder) sameListeners() {
 }
 
 // clientCertificates refuses network rules that ask for what no listener asks clients for.
-func (b *builder) clientCertificates(rules []policy.NetworkEntry) {
-	asked := func(l *Listener) bool { return l.TLS.ClientCA != "" }
+func (b *builder) clientCertificates(rules []policy.NetworkEntry, issued bool) {
+	asked := func(l *Listener) bool { return l.TLS.ClientCA != "" || issued && l.TLS.Cert != "" }
 	if len(b.c.Gateway.Listeners) == 0 || slices.ContainsFunc(b.c.Gateway.Listeners, asked) {
 		return
 	}
 	for _, r := range rules {
-		if r.Auth.Value == string(policy.AuthCert) || r.TLS.Value == string(policy.TLSVerify) {
-			b.report(policy.KindConflict, r.Pos, "add client_ca to the tls of a listener", "no listener asks clients for a certificate")
+		if r.Auth.Value == string(policy.AuthCert) || r.Auth.Value == string(policy.AuthCertOrSCRAM) || r.TLS.Value == string(policy.TLSVerify) {
+			b.report(policy.KindConflict, r.Pos, "add client_ca to the tls of a listener, or identity: {certificates: true}", "no listener asks clients for a certificate")
 		}
+	}
+}
+
+// issued refuses certificates of people's own where nobody could come by one.
+func (b *builder) issued(doc *document) {
+	if f := doc.Identity.Certificates; f.Value && doc.Portal.Pos.IsZero() {
+		b.report(policy.KindConflict, f.Pos, "add portal: {address: 127.0.0.1:8443}", "certificates come with 'postern login', which needs a portal")
 	}
 }
 

@@ -13,6 +13,7 @@ type document struct {
 	Gateway     gatewayDoc                          `key:"gateway" doc:"where clients come in."`
 	Groups      policy.Map[[]policy.Text]           `key:"groups" name:"group" doc:"groups and their members: users, other groups as group:NAME, at most 10 deep, groups of the identity provider as provider:NAME, by the name or better the id that its tokens give them, and groups of the directory as ldap:NAME, by their name in ldap.groups."`
 	Users       policy.Map[policy.UserEntry]        `key:"users" name:"user" doc:"people and services."`
+	Identity    identityDoc                         `key:"identity" doc:"what people who have proved who they are get to go on with."`
 	Labels      policy.Map[policy.Text]             `key:"labels" name:"store.schema.table.column" doc:"what columns hold: column to label. A label is one to three lower-case words with dots between, such as contact.email."`
 	Masks       policy.Map[policy.Map[policy.Text]] `key:"masks" name:"profile" inner:"pattern" doc:"mask profiles: pattern to mask. The most specific pattern decides: a column, a label, the longest label prefix (id.*), * for other labelled columns, unlabelled for the rest. A column that no pattern matches is hidden."`
 	Datasets    policy.Map[policy.DatasetEntry]     `key:"datasets" name:"dataset" doc:"named sets of tables. A table is in the dataset that names it by the longest location; two equally long ones are an error."`
@@ -30,6 +31,12 @@ type document struct {
 	Slack       slackDoc                            `key:"slack" doc:"requests, approvals and notices in Slack, as direct messages of an app. Without it, or with {}, nothing goes there. Statements and data never do."`
 	BreakGlass  policy.BreakGlassEntry              `key:"break_glass" doc:"emergency access: rules on request taken without approval, loudly. Without it there is none."`
 	Pos         policy.Pos
+}
+
+type identityDoc struct {
+	Credentials  policy.CredentialsEntry `key:"credentials" doc:"temporary credentials and certificates."`
+	Certificates policy.Flag             `key:"certificates" default:"false" doc:"whether 'postern login' gets a client certificate, for a key that it makes, and the gateway takes it where a network rule says auth: cert or cert_or_scram. Every listener with TLS then asks clients for one."`
+	Pos          policy.Pos
 }
 
 type keysDoc struct {

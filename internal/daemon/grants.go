@@ -41,6 +41,7 @@ type grants struct {
 	uses    uses
 	secrets atomic.Pointer[map[string][]identity.Credential]
 	barred  atomic.Pointer[map[string]bool]
+	issuers atomic.Pointer[identity.Issuers]
 
 	mu     sync.Mutex
 	round  uint64        // how often everything was brought to the servers
@@ -104,6 +105,9 @@ func (g *grants) Of(subject string) []identity.Credential { return (*g.secrets.L
 
 // Barred implements gateway.Secrets.
 func (g *grants) Barred(subject string) bool { return (*g.barred.Load())[subject] }
+
+// Issuers implements gateway.Secrets.
+func (g *grants) Issuers() *identity.Issuers { return g.issuers.Load() }
 
 // policy is the file's policy with what is held by grants.
 func (g *grants) policy() *policy.Policy { return g.with(g.held) }
@@ -461,6 +465,9 @@ func (g *grants) readSecrets(ctx context.Context) error {
 			all[live[i].Subject] = append(all[live[i].Subject], c)
 			ids[c.ID] = true
 		}
+	}
+	if err := g.readIssuers(ctx, live, ids); err != nil {
+		return err
 	}
 	accounts, err := g.st.Accounts(ctx)
 	if err != nil {

@@ -164,6 +164,11 @@ func (o outbox) Record(ctx context.Context, e audit.Event) (string, error) {
 	if role := e.Detail["role"]; role != "" {
 		out.Reason = "role " + role
 	}
+	for _, what := range []string{"authority", "credential"} {
+		if id := e.Detail[what]; id != "" {
+			out.Reason = strings.TrimSpace(out.Reason + " " + what + " " + id)
+		}
+	}
 	return "", o.st.Commit(ctx, access.Change{Events: []access.Event{out}})
 }
 

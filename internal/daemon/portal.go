@@ -52,6 +52,9 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() })
 	}
 	c.URL = d.config.Portal.URL
+	if c.Certifier, err = newCertifier(ctx, d.grants.st, root, d.trail, d.grants.desk.Now, d.opts.Random); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	if d.sso != nil {
 		c.SignOn, c.SignOnLabel = d.sso, d.config.Portal.OIDC.Label
 	}

@@ -81,6 +81,8 @@ type Secrets interface {
 	// Barred says whether a subject's account was disabled, so that none of their secrets lets them in, nor anything else. It answers
 	// from memory and is safe for concurrent use.
 	Barred(subject string) bool
+	// Issuers knows the client certificates that were issued here. It answers from memory and is safe for concurrent use; it may be nil.
+	Issuers() *identity.Issuers
 }
 
 // Engine speaks one wire protocol.
@@ -219,7 +221,7 @@ func New(c Config) (*Gateway, error) {
 	g.counts.init()
 	g.registry.init()
 	for i := range c.Listeners {
-		l, err := newListener(c.Listeners[i], c.Engines)
+		l, err := newListener(c.Listeners[i], c.Engines, c.Policies.Current().Certificates)
 		if err != nil {
 			return nil, err
 		}
@@ -309,8 +311,9 @@ func (g *Gateway) Drain(ctx context.Context) error {
 // ended with the reason. Certificates that cannot be read leave the old ones in use and are the error.
 func (g *Gateway) Reload() error {
 	var errs []error
+	issued := g.config.Policies.Current().Certificates
 	for _, l := range g.listeners {
-		if err := l.loadCertificate(); err != nil {
+		if err := l.loadCertificate(issued); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -378,6 +381,3 @@ func (t Transport) Version() string {
 	}
 	return tls.VersionName(t.State.Version)
 }
-
-// verified says whether the client showed a certificate that was checked.
-func (t Transport) verified() bool { return t.State != nil && len(t.State.VerifiedChains) > 0 }

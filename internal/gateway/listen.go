@@ -53,11 +53,12 @@ type listener struct {
 
 // served is a certificate with all that goes with it.
 type served struct {
-	config  *tls.Config
-	binding []byte
+	config      *tls.Config
+	binding     []byte
+	authorities *x509.CertPool // client_ca, or nil
 }
 
-func newListener(c Listener, engines map[string]Engine) (*listener, error) {
+func newListener(c Listener, engines map[string]Engine, issued bool) (*listener, error) {
 	l := &listener{config: c, name: c.Address, engine: engines[c.Engine], shaking: map[net.Conn]struct{}{}}
 	if l.engine == nil {
 		return nil, fmt.Errorf("gateway: no engine %q", c.Engine)
@@ -68,11 +69,12 @@ func newListener(c Listener, engines map[string]Engine) (*listener, error) {
 	if (c.Address == "") == (c.Socket == "") {
 		return nil, errors.New("gateway: a listener has either an address or a socket")
 	}
-	return l, l.loadCertificate()
+	return l, l.loadCertificate(issued)
 }
 
-// loadCertificate reads certificate, key and client authority. Sessions keep what they have.
-func (l *listener) loadCertificate() error {
+// loadCertificate reads certificate, key and client authority. Sessions keep what they have. With issued, clients are also asked for
+// certificates that were issued here.
+func (l *listener) loadCertificate(issued bool) error {
 	t := l.config.TLS
 	if t.Cert == "" || l.config.Socket != "" {
 		return nil
@@ -90,18 +92,26 @@ func (l *listener) loadCertificate() error {
 		MinVersion:             max(t.MinVersion, tls.VersionTLS12),
 		SessionTicketsDisabled: true, // a resumed handshake would skip the check of a client certificate (PRO-06)
 	}
+	var authorities *x509.CertPool
 	if t.ClientCA != "" {
 		pem, err := os.ReadFile(t.ClientCA)
 		if err != nil {
 			return fmt.Errorf("listener %s: client authority: %w", l.name, err)
 		}
-		c.ClientCAs = x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		authorities = x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM(pem) {
 			return fmt.Errorf("listener %s: %s holds no certificate", l.name, t.ClientCA)
 		}
-		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
-	l.cert.Store(&served{config: c, binding: identity.BindingOf(leaf)})
+	if issued || authorities != nil {
+		// What is shown is looked at when it is known who is meant: a certificate that is no good is then refused with an event and
+		// in words, and one that nobody asked for keeps nobody from giving a password.
+		c.ClientAuth = tls.RequestClientCert
+	}
+	if !issued {
+		c.ClientCAs = authorities // says which to show; our own authorities come and go, and a client has one of theirs at most
+	}
+	l.cert.Store(&served{config: c, binding: identity.BindingOf(leaf), authorities: authorities})
 	return nil
 }
 

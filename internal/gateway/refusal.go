@@ -5,6 +5,7 @@ import "github.com/postern-sec/postern/internal/policy"
 // Codes of refusals and endings beyond those of policy. The set is closed; an engine maps them to its own error codes.
 const (
 	CodeAuthentication policy.Code = "authentication_failed"
+	CodeCertificate    policy.Code = "certificate_refused"
 	CodeLockedOut      policy.Code = "locked_out"
 	CodeTooMany        policy.Code = "too_many_connections"
 	CodeShutdown       policy.Code = "shutting_down"

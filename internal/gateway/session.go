@@ -48,6 +48,7 @@ type Session struct {
 	closed   bool
 	stop     func() bool // the timer of the next decision
 	stopAge  func() bool
+	stopEnd  func() bool
 }
 
 // state is what the last decision said. It is replaced as a whole.
@@ -90,6 +91,9 @@ func (s *Session) Attach(h Handler) {
 // Accept is the last stage: the login is recorded. Only after it returned nil may the client be told that it is in.
 func (s *Session) Accept(ctx context.Context) error {
 	e := audit.Event{Kind: audit.LoginAccepted}
+	if s.proof.Method() == identity.Certificate && s.proof.Credential() != "" {
+		e.Detail = map[string]string{"credential": s.proof.Credential()}
+	}
 	if would := s.state.Load().would; would != nil {
 		e.Reason, e.Message = string(would.Code), "would be refused: "+would.Text
 	}
@@ -183,12 +187,12 @@ func (s *Session) Close(e audit.Event) {
 func (s *Session) drop() {
 	s.mu.Lock()
 	s.closed = true
-	for _, stop := range []func() bool{s.stop, s.stopAge} {
+	for _, stop := range []func() bool{s.stop, s.stopAge, s.stopEnd} {
 		if stop != nil {
 			stop()
 		}
 	}
-	s.stop, s.stopAge = nil, nil
+	s.stop, s.stopAge, s.stopEnd = nil, nil, nil
 	s.mu.Unlock()
 	s.g.registry.remove(s.id)
 	s.release()
@@ -202,6 +206,9 @@ func (s *Session) decide() *Refusal {
 	subject, known := p.Subject(s.claim.User)
 	if !known {
 		return &Refusal{Code: CodeRevoked, Message: "user \"" + s.claim.User + "\" is no longer in the policy"}
+	}
+	if s.proof.Method() == identity.Certificate && s.claim.cert.id != "" && !p.Certificates {
+		return &Refusal{Code: CodeRevoked, Message: "certificates of postern login are no longer taken"}
 	}
 	login := s.a.login(subject, s.claim)
 	a := p.Decide(login)
@@ -305,6 +312,18 @@ func (s *Session) setAge(d time.Duration) {
 	}
 	s.stopAge = s.g.config.Clock.AfterFunc(d, func() {
 		s.End(Ending{Code: CodeSessionAge, Message: "the session has lived as long as sessions may", Hint: "connect again"})
+	})
+}
+
+// setEnd ends the session together with what its user proved themselves with.
+func (s *Session) setEnd(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.stopEnd = s.g.config.Clock.AfterFunc(max(until.Sub(s.g.config.Clock.Now()), 0), func() {
+		s.End(Ending{Code: CodeRevoked, Message: "the credential that you logged in with has ended", Hint: "postern login"})
 	})
 }
 

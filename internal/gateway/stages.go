@@ -81,6 +81,8 @@ type Claim struct {
 	Store       string
 	Application string
 	Transport   Transport
+
+	cert *certified
 }
 
 // Claimed is a claim that waits for its proof.
@@ -102,6 +104,7 @@ func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 		})
 	}
 	p := a.g.config.Policies.Current()
+	c.cert = a.look(c)
 	subject, known := p.Subject(c.User)
 	if !known {
 		subject = policy.Subject{Name: c.User}
@@ -111,10 +114,17 @@ func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 		// What the transport lacks is said before a password is asked for, to everybody alike.
 		return nil, a.refuse(ctx, c, &Refusal{Code: r.Code, Message: r.Text, Hint: "connect with sslmode=require or stronger"})
 	}
-	if rule, refusal := p.NetworkOf(a.login(subject, c)); refusal == nil {
+	l := a.login(subject, c)
+	l.ClientCert = c.cert != nil // one that is no good is refused for what it is, and not for being none
+	if rule, refusal := p.NetworkOf(l); refusal == nil {
 		// Whoever the rules turn away still gets a SCRAM exchange: Decide says no once they have proved who they are, and
 		// until then nobody learns which names exist.
 		out.method = rule.Auth
+	}
+	if out.method == policy.AuthCertOrSCRAM {
+		if out.method = policy.AuthSCRAM; c.cert != nil {
+			out.method = policy.AuthCert
+		}
 	}
 	if known {
 		out.account = a.g.account(p.Users[c.User])
@@ -150,8 +160,8 @@ func (c *Claimed) Exchange() *identity.Exchange {
 // FromTransport proves the user by the client certificate or by the peer's account, as the method says.
 func (c *Claimed) FromTransport() (identity.Proof, error) {
 	switch {
-	case c.method == policy.AuthCert && c.claim.Transport.State != nil:
-		return identity.FromCertificate(c.claim.User, c.claim.Transport.State.VerifiedChains)
+	case c.method == policy.AuthCert && c.claim.cert != nil:
+		return c.claim.cert.proof, c.claim.cert.why
 	case c.method == policy.AuthPeer && c.a.facts.Local:
 		return identity.FromPeer(c.claim.User, c.a.facts.Account)
 	}
@@ -166,6 +176,9 @@ func (c *Claimed) Failed(ctx context.Context, cause error) error {
 	if errors.As(cause, &f) {
 		reason = f.Reason
 	}
+	if c.method == policy.AuthCert {
+		return c.refuseCertificate(ctx, reason)
+	}
 	code := CodeAuthentication
 	if g.throttle.Failed(c.a.facts.Address, c.claim.User, g.config.Clock.Now()) || c.locked {
 		code, reason = CodeLockedOut, "locked out: "+reason
@@ -177,6 +190,23 @@ func (c *Claimed) Failed(ctx context.Context, cause error) error {
 	})
 	if err != nil {
 		g.config.Log.Error("a refused login could not be recorded", "error", err)
+	}
+	return r
+}
+
+// refuseCertificate is Failed for a certificate. Nothing was guessed at, so that it does not count as a guess: a client with an old
+// certificate that tries again and again must not shut its user out.
+func (c *Claimed) refuseCertificate(ctx context.Context, reason string) error {
+	r := &Refusal{
+		Code: CodeCertificate, Message: "certificate authentication failed for user \"" + c.claim.User + "\"",
+		Hint: "postern login gets a new one; where a password is taken too, sslcertmode=disable asks for it",
+	}
+	var err error
+	if r.Event, err = c.a.Record(ctx, audit.Event{
+		Kind: audit.LoginRefused, Subject: c.claim.User, Store: c.claim.Store, App: c.claim.Application,
+		TLS: c.claim.Transport.Version(), Reason: string(CodeCertificate), Message: reason,
+	}); err != nil {
+		c.a.g.config.Log.Error("a refused login could not be recorded", "error", err)
 	}
 	return r
 }
@@ -247,12 +277,19 @@ func (i *Identified) Enter(ctx context.Context) (*Session, error) {
 		s.drop()
 		return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: CodeRevoked, Message: "your account was disabled"})
 	}
+	if i.proof.Method() == identity.Certificate && g.over(i.claim.cert) {
+		s.drop() // the same for whoever revokes a certificate
+		return nil, i.a.refuse(ctx, i.claim, &Refusal{Code: CodeCertificate, Message: "your certificate was revoked", Hint: "postern login"})
+	}
 	if r := s.decide(); r != nil {
 		s.drop()
 		return nil, i.a.refuse(ctx, i.claim, r)
 	}
 	if g.limits.Session > 0 {
 		s.setAge(g.limits.Session)
+	}
+	if until := i.proof.Until(); !until.IsZero() {
+		s.setEnd(until)
 	}
 	return s, nil
 }
@@ -261,7 +298,7 @@ func (i *Identified) Enter(ctx context.Context) (*Session, error) {
 func (a *Admitted) login(s policy.Subject, c Claim) policy.Login {
 	return policy.Login{
 		Subject: s, Store: c.Store, Address: a.facts.Address, Local: a.facts.Local,
-		TLS: c.Transport.State != nil, ClientCert: c.Transport.verified(), At: a.g.config.Clock.Now(),
+		TLS: c.Transport.State != nil, ClientCert: c.cert.verified(a.g.config.Policies.Current()), At: a.g.config.Clock.Now(),
 	}
 }
 

@@ -8,6 +8,7 @@ package identity
 import (
 	"crypto/x509"
 	"errors"
+	"time"
 )
 
 // Method says how somebody proved who they are.
@@ -26,6 +27,7 @@ type Proof struct {
 	user       string
 	method     Method
 	credential string
+	until      time.Time
 }
 
 // User is the name that was proved, "" for the zero Proof.
@@ -36,6 +38,9 @@ func (p Proof) Method() Method { return p.method }
 
 // Credential is the id of the credential that was used, if the method has several.
 func (p Proof) Credential() string { return p.credential }
+
+// Until is when what proved it ends, or the zero time. Nobody stays in for longer.
+func (p Proof) Until() time.Time { return p.until }
 
 // ErrNotYou is the only thing a client may learn of a failed proof.
 var ErrNotYou = errors.New("authentication failed")

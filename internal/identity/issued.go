@@ -16,6 +16,8 @@ const (
 	Session   IssuedKind = "session"   // the portal and the command line, after a login
 	Personal  IssuedKind = "personal"  // the same, and the gateway, for programs of one person: named, scoped, with an end
 	Temporary IssuedKind = "temporary" // the gateway alone
+	// ClientCertificate opens the gateway, together with a key that never left its holder's machine.
+	ClientCertificate IssuedKind = "certificate"
 )
 
 // Issued is a secret that Postern made and keeps only what proves it of.
@@ -28,13 +30,18 @@ type Issued struct {
 	Scopes  []Scope    `json:"scopes,omitempty"`
 	Hash    string     `json:"hash,omitempty"` // of a bearer token
 	// StoredKey and ServerKey prove it over SCRAM.
-	StoredKey []byte    `json:"stored_key,omitempty"`
-	ServerKey []byte    `json:"server_key,omitempty"`
-	Created   time.Time `json:"created"`
-	Expires   time.Time `json:"expires"`
-	Revoked   time.Time `json:"revoked,omitzero"`
-	Factor    time.Time `json:"factor,omitzero"` // when a second factor was proved with it
-	Admin     bool      `json:"admin,omitempty"` // made by an operator at the machine
+	StoredKey []byte `json:"stored_key,omitempty"`
+	ServerKey []byte `json:"server_key,omitempty"`
+	// Fingerprint is the SHA-256 of a certificate, Authority who signed it, and Login the session that it came from and ends with.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Authority   string `json:"authority,omitempty"`
+	Login       string `json:"login,omitempty"`
+
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+	Revoked time.Time `json:"revoked,omitzero"`
+	Factor  time.Time `json:"factor,omitzero"` // when a second factor was proved with it
+	Admin   bool      `json:"admin,omitempty"` // made by an operator at the machine
 }
 
 // Live says whether it opens anything at a time.

@@ -258,7 +258,7 @@ func (x *Exchange) verify(final clientFinal, authMessage string) ([]byte, Proof,
 		method = SCRAMPlus
 	}
 	out := "v=" + base64.StdEncoding.EncodeToString(h.Sum(nil))
-	return []byte(out), Proof{user: x.claim.User, method: method, credential: c.ID}, nil
+	return []byte(out), Proof{user: x.claim.User, method: method, credential: c.ID, until: c.Expires}, nil
 }
 
 type clientFirst struct{ flag, gs2, bare, nonce string }

@@ -32,6 +32,7 @@ func Build(doc *Document, syntax Syntax) (p *Policy, problems, warnings Problems
 	b.breakGlass()
 	b.baseline()
 	b.network()
+	b.credentials()
 	b.advise()
 	if len(b.problems) > 0 {
 		return nil, b.problems.Sort(), b.warnings.Sort()

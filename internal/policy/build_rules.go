@@ -316,16 +316,16 @@ func (b *builder) networkDemand(r *NetworkRule, e NetworkEntry) {
 		if r.TLS != TLSAny {
 			b.report(KindConflict, e.TLS.Pos, "", "a network rule that rejects has no use for tls")
 		}
-	case AuthCert:
+	case AuthCert, AuthCertOrSCRAM:
 		if !r.Any && len(r.From) == 0 && r.Local {
-			b.report(KindConflict, e.Auth.Pos, "use auth: peer", "auth: cert needs TLS, which a Unix socket does not have")
+			b.report(KindConflict, e.Auth.Pos, "use auth: peer", "auth: %s needs TLS, which a Unix socket does not have", r.Auth)
 		}
 	case AuthPeer:
 		if !r.Any && !r.Local {
 			b.report(KindConflict, e.Auth.Pos, "write from: [local]", "auth: peer works on Unix sockets only")
 		}
 	default:
-		b.report(KindValue, e.Auth.Pos, "", "auth is scram, cert, peer or reject, not %q", r.Auth)
+		b.report(KindValue, e.Auth.Pos, "", "auth is scram, cert, cert_or_scram, peer or reject, not %q", r.Auth)
 	}
 	switch r.TLS {
 	case TLSAny, TLSRequire, TLSVerify:

@@ -78,6 +78,13 @@ func (p *Policy) digest() string {
 	if len(p.Purposes) > 0 || p.BreakGlass != nil {
 		whole = append(whole, p.Purposes, p.BreakGlass.meaning())
 	}
+	if p.Certificates || len(p.Lives) > 0 || p.Life != (Span{Time: defaultLife}) && !p.Life.IsZero() {
+		lives := []any{}
+		for _, l := range p.Lives {
+			lives = append(lives, []string{l.To, l.Life.String()})
+		}
+		whole = append(whole, map[string]any{"certificates": p.Certificates, "life": p.Life.String(), "lives": lives})
+	}
 	text, _ := json.Marshal(whole)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

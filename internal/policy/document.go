@@ -73,6 +73,9 @@ type Document struct {
 
 	Purposes   []Text
 	BreakGlass BreakGlassEntry
+	// Credentials and Certificates are of the file's key identity.
+	Credentials  CredentialsEntry
+	Certificates Flag
 
 	NetworkPos Pos // of the key above the network rules
 }
@@ -207,11 +210,18 @@ type BaselineEntry struct {
 	Pos             Pos
 }
 
+// CredentialsEntry is how long what people are given lives, as written.
+type CredentialsEntry struct {
+	Life  Text      `key:"life" default:"8h" doc:"how long temporary credentials and client certificates live, at most a week. A certificate also ends with the login that it came from."`
+	Lives Map[Text] `key:"lives" name:"user or group:NAME" doc:"users and groups (group:NAME) for whom another time holds. Of several the shortest."`
+	Pos   Pos
+}
+
 // NetworkEntry is a network rule as written.
 type NetworkEntry struct {
 	From []Text `key:"from" required:"true" doc:"addresses and networks; 'local' is a Unix socket, 'all' is everything, sockets included."`
 	To   []Text `key:"to" default:"everybody" doc:"users and groups (group:NAME) the line is about."`
-	Auth Text   `key:"auth" required:"true" enum:"scram|cert|peer|reject" doc:"how the client proves who it is, or reject."`
+	Auth Text   `key:"auth" required:"true" enum:"scram|cert|cert_or_scram|peer|reject" doc:"how the client proves who it is, or reject. cert: a client certificate, signed by client_ca of the listener, or issued by 'postern login' where identity.certificates is on; cert_or_scram: a client that shows a certificate is held to it, any other is asked for a password."`
 	TLS  Text   `key:"tls" default:"not required" enum:"require|verify" doc:"require: plain connections are refused; verify: with a client certificate that is verified. A Unix socket meets require."`
 	Pos  Pos
 }

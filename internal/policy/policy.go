@@ -73,6 +73,11 @@ type Policy struct {
 	Purposes   []string
 	BreakGlass *BreakGlass // nil: there is none
 
+	// Certificates says whether people get client certificates when they log in, and the gateway takes them.
+	Certificates bool
+	Life         Span // of temporary credentials and certificates
+	Lives        []LifeRule
+
 	// Digest is the SHA-256, in hex, of the policy's meaning: two files that differ in comments or key order have the same one.
 	Digest string
 
@@ -264,6 +269,8 @@ const (
 	AuthCert   Auth = "cert"
 	AuthPeer   Auth = "peer"
 	AuthReject Auth = "reject"
+	// AuthCertOrSCRAM is AuthCert for a client that shows a certificate, and AuthSCRAM for any other.
+	AuthCertOrSCRAM Auth = "cert_or_scram"
 )
 
 // TLSDemand is what a network rule asks of the transport.

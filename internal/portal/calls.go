@@ -60,6 +60,7 @@ func (p *Portal) credentialCalls() {
 	route(p, Call{Pattern: "GET /api/v1/credentials", Scope: identity.ScopeRead, Summary: "Your live tokens and temporary passwords"}, p.credentials)
 	route(p, Call{Pattern: "POST /api/v1/credentials", pages: []string{"POST /connect"}, Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
 	route(p, Call{Pattern: "DELETE /api/v1/credentials/{id}", pages: []string{"POST /credentials/{id}/revoke"}, Summary: "Revoke one of your tokens or temporary passwords"}, p.revoke)
+	route(p, Call{Pattern: "POST /api/v1/certificates", Summary: "Have a client certificate signed for a key of yours"}, p.certify)
 }
 
 // What there is to do about a request, and about a grant.
@@ -81,6 +82,8 @@ type Me struct {
 	Askable  []Askable `json:"askable"`
 	Purposes []string  `json:"purposes,omitempty"`
 	Gateway  string    `json:"gateway,omitempty"`
+	// Certificates says whether there are client certificates for them.
+	Certificates bool `json:"certificates,omitempty"`
 }
 
 // Askable is a rule that somebody could ask for.
@@ -99,6 +102,7 @@ type Askable struct {
 func (p *Portal) me(_ *http.Request, who *viewer, _ nothing) (Me, error) {
 	pol := p.c.Policy()
 	out := Me{User: who.Subject.Name, Groups: notNil(who.Subject.Groups), Stores: []string{}, Askable: []Askable{}, Purposes: pol.Purposes, Gateway: p.c.Gateway}
+	out.Certificates = p.certifies(who)
 	for name := range pol.Stores {
 		if len(pol.RulesOf(who.Subject, name)) > 0 {
 			out.Stores = append(out.Stores, name)
@@ -450,7 +454,9 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 	if i.Store != "" && pol.Stores[i.Store] == nil {
 		return &access.Refusal{Code: codeBadCall, Text: "there is no store " + i.Store}
 	}
-	life := policy.Span{Time: temporaryLife}
+	s, _ := pol.Subject(i.Subject)
+	longest := pol.CredentialLife(s, now)
+	life := longest
 	switch {
 	case i.Kind == identity.Personal && (call.For == "" || call.Name == ""):
 		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
@@ -463,9 +469,8 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 			return &access.Refusal{Code: access.CodeTime, Text: err.Error()}
 		}
 	}
-	longest := policy.Span{Time: maxTokenLife}
-	if i.Kind == identity.Temporary {
-		longest = policy.Span{Time: temporaryLife}
+	if i.Kind == identity.Personal {
+		longest = policy.Span{Time: maxTokenLife}
 	}
 	if !life.Within(longest, now) {
 		return &access.Refusal{Code: access.CodeTooLong, Text: "that is longer than " + longest.String()}

@@ -49,20 +49,28 @@ func (l Login) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := WriteOwn(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("keep the login: %w", err)
+	}
+	return nil
+}
+
+// WriteOwn writes a file that only its owner can read, whole or not at all.
+func WriteOwn(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".login-*") // made with mode 0600
 	if err != nil {
-		return fmt.Errorf("keep the login: %w", err)
+		return err
 	}
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("keep the login: %w", err), os.Remove(f.Name()))
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

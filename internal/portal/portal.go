@@ -36,11 +36,18 @@ type Credentials interface {
 	RevokeCredential(ctx context.Context, subject, id string, now time.Time) error
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Insight, Views, Outlines and SignOn.
+// Certifier signs client certificates.
+type Certifier interface {
+	// Certify signs the key of a request for the holder of i, which gets its ID. An identity.ErrRequest says that it is none.
+	Certify(ctx context.Context, request []byte, i *identity.Issued) (certificate []byte, err error)
+}
+
+// Config is what a portal needs. Every field is required but Gateway, Insight, Views, Outlines, SignOn and Certifier.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
 	Credentials Credentials
+	Certifier   Certifier
 	Policy      func() *policy.Policy
 	Audit       audit.Recorder
 	People      *people.Registry
@@ -84,11 +91,10 @@ type Column struct {
 
 // How long things live, and how large they may be.
 const (
-	temporaryLife = 8 * time.Hour
-	maxTokenLife  = 366 * 24 * time.Hour
-	maxBody       = 64 << 10
-	settleWait    = 15 * time.Second
-	maxIssued     = 12 // live passwords of one subject, below what one login tries (PRO-25)
+	maxTokenLife = 366 * 24 * time.Hour
+	maxBody      = 64 << 10
+	settleWait   = 15 * time.Second
+	maxIssued    = 12 // live passwords of one subject, below what one login tries (PRO-25)
 )
 
 // document describes the interface, in OpenAPI 3.1. A test makes it from the calls that there are, and fails when it is not theirs.

@@ -74,6 +74,7 @@ var scopeOf = map[string]identity.Scope{
 	"POST /api/v1/grants/{id}/confirm":     "decide",
 	"POST /api/v1/delegations":             "decide",
 	"POST /api/v1/credentials":             "",
+	"POST /api/v1/certificates":            "",
 	"DELETE /api/v1/credentials/{id}":      "",
 	"GET /api/v1/openapi.json":             "-",
 	"POST /api/v1/explain":                 "inspect",

@@ -188,16 +188,20 @@ func (db *DB) transactOnce(ctx context.Context, change func(handle) error, quiet
 		return explain(err)
 	}
 	if !quiet {
-		if _, err := tx.exec(ctx, "UPDATE change_count SET value = value + 1"); err != nil {
+		if err := db.changed(ctx, tx); err != nil {
 			return explain(err)
-		}
-		if db.remote != nil {
-			if _, err := tx.exec(ctx, "SELECT pg_catalog.pg_notify(?, '')", channelChange); err != nil {
-				return explain(err)
-			}
 		}
 	}
 	return explain(begun.Commit())
+}
+
+// changed lets every gateway look again once the transaction is committed.
+func (db *DB) changed(ctx context.Context, tx handle) error {
+	if _, err := tx.exec(ctx, "UPDATE change_count SET value = value + 1"); err != nil || db.remote == nil {
+		return err
+	}
+	_, err := tx.exec(ctx, "SELECT pg_catalog.pg_notify(?, '')", channelChange)
+	return err
 }
 
 func flag(b bool) int {

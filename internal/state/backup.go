@@ -37,7 +37,7 @@ var (
 // tables are what a backup holds. Of those that number their rows the sequence follows.
 var tables = []string{
 	"installation", "trail_head", "generation", "access_request", "access_grant", "access_delegation", "access_review", "access_outcome", "outbox_event",
-	"outbox_notice", "notice_delivery", "credential", "person", "person_session", "person_device", "sso_link", "saved_view", "policy_version", "slack_copy",
+	"outbox_notice", "notice_delivery", "authority", "credential", "person", "person_session", "person_device", "sso_link", "saved_view", "policy_version", "slack_copy",
 	"person_passkey", "person_challenge",
 	"slack_call", "change_count",
 }

@@ -411,6 +411,134 @@ func TestCredentialsAreKept(t *testing.T) {
 	})
 }
 
+// What came from a login ends with it, wherever and however that ends, and is not kept once it has.
+func TestCertificatesEndWithTheirLogin(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db, other := open(t, path), open(t, path)
+		begin := func(id, instead string) {
+			t.Helper()
+			if err := db.BeginSession(t.Context(), people.Session{ID: id, Hash: "hash of " + id, Subject: "ana", End: noon.Add(time.Hour)}, instead); err != nil {
+				t.Fatal(err)
+			}
+		}
+		issue := func(id, login string) error {
+			return other.Issue(t.Context(), identity.Issued{ID: id, Subject: "ana", Kind: identity.ClientCertificate, Login: login, Fingerprint: "f", Expires: noon.Add(time.Hour)})
+		}
+		live := func(want ...string) {
+			t.Helper()
+			found, err := other.Credentials(t.Context(), "ana", noon)
+			var ids []string
+			for _, i := range found {
+				ids = append(ids, i.ID)
+			}
+			if err != nil || !slices.Equal(ids, want) {
+				t.Errorf("live are %q and not %q, %v", ids, want, err)
+			}
+		}
+		count := func() int64 {
+			t.Helper()
+			n, err := other.ChangeCount(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for _, id := range []string{"a", "b", "c", "d"} {
+			begin(id, "")
+			if err := issue("of "+id, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		live("of a", "of b", "of c", "of d")
+		before := count()
+		if err := db.EndSessions(t.Context(), "ana", []string{"a"}); err != nil {
+			t.Fatal(err)
+		}
+		live("of b", "of c", "of d")
+		if count() == before {
+			t.Error("no gateway hears of it")
+		}
+		if err := db.EndSessions(t.Context(), "bob", []string{"b"}); err != nil { // not his
+			t.Fatal(err)
+		}
+		begin("e", "hash of b")
+		live("of c", "of d")
+		if err := db.RevokeCredential(t.Context(), "ana", "of c", noon); err != nil {
+			t.Fatal(err)
+		}
+		live("of d")
+		if err := issue("late", "a"); !errors.Is(err, people.ErrNone) {
+			t.Errorf("for a login that is over: %v", err)
+		}
+		if err := db.EndSessions(t.Context(), "ana", nil); err != nil {
+			t.Fatal(err)
+		}
+		live()
+		before = count()
+		if err := db.EndSessions(t.Context(), "ana", nil); err != nil || count() != before {
+			t.Errorf("nothing ended, and every gateway looks again: %v", err)
+		}
+		// Somebody gets certificates while the login ends: none is left, whoever is first.
+		for round := range 10 {
+			id := fmt.Sprint("race ", round)
+			begin(id, "")
+			var wg sync.WaitGroup
+			for i := range 4 {
+				wg.Go(func() {
+					if err := issue(fmt.Sprint(id, i), id); err != nil && !errors.Is(err, people.ErrNone) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Go(func() {
+				if err := db.EndSessions(context.Background(), "ana", []string{id}); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			live()
+		}
+	})
+}
+
+// Of several gateways that make an authority at once one wins.
+func TestAuthoritiesAreKept(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		dbs := []*state.DB{open(t, path), open(t, path), open(t, path)}
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				k := identity.KeptAuthority{ID: fmt.Sprint("k", i), Generation: 1, Certificate: []byte("c"), Key: []byte("sealed"), Expires: noon.Add(time.Hour)}
+				switch err := dbs[i%3].KeepAuthority(context.Background(), k); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, access.ErrConflict):
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d won", won.Load())
+		}
+		if err := dbs[0].KeepAuthority(t.Context(), identity.KeptAuthority{ID: "next", Generation: 2, Expires: noon.Add(2 * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		all, err := dbs[1].Authorities(t.Context())
+		if err != nil || len(all) != 2 || all[0].ID != "next" || string(all[1].Key) != "sealed" {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		all[1].Ended = noon
+		if err := dbs[1].EndAuthority(t.Context(), all[1]); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := dbs[2].Authorities(t.Context()); err != nil || !reflect.DeepEqual(again, all) {
+			t.Errorf("%+v, %v", again, err)
+		}
+	})
+}
+
 // State moves whole from any place to any other, and what is there already is not lost by mistake.
 func TestBackupAndRestore(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {
@@ -419,7 +547,8 @@ func TestBackupAndRestore(t *testing.T) {
 			Requests: []access.Request{asked("a", `an"a`, "x\n")}, Grants: []access.Grant{held("g", "ana", "y")},
 			Events: []access.Event{{Kind: "one", At: noon}}, Notices: []access.Notice{{Kind: "n", To: "ana", At: noon}},
 		})
-		if err := errors.Join(db.SaveHead(t.Context(), head(5)), db.KeepAccount(t.Context(), people.Account{Name: "zoë", Version: 1})); err != nil {
+		if err := errors.Join(db.SaveHead(t.Context(), head(5)), db.KeepAccount(t.Context(), people.Account{Name: "zoë", Version: 1}),
+			db.KeepAuthority(t.Context(), identity.KeptAuthority{ID: "k", Generation: 1, Key: []byte{0, 255}})); err != nil {
 			t.Fatal(err)
 		}
 		id, err := db.Installation(t.Context())

@@ -2,19 +2,20 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/people"
 )
 
 // ErrNoCredential says that there is no such token or credential.
 var ErrNoCredential = errors.New("there is no such credential")
 
-// Issue keeps a new credential.
+// Issue keeps a new credential. One that came from a login is not kept if that has ended meanwhile: people.ErrNone.
 func (db *DB) Issue(ctx context.Context, i identity.Issued) error {
 	doc, err := json.Marshal(i)
 	if err != nil {
@@ -25,10 +26,19 @@ func (db *DB) Issue(ctx context.Context, i identity.Issued) error {
 		hash = i.Hash
 	}
 	err = db.transact(ctx, func(tx handle) error {
-		_, err := tx.exec(ctx, "INSERT INTO credential (id, subject, kind, hash, expires, revoked, used, doc) VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
-			i.ID, i.Subject, string(i.Kind), hash, i.Expires.UnixMicro(), string(doc))
+		if i.Login != "" {
+			// The row is held until the end, so that whoever ends the session waits, and then finds the credential.
+			if err := swap(tx.exec(ctx, "UPDATE person_session SET due = due WHERE id = ? AND subject = ?", i.Login, i.Subject)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.exec(ctx, "INSERT INTO credential (id, subject, kind, hash, expires, revoked, used, login, doc) VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?)",
+			i.ID, i.Subject, string(i.Kind), hash, i.Expires.UnixMicro(), i.Login, string(doc))
 		return err
 	}, false)
+	if i.Login != "" && errors.Is(err, access.ErrConflict) {
+		return people.ErrNone
+	}
 	if err != nil {
 		return fmt.Errorf("keep a credential: %w", err)
 	}
@@ -65,28 +75,88 @@ func (db *DB) Credentials(ctx context.Context, subject string, now time.Time) ([
 // RevokeCredential ends a credential of a subject.
 func (db *DB) RevokeCredential(ctx context.Context, subject, id string, now time.Time) error {
 	err := db.transact(ctx, func(tx handle) error {
-		var doc string
-		err := tx.queryRow(ctx, "SELECT doc FROM credential WHERE id = ? AND subject = ? AND revoked = 0", id, subject).Scan(&doc)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNoCredential
+		n, err := revoke(ctx, tx, now, "id = ? AND subject = ?", id, subject)
+		if err == nil && n == 0 {
+			err = ErrNoCredential
 		}
-		if err != nil {
-			return err
-		}
-		var i identity.Issued
-		if err := json.Unmarshal([]byte(doc), &i); err != nil {
-			return err
-		}
-		i.Revoked = now
-		text, err := json.Marshal(i)
-		if err != nil {
-			return err
-		}
-		_, err = tx.exec(ctx, "UPDATE credential SET revoked = ?, doc = ? WHERE id = ? AND revoked = 0", now.UnixMicro(), string(text), id)
 		return err
 	}, false)
 	if err != nil {
 		return fmt.Errorf("revoke a credential: %w", err)
+	}
+	return nil
+}
+
+// revoke ends the live credentials that a condition picks, and says how many there were.
+func revoke(ctx context.Context, tx handle, now time.Time, which string, args ...any) (int, error) {
+	rows, err := tx.query(ctx, "SELECT doc FROM credential WHERE revoked = 0 AND "+which, args...)
+	if err != nil {
+		return 0, err
+	}
+	var found []identity.Issued
+	for rows.Next() {
+		var doc string
+		var i identity.Issued
+		if err := rows.Scan(&doc); err != nil {
+			return 0, errors.Join(err, rows.Close())
+		}
+		if err := json.Unmarshal([]byte(doc), &i); err != nil {
+			return 0, errors.Join(err, rows.Close())
+		}
+		found = append(found, i)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	for _, i := range found {
+		i.Revoked = now
+		text, err := json.Marshal(i)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.exec(ctx, "UPDATE credential SET revoked = ?, doc = ? WHERE id = ? AND revoked = 0", now.UnixMicro(), string(text), i.ID); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), nil
+}
+
+// Authorities lists what signs client certificates, or did, the newest first.
+func (db *DB) Authorities(ctx context.Context) ([]identity.KeptAuthority, error) {
+	out, err := read[identity.KeptAuthority](ctx, db, "SELECT doc FROM authority ORDER BY generation DESC")
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	return out, nil
+}
+
+// KeepAuthority adds an authority. Whoever comes second with a generation gets access.ErrConflict.
+func (db *DB) KeepAuthority(ctx context.Context, k identity.KeptAuthority) error {
+	doc, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	err = db.transact(ctx, func(tx handle) error {
+		_, err := tx.exec(ctx, "INSERT INTO authority (id, generation, doc) VALUES (?, ?, ?)", k.ID, k.Generation, string(doc))
+		return err
+	}, false)
+	if err != nil {
+		return fmt.Errorf("keep an authority: %w", err)
+	}
+	return nil
+}
+
+// EndAuthority takes away all trust in an authority.
+func (db *DB) EndAuthority(ctx context.Context, k identity.KeptAuthority) error {
+	doc, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	err = db.transact(ctx, func(tx handle) error {
+		return swap(tx.exec(ctx, "UPDATE authority SET doc = ? WHERE id = ?", string(doc), k.ID))
+	}, false)
+	if err != nil {
+		return fmt.Errorf("end an authority: %w", err)
 	}
 	return nil
 }

@@ -125,8 +125,12 @@ func (db *DB) BeginSession(ctx context.Context, s people.Session, instead string
 	return db.session(ctx, s, func(tx handle, doc string) error {
 		if instead != "" {
 			// Who comes second with the same half of a sign-in finds it used.
-			if err := swap(tx.exec(ctx, "DELETE FROM person_session WHERE hash = ?", instead)); err != nil {
+			n, err := db.end(ctx, tx, "hash = ?", instead)
+			if err != nil {
 				return err
+			}
+			if n == 0 {
+				return access.ErrConflict
 			}
 		}
 		_, err := tx.exec(ctx, "INSERT INTO person_session (hash, id, subject, due, doc) VALUES (?, ?, ?, ?, ?)", s.Hash, s.ID, s.Subject, s.End.UnixMicro(), doc)
@@ -170,20 +174,48 @@ func (db *DB) SessionsOf(ctx context.Context, subject string) ([]people.Session,
 	return out, nil
 }
 
-// EndSessions implements people.Sessions.
+// EndSessions implements people.Sessions. What came from a session that ends, such as a certificate, ends with it, at every gateway.
 func (db *DB) EndSessions(ctx context.Context, subject string, ids []string) error {
 	if ids != nil && len(ids) == 0 {
 		return nil
 	}
-	query, args := "DELETE FROM person_session WHERE subject = ?", []any{subject}
+	which, args := "subject = ?", []any{subject}
 	if ids != nil {
-		query += " AND id IN (" + marks(len(ids)) + ")"
+		which += " AND id IN (" + marks(len(ids)) + ")"
 		for _, id := range ids {
 			args = append(args, id)
 		}
 	}
-	if _, err := db.exec(ctx, query, args...); err != nil {
-		return fmt.Errorf("end sessions: %w", explain(err))
+	err := db.transact(ctx, func(tx handle) error {
+		_, err := db.end(ctx, tx, which, args...)
+		return err
+	}, true)
+	if err != nil {
+		return fmt.Errorf("end sessions: %w", err)
 	}
 	return nil
+}
+
+// end ends the sessions that a condition picks, with what came from them, and says how many there were.
+func (db *DB) end(ctx context.Context, tx handle, which string, args ...any) (int, error) {
+	rows, err := tx.query(ctx, "DELETE FROM person_session WHERE "+which+" RETURNING id", args...)
+	if err != nil {
+		return 0, err
+	}
+	var ended []any
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return 0, errors.Join(err, rows.Close())
+		}
+		ended = append(ended, id)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(ended) == 0 {
+		return 0, err
+	}
+	n, err := revoke(ctx, tx, time.Now(), "login IN ("+marks(len(ended))+")", ended...)
+	if err == nil && n > 0 {
+		err = db.changed(ctx, tx)
+	}
+	return len(ended), err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,13 +28,18 @@ func migrationsUpTo(t *testing.T, path string, files []string, n int) {
 		"CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))",
 		"INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)",
 	}
-	for i, file := range files[:n] {
+	for _, file := range files[:n] {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		up, _, _ := strings.Cut(string(text), "-- +goose Down")
-		statements = append(statements, up, fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, 1)", i+1))
+		number, _, _ := strings.Cut(filepath.Base(file), "_")
+		version, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements = append(statements, up, fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, 1)", version))
 	}
 	statements = append(statements,
 		"INSERT INTO installation (one, id, created) VALUES (1, '0123456789abcdef', '2026-01-02T03:04:05Z')",
