@@ -90,7 +90,8 @@ func (p *place) decided(t *testing.T, b *tab) {
 	b.guide(t, "discovery")
 	b.do(t,
 		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.newsletter.reach"]`), "contact.email"),
-		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.customers.region"]`), "none"))
+		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.customers.region"]`), "none"),
+		chromedp.SetValue(chromedp.CSS(`select[name="c:shop.public.payroll.employee"]`), "none"))
 	before, err := os.ReadFile(p.Config)
 	if err != nil {
 		t.Fatal(err)
