@@ -315,12 +315,53 @@ func (c *Classifier) measureScalars(p *Profile, texts []string) {
 	p.lenSD = math.Sqrt(max(0, squares/n-p.lenMean*p.lenMean))
 	p.shape, p.shapes = commonest(shapes)
 	free := p.isFreeText()
-	for _, v := range values {
-		c.measureValue(p, v, indexes)
+	counts := make([]tally, len(c.all)) // a map is read and written a hundred times for each value
+	for i, v := range spread(values, firstTested) {
+		if i == firstTested {
+			indexes = c.promising(counts, indexes)
+		}
+		c.measureValue(p, v, indexes, counts)
 		if free {
 			p.text.scan(c, v)
 		}
 	}
+	for i, t := range counts {
+		if t != (tally{}) {
+			p.tallies[i] = t
+		}
+	}
+}
+
+// firstTested is how many values say whether a probe that goes by shares is worth running on the rest.
+const firstTested = 40
+
+// spread puts n values from all over the list first: statistics come sorted.
+func spread(values []*value, n int) []*value {
+	if len(values) <= n {
+		return values
+	}
+	step := len(values) / n
+	first, rest := make([]*value, 0, len(values)), make([]*value, 0, len(values)-n)
+	for i, v := range values {
+		if i%step == 0 && len(first) < n {
+			first = append(first, v)
+		} else {
+			rest = append(rest, v)
+		}
+	}
+	return append(first, rest...)
+}
+
+// promising leaves out the probes that can no longer come to anything: those that need most of the values, or a good share of them, and
+// fit none so far. What an unmistakable shape or a check digit finds counts however rare it is, so those go on.
+func (c *Classifier) promising(counts []tally, indexes []int) []int {
+	var out []int
+	for _, i := range indexes {
+		if how := c.all[i].how; counts[i] != (tally{}) || how == byShape || how == byChecksum {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // commonest picks the most frequent shape; it is published only if at least five values share it.
@@ -345,8 +386,8 @@ func (p *Profile) isFreeText() bool {
 	return (p.family == famText || p.family == famOther) && p.lenMean > model.freeTextChars && (p.words >= 5 || p.fields >= 4)
 }
 
-// measureValue runs every probe of the family on one value and adds to the general counts.
-func (c *Classifier) measureValue(p *Profile, v *value, indexes []int) {
+// measureValue runs probes on one value and adds to their counts and to the general ones.
+func (c *Classifier) measureValue(p *Profile, v *value, indexes []int, counts []tally) {
 	if masked(v.raw) || placeholder(v.raw) {
 		p.masked++
 	}
@@ -356,7 +397,7 @@ func (c *Classifier) measureValue(p *Profile, v *value, indexes []int) {
 		if r == misfit {
 			continue
 		}
-		t := p.tallies[i]
+		t := &counts[i]
 		switch r {
 		case passed:
 			t.pass++
@@ -371,7 +412,6 @@ func (c *Classifier) measureValue(p *Profile, v *value, indexes []int) {
 			t.examples++
 			p.examples++
 		}
-		p.tallies[i] = t
 	}
 	if p.family == famText || p.family == famOther {
 		p.password.add(v.raw, c.digests)

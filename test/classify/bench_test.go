@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -187,13 +186,15 @@ func (c command) run(b *testing.B, name string, db *pgtest.DB, args ...string) s
 	var text, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &errs
 	start := time.Now()
-	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 { // columns without statistics are named, with exit code 3
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	most := resident(cmd.Process.Pid)
+	if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != 3 { // columns without statistics are named, with exit code 3
 		b.Fatalf("%s: %v\n%s", name, err, errs.String())
 	}
 	s := spent{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.megabytes = usage.Maxrss >> 10
-	}
+	s.megabytes = <-most
 	var doc struct{ Summary discover.Summary }
 	if err := json.Unmarshal(text.Bytes(), &doc); err != nil {
 		b.Fatalf("%s: %v", name, err)
@@ -201,6 +202,28 @@ func (c command) run(b *testing.B, name string, db *pgtest.DB, args ...string) s
 	s.line = fmt.Sprintf("| %s | %d | %d | %d | %.2f s | %.2f s | %d MB |", name, doc.Summary.Tables, doc.Summary.Columns, doc.Summary.Rows, s.wall.Seconds(), s.cpu.Seconds(), s.megabytes)
 	b.Log(s.line)
 	return s
+}
+
+// resident follows the most memory in megabytes that a process had resident, until it ends. What wait4 tells of a child is never less
+// than what its parent had when it made it.
+func resident(pid int) <-chan int64 {
+	out := make(chan int64, 1)
+	go func() {
+		var most int64
+		for {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			_, line, found := strings.Cut(string(text), "VmHWM:")
+			if err != nil || !found { // it has ended
+				out <- most >> 10
+				return
+			}
+			if kB, err := strconv.ParseInt(strings.Fields(line)[0], 10, 64); err == nil {
+				most = kB
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	return out
 }
 
 // best runs it three times and writes a line about the quickest: others may be using the machine.
