@@ -39,12 +39,20 @@ func BenchmarkDiscover(b *testing.B) {
 	dev, err1 := Load(seed)
 	held, err2 := Heldout(seed)
 	open, shut, err3 := Blind(seed)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	freshOpen, freshShut, err4 := Fresh(seed)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		b.Fatal(err)
 	}
 	var out strings.Builder
 	var sets []set
-	for _, s := range []set{{name: "development", tables: dev}, {name: "held-out", tables: held}, {name: "blind, half A", tables: open}, {name: "blind, half B", tables: shut, unread: true}} {
+	for _, s := range []set{
+		{name: "development", tables: dev},
+		{name: "held-out", tables: held},
+		{name: "blind, half A", tables: open},
+		{name: "blind, half B", tables: shut, unread: true},
+		{name: "fresh, half A", tables: freshOpen},
+		{name: "fresh, half B", tables: freshShut, unread: true},
+	} {
 		s.score = evaluate(s.tables, judged(b, s.tables, 1000))
 		sets = append(sets, s)
 	}

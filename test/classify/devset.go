@@ -22,6 +22,9 @@ var heldout string
 //go:embed blind.txt
 var blind string
 
+//go:embed fresh.txt
+var fresh string
+
 // Table is one labelled table.
 type Table struct {
 	Domain, Schema, Name, Locale string
@@ -62,7 +65,16 @@ func Heldout(seed uint64) ([]Table, error) {
 // Blind is the third set, in two halves: tables at odd places of its file, which may be read to see what goes wrong, and those at
 // even places, which are only ever scored. The second half tells whether a change of the model is true in general.
 func Blind(seed uint64) (open, shut []Table, err error) {
-	all, err := load("blind", blind, blindLocales(), seed, 1)
+	return halves(load("blind", blind, blindLocales(), seed, 1))
+}
+
+// Fresh is the fourth set, in two halves as the blind one: schemas that people have, written from the taxonomy by somebody who had
+// seen neither the model nor its word lists.
+func Fresh(seed uint64) (open, shut []Table, err error) {
+	return halves(load("fresh", fresh, freshLocales(), seed, 1))
+}
+
+func halves(all []Table, err error) (open, shut []Table, _ error) {
 	for i, t := range all {
 		if i%2 == 0 {
 			open = append(open, t)
@@ -228,6 +240,9 @@ func (g *generator) value(spec string, row int) (string, error) {
 		return v, nil
 	}
 	if v, ok := g.prose(name, arg); ok {
+		return v, nil
+	}
+	if v, ok := g.fresh(name, arg, row); ok {
 		return v, nil
 	}
 	return "", fmt.Errorf("unknown generator %q", spec)

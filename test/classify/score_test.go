@@ -2,6 +2,7 @@ package classify
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"sort"
 	"strings"
@@ -77,11 +78,12 @@ type score struct {
 	byDifficulty          map[string]*counts
 	decoys, decoysFlagged int
 	wrong                 []string
+	labelled              map[string]bool // the classes that the set has columns of
 	columns, tables       int
 }
 
 func evaluate(tables []Table, found [][]model.Finding) *score {
-	s := &score{byClass: map[string]*counts{}, byGroup: map[string]*counts{}, byDifficulty: map[string]*counts{}}
+	s := &score{byClass: map[string]*counts{}, byGroup: map[string]*counts{}, byDifficulty: map[string]*counts{}, labelled: map[string]bool{}}
 	at := func(m map[string]*counts, k string) *counts {
 		if m[k] == nil {
 			m[k] = &counts{}
@@ -94,6 +96,9 @@ func evaluate(tables []Table, found [][]model.Finding) *score {
 		for k, col := range t.Columns {
 			s.columns++
 			got, want := string(found[i][k].Class), col.Class
+			if want != "" {
+				s.labelled[want] = true
+			}
 			if col.Difficulty == "x" {
 				s.decoys++
 				if got != "" {
@@ -197,11 +202,31 @@ func TestHeldout(t *testing.T) {
 
 // TestBlind measures on both halves of the blind set. What is wrong is shown for the first half alone: the second stays unread.
 func TestBlind(t *testing.T) {
-	open, shut, err := Blind(seed)
+	a, b := scoredHalves(t, Blind)
+	large(t, a, b)
+}
+
+// TestFresh measures on both halves of the fresh set, whose second stays unread too.
+func TestFresh(t *testing.T) {
+	a, b := scoredHalves(t, Fresh)
+	large(t, a, b)
+	classes := map[string]bool{}
+	for _, s := range []*score{a, b} {
+		maps.Copy(classes, s.labelled)
+	}
+	if len(classes) < 110 {
+		t.Errorf("the set has columns of %d classes", len(classes))
+	}
+}
+
+// scoredHalves holds the aims on a set's halves and logs the scores; what is wrong is shown for the first alone.
+func scoredHalves(t *testing.T, load func(uint64) ([]Table, []Table, error)) (a, b *score) {
+	t.Helper()
+	open, shut, err := load(seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := evaluate(open, judged(t, open, 1000)), evaluate(shut, judged(t, shut, 1000))
+	a, b = evaluate(open, judged(t, open, 1000)), evaluate(shut, judged(t, shut, 1000))
 	t.Logf("half A\n%s", a)
 	t.Logf("half B\n%s", b.coarse())
 	explain(t, open)
@@ -210,9 +235,13 @@ func TestBlind(t *testing.T) {
 	}
 	a.hold(t, 0.95)
 	b.hold(t, 0.95)
-	a.columns += b.columns
-	if a.tables += b.tables; a.tables < 80 || a.columns < 900 {
-		t.Errorf("the set has %d tables and %d columns", a.tables, a.columns)
+	return a, b
+}
+
+func large(t *testing.T, a, b *score) {
+	t.Helper()
+	if tables, columns := a.tables+b.tables, a.columns+b.columns; tables < 80 || columns < 900 {
+		t.Errorf("the set has %d tables and %d columns", tables, columns)
 	}
 }
 
