@@ -95,6 +95,9 @@ const (
 	SubjectBack       Kind = "subject.restored"         // the directory knows somebody again whom it had lost or disabled
 	DirectoryFailed   Kind = "directory.failed"         // the directory could not be asked, or its answer does not count, and why
 	DirectoryBack     Kind = "directory.answers"        // the directory's answers count again
+	EmergencyLogin    Kind = "emergency.login"          // the emergency admin signed in: an alarm, each time
+	EmergencyRefused  Kind = "emergency.refused"        // somebody failed to sign in as the emergency admin, and why
+	EmergencyEnded    Kind = "emergency.ended"          // the emergency admin signed out
 	NoticeSent        Kind = "notice.sent"              // a transport took a notice to somebody
 	NoticeEdited      Kind = "notice.edited"            // a message was changed to what its request has come to
 	NoticeDead        Kind = "notice.dead"              // a notice could not be delivered, and why

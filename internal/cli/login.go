@@ -78,7 +78,7 @@ func explainCall(err error) error {
 }
 
 func (a *app) login() *cobra.Command {
-	var server, user, ca, store string
+	var server, user, ca, store, emergency string
 	var factor, device bool
 	cmd := &cobra.Command{
 		Use:   "login",
@@ -95,6 +95,9 @@ Where the portal gives client certificates (identity.certificates), a key is mad
 machine and a certificate for it is kept beside the token, as .crt, .key and, for Java, .pk8: postern
 connect and run use it instead of a password. It ends with the login at the latest.
 
+--emergency is for the hour in which nobody else gets in: where the policy file has an emergency
+admin, signs in as that one for half an hour. Every admin is told.
+
 Server, user and certificates are remembered. --factor proves the second factor again, which
 break-glass and other weighty steps want to be fresh.`,
 		Example: `  postern login --server https://postern.internal:8443 --user ana
@@ -109,6 +112,9 @@ break-glass and other weighty steps want to be fresh.`,
 			l, err := portal.LoadLogin(a.loginFile())
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return failed("", err)
+			}
+			if emergency != "" {
+				server, user = "unix:"+emergency, portal.EmergencyName
 			}
 			for have, given := range map[*string]string{&l.Server: strings.TrimRight(server, "/"), &l.User: user} {
 				if given != "" {
@@ -153,6 +159,7 @@ break-glass and other weighty steps want to be fresh.`,
 	cmd.Flags().StringVar(&user, "user", "", "your `name`")
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificates to trust, instead of the system's")
 	cmd.Flags().StringVar(&store, "store", "", "the only `store` that the client certificate is to open")
+	cmd.Flags().StringVar(&emergency, "emergency", "", "be the emergency admin, through this `socket` of the portal's machine")
 	cmd.Flags().BoolVar(&device, "device", false, "say yes in any browser, by a code that is shown")
 	cmd.Flags().BoolVar(&factor, "factor", false, "only prove the second factor again")
 	return cmd

@@ -22,11 +22,13 @@ func (a *app) user() *cobra.Command {
 
 func (a *app) userHash() *cobra.Command {
 	var iterations int
+	var emergency bool
 	cmd := &cobra.Command{
 		Use:   "hash",
 		Short: "read a password and print its SCRAM verifier for the policy file",
 		Long: `Reads a password, twice on a terminal or as one line of standard input, and prints the
-SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}. The password is not kept.`,
+SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}, or with --emergency the hash that
+goes into identity.emergency_admin. The password is not kept.`,
 		Example: `  postern user hash
   pass show postern/ana | postern user hash`,
 		Args: cobra.NoArgs,
@@ -34,6 +36,14 @@ SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}. The password 
 			password, err := a.readPassword()
 			if err != nil {
 				return err
+			}
+			if emergency {
+				hash, err := daemon.HashEmergency(password, rand.Reader)
+				if err != nil {
+					return refused(err)
+				}
+				a.ui.printf("%s\n", hash)
+				return nil
 			}
 			verifier, err := daemon.HashPassword(password, iterations, rand.Reader)
 			if err != nil {
@@ -43,6 +53,7 @@ SCRAM-SHA-256 verifier that goes into users: NAME: {scram: "…"}. The password 
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&emergency, "emergency", false, "for the emergency admin: argon2id, at least 12 characters")
 	cmd.Flags().IntVar(&iterations, "iterations", daemon.DefaultIterations, "PBKDF2 `rounds`; the same for everyone, else they tell users apart")
 	return cmd
 }

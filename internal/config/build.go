@@ -37,6 +37,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	b.sameListeners()
 	b.clientCertificates(doc.Gateway.Network, doc.Identity.Certificates.Value)
 	b.issued(doc)
+	b.emergency(doc)
 	b.audit(doc.Audit)
 	b.discover(doc)
 	b.portal(doc.Portal)
@@ -493,6 +494,35 @@ func (b *builder) issued(doc *document) {
 	if f := doc.Identity.Certificates; f.Value && doc.Portal.Pos.IsZero() {
 		b.report(policy.KindConflict, f.Pos, "add portal: {address: 127.0.0.1:8443}", "certificates come with 'postern login', which needs a portal")
 	}
+}
+
+// emergencyName is what the emergency admin is called; see people.EmergencyName.
+const emergencyName = "emergency-admin"
+
+// emergency reads the emergency admin. The hash is checked when serve starts; what is no hash at all may be a password, and is not
+// repeated.
+func (b *builder) emergency(doc *document) {
+	for _, e := range doc.Users.Entries {
+		if e.Key.Value == emergencyName {
+			b.report(policy.KindConflict, e.Key.Pos, "", "%s is the name of the emergency admin, and of nobody else", emergencyName)
+		}
+	}
+	d := doc.Identity.Emergency
+	if d.Pos.IsZero() {
+		return
+	}
+	for key, t := range map[string]policy.Text{"socket": d.Socket, "password": d.Password} {
+		if t.Value == "" {
+			b.report(policy.KindMissing, d.Pos, "", "missing key %q", key)
+		}
+	}
+	if d.Password.Value != "" && !strings.HasPrefix(d.Password.Value, "$argon2id$") {
+		b.report(policy.KindValue, d.Password.Pos, "postern user hash --emergency prints one", "password: this is no hash")
+	}
+	if doc.Portal.Pos.IsZero() {
+		b.report(policy.KindConflict, d.Pos, "add portal: {address: 127.0.0.1:8443}", "an emergency admin has nothing to look after without a portal")
+	}
+	b.c.Emergency = Emergency{Socket: b.path(d.Socket), Password: d.Password.Value}
 }
 
 // maxSync bounds how much of the trail a site may agree to lose.

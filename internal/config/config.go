@@ -37,9 +37,11 @@ type Config struct {
 	Discover Discover
 	Portal   Portal
 	Notices  Notices
-	Slack    *Slack   // nil: there is none
-	LDAP     *LDAP    // nil: there is none
-	Warnings Problems // what is allowed and probably not meant
+	Slack    *Slack // nil: there is none
+	LDAP     *LDAP  // nil: there is none
+	// Emergency is the admin for when nobody else gets in; zero: there is none.
+	Emergency Emergency
+	Warnings  Problems // what is allowed and probably not meant
 }
 
 // State says where Postern remembers.
@@ -49,6 +51,9 @@ type State struct {
 	Folder   string // where what concerns this machine alone is kept: next to the file, or next to the policy
 	Pos      policy.Pos
 }
+
+// Emergency is the emergency admin: where they come in, and the hash of their password.
+type Emergency struct{ Socket, Password string }
 
 // Keys are Postern's own secrets.
 type Keys struct {

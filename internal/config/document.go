@@ -36,7 +36,14 @@ type document struct {
 type identityDoc struct {
 	Credentials  policy.CredentialsEntry `key:"credentials" doc:"temporary credentials and certificates."`
 	Certificates policy.Flag             `key:"certificates" default:"false" doc:"whether 'postern login' gets a client certificate, for a key that it makes, and the gateway takes it where a network rule says auth: cert or cert_or_scram. Every listener with TLS then asks clients for one."`
+	Emergency    emergencyDoc            `key:"emergency_admin" doc:"an admin for when nobody else gets in, emergency-admin, who signs in through a socket of this machine alone. Without it there is none."`
 	Pos          policy.Pos
+}
+
+type emergencyDoc struct {
+	Socket   policy.Text `key:"socket" required:"true" doc:"path of the Unix socket, with mode 0600: for root and the account that runs postern serve."`
+	Password policy.Text `key:"password" required:"true" doc:"the password's hash, which 'postern user hash --emergency' prints."`
+	Pos      policy.Pos
 }
 
 type keysDoc struct {

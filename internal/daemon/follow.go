@@ -120,6 +120,7 @@ func needsRestart(old, next *config.Config) error {
 		{"audit", old.Audit, next.Audit},
 		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
 		{"ldap", plainLDAP(old.LDAP), plainLDAP(next.LDAP)},
+		{"identity.emergency_admin", old.Emergency, next.Emergency},
 		{"notices", plainNotices(old.Notices), plainNotices(next.Notices)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
 		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},

@@ -24,7 +24,7 @@ import (
 )
 
 // registry makes what signs people in.
-func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root secret.Text, url string, now func() time.Time, random io.Reader) (*people.Registry, error) {
+func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root secret.Text, url string, now func() time.Time, random io.Reader, emergency emergency) (*people.Registry, error) {
 	key, err := mockKey(root)
 	if err != nil {
 		return nil, err
@@ -36,6 +36,7 @@ func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root 
 	return people.New(people.Config{
 		Accounts: st, Sessions: st, Devices: st, Policy: p, Audit: trail, Throttle: identity.NewThrottle(), Mock: mock, Key: root, Now: now, Random: random,
 		URL: url, Challenges: st,
+		Emergency: emergency.hash, Alarm: emergency.alarm,
 	})
 }
 
@@ -68,7 +69,7 @@ func OpenClerk(ctx context.Context, c *config.Config, clock func() time.Time, ra
 		return nil, errors.Join(err, st.Close())
 	}
 	pol := c.Policy.WithPeople(people)
-	r, err := registry(st, func() *policy.Policy { return pol }, outbox{st, clock}, root, c.Portal.URL, clock, random)
+	r, err := registry(st, func() *policy.Policy { return pol }, outbox{st, clock}, root, c.Portal.URL, clock, random, emergency{})
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

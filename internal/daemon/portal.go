@@ -58,8 +58,13 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	if d.sso != nil {
 		c.SignOn, c.SignOnLabel = d.sso, d.config.Portal.OIDC.Label
 	}
+	pages := portal.New(c)
+	closeEmergency, err := d.openEmergency(ctx, pages)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	server := &http.Server{
-		Handler:           d.withSlack(portal.New(c)),
+		Handler:           d.withSlack(pages),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
@@ -75,6 +80,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	}
 	d.log.Info("portal listening", "address", listener.Addr().String())
 	return func() {
+		closeEmergency()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), portalStop)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {

@@ -24,7 +24,7 @@ const (
 // openPeople makes what signs people in, where there is a portal, and asks the identity provider and the directory about those that
 // they knew: a grant that hangs on a group must not end because nobody asked while serve was down.
 func (d *daemon) openPeople(ctx context.Context, root secret.Text) error {
-	register, err := registry(d.grants.st, d.world.Current, d.trail, root, d.config.Portal.URL, d.grants.desk.Now, d.opts.Random)
+	register, err := registry(d.grants.st, d.world.Current, d.trail, root, d.config.Portal.URL, d.grants.desk.Now, d.opts.Random, emergency{d.config.Emergency.Password, d.alarm})
 	if err != nil {
 		return err
 	}

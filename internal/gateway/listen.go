@@ -284,6 +284,12 @@ func (g *Gateway) serve(ctx context.Context, conn net.Conn, a *Admitted) {
 	a.l.engine.Serve(ctx, conn, a)
 }
 
+// PeerOf says for the trail who is at the other end of a socket.
+func PeerOf(conn *net.UnixConn) string {
+	_, remote := peerOf(conn)
+	return remote
+}
+
 // factsOf looks at a connection.
 func factsOf(conn net.Conn, l *listener) Facts {
 	f := Facts{Listener: l.name}

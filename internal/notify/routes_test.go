@@ -289,7 +289,8 @@ var plays = map[string]func(w *town){
 		_, err := w.desk.Delegate(w.t.Context(), w.as("dora"), "hugo", w.now.Add(time.Hour))
 		w.must(err)
 	},
-	// Who hears of these is for internal/sso and internal/directory to say; by which way is said here.
+	// Who hears of these is for internal/people, internal/sso and internal/directory to say; by which way is said here.
+	"emergency.login":  func(w *town) { w.alarm("emergency.login") },
 	"groups.unknown":   func(w *town) { w.alarm("groups.unknown") },
 	"recheck.failed":   func(w *town) { w.alarm("recheck.failed") },
 	"directory.failed": func(w *town) { w.alarm("directory.failed") },

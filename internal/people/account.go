@@ -27,6 +27,8 @@ type Invitation struct {
 func (r *Registry) Create(ctx context.Context, by, name string, role Role, from From) (*Invitation, error) {
 	u := r.c.Policy().Users[name]
 	switch {
+	case name == EmergencyName:
+		return nil, &Refusal{CodeName, "nobody else is called " + EmergencyName, ""}
 	case !names.MatchString(name):
 		return nil, &Refusal{CodeName, "a name has up to 63 letters, digits and . _ @ + -", ""}
 	case !slices.Contains([]Role{NoRole, Admin, Editor, Reader, Auditor}, role):

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -175,7 +176,7 @@ const (
 	hashingAtOnce = 2 // argon2id takes 64 MiB each
 )
 
-// Config is what a Registry needs. Every field is required but URL, and Challenges without it.
+// Config is what a Registry needs. Every field is required but Cost, URL, Challenges without it, Emergency, and Alarm, which goes with it.
 type Config struct {
 	Accounts Accounts
 	Sessions Sessions
@@ -191,6 +192,9 @@ type Config struct {
 	URL      string // under which browsers reach the portal: the name in it is what passkeys belong to; "": there are none
 
 	Challenges Challenges
+	// Emergency is the hash of the emergency admin's password; "": there is none. Alarm tells the admins when one signs in.
+	Emergency string
+	Alarm     func(ctx context.Context, kind audit.Kind, subject string)
 }
 
 // Registry signs people in. It is safe for concurrent use.
@@ -203,6 +207,8 @@ type Registry struct {
 	carry cipher.AEAD        // seals ceremonies
 	decoy []byte             // a public key that no passkey fits
 	gate  chan struct{}
+	// alarms are the sessions of the emergency admin, by the hashes of their tokens.
+	alarms sync.Map
 }
 
 // From is where somebody comes from.
@@ -215,6 +221,11 @@ type From struct {
 
 // New makes a registry.
 func New(c Config) (*Registry, error) {
+	if c.Emergency != "" {
+		if err := CheckEmergency(c.Emergency); err != nil {
+			return nil, fmt.Errorf("identity.emergency_admin: %w", err)
+		}
+	}
 	if c.Cost == (Cost{}) {
 		c.Cost = DefaultCost()
 	}

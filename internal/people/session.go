@@ -25,6 +25,9 @@ type Person struct {
 // Who finds out whose session a token is. With active the call counts as the person's doing; polling does not keep a session
 // alive (ACC-61).
 func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Person, error) {
+	if s, ok := r.emergencySession(ctx, token); ok {
+		return whoEmergency(s), nil
+	}
 	s, a, err := r.live(ctx, token)
 	if err != nil {
 		return nil, err
@@ -117,6 +120,9 @@ func (r *Registry) end(ctx context.Context, from From, by, subject, why string, 
 
 // SignOut ends a session, at whatever stage it is.
 func (r *Registry) SignOut(ctx context.Context, token secret.Text, from From) error {
+	if s, ok := r.emergencySession(ctx, token); ok {
+		return r.endEmergency(ctx, s, from)
+	}
 	s, _, err := r.live(ctx, token)
 	if err != nil {
 		return err

@@ -50,13 +50,16 @@ func (u ShownUser) State(now time.Time) string {
 	return "active"
 }
 
-// linkFor is the one-time link of an invitation, to the address that this page came from.
-func linkFor(r *http.Request, i Invitation) *invited {
-	scheme := "http://"
-	if secureHost(r) {
-		scheme = "https://"
+// linkFor is the one-time link of an invitation: to the portal's own address, or where none is set, to the one that this page came
+// from. Through the emergency admin's socket the latter leads nowhere for anybody else.
+func (p *Portal) linkFor(r *http.Request, i Invitation) *invited {
+	at := strings.TrimSuffix(p.c.URL, "/")
+	if at == "" && secureHost(r) {
+		at = "https://" + r.Host
+	} else if at == "" {
+		at = "http://" + r.Host
 	}
-	return &invited{i.Name, scheme + r.Host + "/join#" + i.Code, i.End}
+	return &invited{i.Name, at + "/join#" + i.Code, i.End}
 }
 
 // invitePage makes an account, or a new link for one, and shows the link, once.
@@ -77,7 +80,7 @@ func (p *Portal) invitePage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	data := out.data.(peopleData) //nolint:forcetypeassert // peoplePage's own
-	data.New = linkFor(r, made)
+	data.New = p.linkFor(r, made)
 	out.data = data
 	return out, nil
 }

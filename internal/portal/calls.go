@@ -10,6 +10,7 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
@@ -398,6 +399,9 @@ type IssueAnswer struct {
 
 // issueFor makes a credential. A session may, a token for programs may not.
 func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueAnswer, error) {
+	if who.Subject.Name == people.EmergencyName {
+		return nil, &access.Refusal{Code: "not_for_you", Text: "the emergency admin gets no credentials", Hint: "make somebody an account: postern user create NAME"}
+	}
 	now := p.c.Desk.Now()
 	i := identity.Issued{ID: p.newID(), Kind: identity.IssuedKind(call.Kind), Subject: who.Subject.Name, Name: call.Name, Store: call.Store, Created: now}
 	if err := scoped(&i, call.Scopes); err != nil {

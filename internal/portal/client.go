@@ -98,6 +98,7 @@ func LoadLogin(path string) (Login, error) {
 // Client calls a portal.
 type Client struct {
 	login Login
+	base  string // where calls go
 	http  *http.Client
 }
 
@@ -115,6 +116,13 @@ func (e *ErrRefused) Denied() bool { return e.Status == http.StatusForbidden }
 
 // NewClient makes a client. Passwords and tokens go over TLS, or to this machine.
 func NewClient(l Login) (*Client, error) {
+	if path, ok := strings.CutPrefix(l.Server, "unix:"); ok {
+		t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}
+		return &Client{login: l, base: "http://localhost", http: &http.Client{Transport: t, Timeout: time.Minute}}, nil
+	}
 	u, err := url.Parse(l.Server)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("%q is not the address of a portal: write https://HOST:PORT", l.Server)
@@ -136,7 +144,7 @@ func NewClient(l Login) (*Client, error) {
 	refuse := func(*http.Request, []*http.Request) error {
 		return errors.New("the portal sends elsewhere, which is not followed")
 	}
-	return &Client{login: l, http: &http.Client{Transport: t, Timeout: time.Minute, CheckRedirect: refuse}}, nil
+	return &Client{login: l, base: l.Server, http: &http.Client{Transport: t, Timeout: time.Minute, CheckRedirect: refuse}}, nil
 }
 
 func loopback(host string) bool {
@@ -165,7 +173,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body, out any) e
 		}
 		send = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.login.Server+"/api/v1/"+path, send)
+	r, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1/"+path, send)
 	if err != nil {
 		return fmt.Errorf("call the portal: %w", err)
 	}

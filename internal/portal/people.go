@@ -9,6 +9,9 @@ import (
 	"github.com/postern-sec/postern/internal/secret"
 )
 
+// EmergencyName is what the emergency admin is called.
+const EmergencyName = people.EmergencyName
+
 // LoginCall is a login with a password.
 type LoginCall struct {
 	User     string `json:"user"`

@@ -8,9 +8,11 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,15 +34,18 @@ var withCertificates = strings.NewReplacer(
 	"datasets:\n", "identity: {certificates: true, credentials: {lives: {eve: 30m}}}\ndatasets:\n",
 )
 
+const emergencyPassword = "kept in two envelopes"
+
 // certified is a place where certificates are on.
 func certified(t *testing.T) *place {
 	t.Helper()
 	p := newPlace(t)
+	hash := strings.TrimSpace(p.typed(t, "", []string{emergencyPassword}, nil, "user", "hash", "--emergency"))
 	text, err := os.ReadFile(p.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.WritePolicy(t, withCertificates.Replace(string(text)))
+	p.WritePolicy(t, strings.Replace(withCertificates.Replace(string(text)), "certificates: true", "certificates: true, emergency_admin: {socket: emergency.sock, password: \""+hash+"\"}", 1))
 	p.serve()
 	return p
 }
@@ -173,6 +178,7 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("ana's lives for %s", life)
 		}
 	})
+	t.Run("emergency", p.emergency)
 	t.Run("revoked", func(t *testing.T) { p.revokes(t, p.terminal(t, "ana")) })
 	t.Run("disabled", func(t *testing.T) {
 		x := p.terminal(t, "eve")
@@ -460,6 +466,78 @@ func (p *place) logsOut(t *testing.T, x *terminal) {
 	}
 	closed(t, "the session of a login that is over", conn)
 	x.refused("a copy of the certificate of a login that is over", strings.NewReplacer(x.file(".crt"), kept+".crt", x.file(".key"), kept+".key").Replace(x.dsn("ana")), "login that it came from is over")
+}
+
+// emergency signs in the emergency admin, at the machine and from elsewhere.
+func (p *place) emergency(t *testing.T) {
+	p.Must(t, "user", "create", "ruth", "--admin") // somebody to tell
+	x := &terminal{p, t, "emergency-admin", filepath.Join(t.TempDir(), "login.json")}
+	if code := p.try("", http.MethodPost, "login", map[string]string{"user": "emergency-admin", "password": emergencyPassword}, nil); code != http.StatusUnauthorized {
+		t.Errorf("from elsewhere: %d", code)
+	}
+	socket := filepath.Join(p.Dir, "emergency.sock")
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	out := p.typed(t, x.login, []string{emergencyPassword}, nil, "login", "--emergency", socket)
+	if !strings.Contains(out, "logged in as emergency-admin") {
+		t.Fatalf("%s", out)
+	}
+	var kept struct{ Token string }
+	text, err := os.ReadFile(x.login)
+	if err != nil || json.Unmarshal(text, &kept) != nil || kept.Token == "" {
+		t.Fatalf("%v %s", err, text)
+	}
+	p.tokens["emergency-admin"] = kept.Token
+	at := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}}
+	call := func(method, path, body string) int {
+		q, err := http.NewRequestWithContext(t.Context(), method, "http://localhost/api/v1/"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+kept.Token)
+		a, err := at.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		return a.StatusCode
+	}
+	if code := call(http.MethodGet, "users", ""); code != http.StatusOK {
+		t.Errorf("looks after accounts: %d", code)
+	}
+	if code := call(http.MethodPost, "users/ruth/invite", "{}"); code != http.StatusOK {
+		t.Errorf("lets an admin in again: %d", code)
+	}
+	for path, body := range map[string]string{
+		"credentials": `{"kind":"temporary","store":"shop"}`, "certificates": `{"request":"x"}`, "requests": `{"what":"take-a"}`,
+	} {
+		if code := call(http.MethodPost, path, body); code != http.StatusForbidden {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	if code := p.try("emergency-admin", http.MethodGet, "users", nil, nil); code != http.StatusUnauthorized {
+		t.Errorf("its token from elsewhere: %d", code)
+	}
+	if _, err := p.query(p.DSN("emergency-admin", "shop"), "SELECT 1"); err == nil {
+		t.Error("it comes to data")
+	}
+	eventually(t, "the admins are told", func() bool { _, told := p.told.Load("emergency.login ruth"); return told })
+	all := p.Must(t, "audit", "search", "--kind", "emergency.*", "--format", "json")
+	for _, want := range []string{`"kind":"emergency.login"`, "local:uid=", `"kind":"emergency.refused"`, `"reason":"address"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the trail does not say %s:\n%s", want, all)
+		}
+	}
+	if out, err := x.postern("logout"); err != nil {
+		t.Errorf("%v %s", err, out)
+	}
+	if code := call(http.MethodGet, "users", ""); code != http.StatusUnauthorized {
+		t.Errorf("after logging out: %d", code)
+	}
 }
 
 // request is a certificate request of a new key.
