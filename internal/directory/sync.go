@@ -319,10 +319,10 @@ func (c *Client) stands(ctx context.Context, name string, now, before State) err
 	if err := c.record(ctx, audit.SubjectEnded, name, "ldap "+string(now), "", nil); err != nil {
 		return err
 	}
-	if err := c.c.Register.EndEverything(ctx, name, "deactivated"); err != nil {
+	if err := c.c.Store.EndCredentials(ctx, name, c.c.Now()); err != nil { // what opens data goes first
 		return err
 	}
-	return c.c.Store.EndCredentials(ctx, name, c.c.Now())
+	return c.c.Register.EndEverything(ctx, name, "deactivated")
 }
 
 // tell records whose groups are others than before.

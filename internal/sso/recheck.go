@@ -190,10 +190,11 @@ func (r *RelyingParty) end(ctx context.Context, l *Link, why string) error {
 	if err := r.record(ctx, audit.SubjectEnded, l.Name, "", why, people.From{}, nil); err != nil {
 		return err
 	}
-	if err := r.c.People.EndEverything(ctx, l.Name, "deactivated"); err != nil {
+	// What opens data goes first: whoever sees that their session of the portal is over must not find a door that is still open.
+	if err := r.c.Links.EndCredentials(ctx, l.Name, now); err != nil {
 		return err
 	}
-	if err := r.c.Links.EndCredentials(ctx, l.Name, now); err != nil {
+	if err := r.c.People.EndEverything(ctx, l.Name, "deactivated"); err != nil {
 		return err
 	}
 	l.Ended, l.Lease, l.Refresh = now, time.Time{}, nil
