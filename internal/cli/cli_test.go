@@ -53,13 +53,6 @@ func TestHelp(t *testing.T) {
 		want[name+".golden"] = true
 		t.Run(name, func(t *testing.T) {
 			r := run(t, nil, "", append(words, "--help")...)
-			if isLater(words) {
-				if r.code != exitFailed || r.out != "" {
-					t.Errorf("not in this version, and yet: exit %d, %s", r.code, r.out)
-				}
-				golden(t, name, r.errors)
-				return
-			}
 			if r.code != exitOK || r.errors != "" {
 				t.Fatalf("exit %d\n%s", r.code, r.errors)
 			}
@@ -82,10 +75,6 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func isLater(words []string) bool {
-	return strings.Join(words, " ") == "policy test"
-}
-
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", "help", name+".golden")
@@ -106,23 +95,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// What the contract promises for later is refused by name, with any flags and arguments, and never does anything.
-func TestLater(t *testing.T) {
-	for _, line := range []string{"policy test", "policy test now --fail-on high postgres://x/y", "policy test --help"} {
-		words := strings.Fields(line)
-		r := run(t, nil, "", words...)
-		verb := "postern " + words[0]
-		if words[0] == "policy" {
-			verb += " " + words[1]
-		}
-		want := "postern: error: " + verb + " is not in this version of postern\npostern: hint: see postern --help for what it has\n"
-		if r.code != exitFailed || r.out != "" || r.errors != want {
-			t.Errorf("%s: exit %d, %q, %q", line, r.code, r.out, r.errors)
-		}
-	}
-}
-
-// Every verb of the contract is there, now or as one of a later version.
+// Every verb of the contract is there.
 func TestContract(t *testing.T) {
 	verbs := "demo init scan hba discover plan apply verify suspend resume serve login logout run connect request approve deny revoke grants who-can explain audit certs user token policy"
 	a := &app{env: Env{Version: "1.2.3"}, ui: &ui{}}

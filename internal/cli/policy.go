@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) policy() *cobra.Command {
-	return group("policy", "check the policy file", a.policyCheck(), notYet("test", "run a policy's own tests"))
+	return group("policy", "check the policy file, and hold it to its own tests", a.policyCheck(), a.policyTest())
 }
 
 func (a *app) policyCheck() *cobra.Command {

@@ -62,6 +62,7 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)
 	b.c.Policy = p
+	b.expectations(doc.Tests)
 	b.c.Warnings = append(b.c.Warnings, warnings...).Sort()
 	return b.c
 }

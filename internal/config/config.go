@@ -41,7 +41,8 @@ type Config struct {
 	LDAP     *LDAP  // nil: there is none
 	// Emergency is the admin for when nobody else gets in; zero: there is none.
 	Emergency Emergency
-	Warnings  Problems // what is allowed and probably not meant
+	Tests     []Expectation // in file order
+	Warnings  Problems      // what is allowed and probably not meant
 }
 
 // State says where Postern remembers.

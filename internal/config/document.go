@@ -29,6 +29,7 @@ type document struct {
 	Notices     noticesDoc                          `key:"notices" doc:"how people are told of requests, grants and emergencies. Whoever is told is named by the workflow; here are the ways."`
 	Purposes    []policy.Text                       `key:"purposes" doc:"what data may be asked for; a dataset can require that one is named."`
 	Slack       slackDoc                            `key:"slack" doc:"requests, approvals and notices in Slack, as direct messages of an app. Without it, or with {}, nothing goes there. Statements and data never do."`
+	Tests       policy.Map[testDoc]                 `key:"tests" name:"test" doc:"what the policy is meant to do, statement by statement and login by login. 'postern policy test' holds it to that; serve does not look at them."`
 	BreakGlass  policy.BreakGlassEntry              `key:"break_glass" doc:"emergency access: rules on request taken without approval, loudly. Without it there is none."`
 	Pos         policy.Pos
 }
