@@ -120,7 +120,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	st.touches = touchesOf(w.Store, d.Statements)
 	e := &entry{
 		kind: kParse, redacted: d.Redacted, command: st.command, started: s.clock.Now(),
-		delta: delta{op: setStatement, name: string(name), st: st},
+		delta: delta{op: setStatement, name: keptName(name), st: st},
 	}
 	if !st.empty {
 		ev := s.allowedDecision(d, st.command)
@@ -180,7 +180,7 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 	if !ok || !ok2 {
 		return s.refuse(ctx, 'B', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
-	st, err := s.statement(string(name), nil)
+	st, err := s.statement(keptName(name), nil)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 		return s.refuse(ctx, 'B', nil, unknownStatement(string(name)), refusedEvent("unknown_name"))
 	}
 	if st.generation != s.profile().World.Generation {
-		return s.refuseStale(ctx, string(name), st)
+		return s.refuseStale(ctx, keptName(name), st)
 	}
 	if s.tooManyPortals() {
 		return s.refuse(ctx, 'B', nil, &answer{
@@ -212,7 +212,7 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 	}
 	e := &entry{
 		kind: kBind, event: po.bound, redacted: st.redacted, command: st.command, started: s.clock.Now(),
-		delta: delta{op: setPortal, name: string(target), portal: po},
+		delta: delta{op: setPortal, name: keptName(target), portal: po},
 	}
 	if err := s.push(e); err != nil {
 		return err
@@ -269,7 +269,7 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 	if !ok || len(rest) != 4 {
 		return s.refuse(ctx, 'E', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
-	po, a, err := s.livePortal(string(name), nil)
+	po, a, err := s.livePortal(keptName(name), nil)
 	if err != nil {
 		return err
 	}
@@ -336,7 +336,7 @@ func target(whole []byte) (variant byte, name string, ok bool) {
 		return 0, "", false
 	}
 	n, rest, ok := cString(body[1:])
-	return body[0], string(n), ok && len(rest) == 0
+	return body[0], keptName(n), ok && len(rest) == 0
 }
 
 // functionCall refuses FunctionCall: it runs any function by its OID, without SQL (PRO-90).

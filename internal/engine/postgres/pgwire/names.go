@@ -107,6 +107,12 @@ func (s *session) preparedBy(owner *statement, f *pgsql.Effect) *statement {
 	return st
 }
 
+// keptName is what the server keeps of the name of a statement or portal: 63 bytes. Two names that begin with the same 63 are one to
+// it, and would be two to a session that took them whole: what is decided for the one would then run under the other.
+func keptName(name []byte) string {
+	return string(name[:min(len(name), maxNameSize)])
+}
+
 // statement finds a prepared statement by its name, as the server will see it when it gets to the message at hand. own is
 // the entry being made, whose changes come first. nil means that there is none.
 func (s *session) statement(name string, own *entry) (*statement, error) {

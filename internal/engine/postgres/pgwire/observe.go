@@ -245,14 +245,14 @@ func (o *observer) judge(ctx context.Context, kind byte, body []byte) error {
 		}
 		ev := o.decide(second, pgsql.Extended)
 		if len(o.prepared) < maxObserved {
-			o.prepared[string(first)] = ev
+			o.prepared[keptName(first)] = ev
 		}
 		return o.record(ctx, ev)
 	case 'B':
 		if !ok || !ok2 {
 			return o.record(ctx, refusedEvent("malformed"))
 		}
-		ev, known := o.prepared[string(second)]
+		ev, known := o.prepared[keptName(second)]
 		if !known {
 			ev = refusedEvent("unknown_name")
 		}
