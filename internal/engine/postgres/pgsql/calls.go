@@ -55,7 +55,7 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 		f.Funcname = nameNodes(target.Schema, target.Name)
 		f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
 		a.rewrote = true
-	} else if !a.functions.allowed(name, a.w.Major) {
+	} else if !a.functions.allowed(name, a.w.Major) && !spelledOut(f, name, a.w.Major) {
 		a.noFunction(f.Location, name)
 		return
 	} else {
@@ -65,6 +65,15 @@ func (a *analysis) funcCall(n *pg.Node, f *pg.FuncCall, sc *scope) {
 	if name == "pg_typeof" {
 		a.plainReg(n, name)
 	}
+}
+
+// firstExtract is the first release with a function called extract. Before, EXTRACT(YEAR FROM x) is the grammar's spelling of
+// date_part, and that is how it is sent.
+const firstExtract = 14
+
+// spelledOut tells whether a call is EXTRACT(… FROM …) to a server whose grammar makes date_part of it.
+func spelledOut(f *pg.FuncCall, name string, major int) bool {
+	return name == "extract" && major < firstExtract && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && len(f.Args) == 2
 }
 
 // callable finds the routine outside pg_catalog that a name means: one that a rule or an extension's set lets be called. A name that

@@ -197,6 +197,9 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 	if len(tree.GetStmts()) == 0 {
 		return &Decision{Verdict: Empty}
 	}
+	if hasOddNumber(text) {
+		plainNumbers(tree.ProtoReflect())
+	}
 	redacted := redact(g.reader, tree)
 	if mode == Extended && len(tree.Stmts) > 1 {
 		return &Decision{Redacted: redacted, Refusal: &Refusal{
