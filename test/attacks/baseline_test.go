@@ -40,7 +40,7 @@ func TestPlainGrants(t *testing.T) {
 		c.Role(t, role)
 		db.Exec(t, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "+pgx.Identifier{role}.Sanitize())
 	}
-	corpus := load(t)
+	corpus := given(t)
 	at := direct(t, db)
 	report, err := Run(context.Background(), at, corpus.Attacks)
 	if err != nil {

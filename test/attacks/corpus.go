@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -36,6 +37,7 @@ type Entry struct {
 	Script    [][]any           `yaml:"script"`
 	Startup   map[string]string `yaml:"startup"`
 	Residual  bool              `yaml:"residual"`
+	Since     int               `yaml:"since"` // the first major that has what the entry is about
 	Note      string            `yaml:"note"`
 	Measured  map[string]string `yaml:"measured"`
 	RawExpect yaml.Node         `yaml:"expect"`
@@ -53,25 +55,44 @@ type Answer struct {
 	Count *int       `yaml:"count"`
 }
 
-// Corpus is both files.
+// Corpus is a file of attempts and one of ordinary queries.
 type Corpus struct {
 	Attacks []*Entry
 	Benign  []*Entry
 }
 
-// Load reads attacks.yaml and benign.yaml of a folder. Unknown fields are errors: a misspelt "detect" would
+// On returns the part of the corpus that a major can be asked.
+func (c *Corpus) On(major int) *Corpus {
+	newer := func(e *Entry) bool { return e.Since > major }
+	return &Corpus{
+		Attacks: slices.DeleteFunc(slices.Clone(c.Attacks), newer), Benign: slices.DeleteFunc(slices.Clone(c.Benign), newer),
+	}
+}
+
+// Load reads the given corpus of a folder: attacks.yaml and benign.yaml.
+func Load(dir string) (*Corpus, error) { return load(dir, "attacks.yaml", "benign.yaml") }
+
+// LoadFound reads what was found later: found.yaml and found_benign.yaml. What may not be seen is the same.
+func LoadFound(dir string) (*Corpus, error) {
+	return load(dir, "attacks.yaml", "found.yaml", "found_benign.yaml")
+}
+
+// load reads files, of which a later one replaces the lists of an earlier one. Unknown fields are errors: a misspelt "detect" would
 // otherwise make an attack that nothing can find.
-func Load(dir string) (*Corpus, error) {
+func load(dir string, names ...string) (*Corpus, error) {
 	var file struct {
 		Version int               `yaml:"version"`
 		Forbid  map[string]string `yaml:"forbid"`
 		Attacks []*Entry          `yaml:"attacks"`
 		Benign  []*Entry          `yaml:"benign"`
 	}
-	for _, name := range []string{"attacks.yaml", "benign.yaml"} {
+	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
+		}
+		if name == "found.yaml" {
+			file.Attacks = nil
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text))
 		d.KnownFields(true)

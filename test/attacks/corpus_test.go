@@ -2,7 +2,9 @@ package attacks
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { site.Main(m) }
 
-func load(t *testing.T) *Corpus {
+func given(t *testing.T) *Corpus {
 	t.Helper()
 	c, err := Load("testdata")
 	if err != nil {
@@ -22,7 +24,7 @@ func load(t *testing.T) *Corpus {
 }
 
 func TestLoad(t *testing.T) {
-	c := load(t)
+	c := given(t)
 	if len(c.Attacks) != 115 || len(c.Benign) != 20 {
 		t.Fatalf("%d attacks and %d ordinary queries, want 115 and 20", len(c.Attacks), len(c.Benign))
 	}
@@ -34,6 +36,29 @@ func TestLoad(t *testing.T) {
 	}
 	if residual != 5 {
 		t.Errorf("%d residual entries, want 5", residual)
+	}
+}
+
+// TestLoadFound: every entry of the later files says what it is about, once, and nothing of them is one of the given ones again.
+func TestLoadFound(t *testing.T) {
+	first, more := given(t), found(t, 99)
+	if len(more.Attacks) != 477 || len(more.Benign) != 107 {
+		t.Errorf("%d attacks and %d ordinary queries, want 477 and 107", len(more.Attacks), len(more.Benign))
+	}
+	known := map[string]string{}
+	classes := map[string]bool{}
+	for _, e := range append(first.Attacks, first.Benign...) {
+		known[e.Role+e.SQL+fmt.Sprint(e.Startup, e.Script)], classes[e.Class] = e.ID, true
+	}
+	for _, e := range append(more.Attacks, more.Benign...) {
+		key := e.Role + e.SQL + fmt.Sprint(e.Startup, e.Script)
+		if other := known[key]; other != "" && !strings.HasPrefix(e.ID, "C") {
+			t.Errorf("%s is %s again", e.ID, other)
+		}
+		known[key] = e.ID
+		if strings.HasPrefix(e.ID, "B") && e.Note == "" || !classes[e.Class] {
+			t.Errorf("%s: class %q, note %q", e.ID, e.Class, e.Note)
+		}
 	}
 }
 
@@ -56,7 +81,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	c := load(t)
+	c := given(t)
 	byID := map[string]*Entry{}
 	for _, e := range c.Attacks {
 		byID[e.ID] = e
@@ -117,7 +142,7 @@ func TestDeadEndpoint(t *testing.T) {
 		},
 		Restore: func(context.Context) error { return nil },
 	}
-	if r, err := Run(context.Background(), at, load(t).Attacks[:1]); err == nil {
+	if r, err := Run(context.Background(), at, given(t).Attacks[:1]); err == nil {
 		t.Errorf("a dead endpoint gave a report: %v", r.Results)
 	}
 }

@@ -51,7 +51,7 @@ func newInline(t *testing.T, major int) *site.Site {
 
 // TestENF39_Inline runs the corpus on the inline tier, with its own expectations.
 func TestENF39_Inline(t *testing.T) {
-	corpus := load(t)
+	corpus := given(t)
 	majors := pgtest.Majors(t)
 	if os.Getenv("POSTERN_TEST_MAJORS") == "" {
 		majors = majors[len(majors)-1:] // what differs between servers is the wall, and there is none

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -17,6 +18,11 @@ type Endpoint struct {
 	Config func(role string) (*pgconn.Config, error)
 	// Restore puts back what a sending changed. It is called after each one.
 	Restore func(ctx context.Context) error
+	// Once sends each entry in its first way only, where the ways differ in nothing.
+	Once bool
+	// Together sends queries that stand alone on one connection of a role, and restores after many of them. Whatever else there is
+	// begins on a fresh one.
+	Together bool
 }
 
 // Result is the outcome of one attempt.
@@ -79,10 +85,12 @@ func (r *Report) Loose() []Result {
 // Run plays attacks. An error means that the run says nothing: an endpoint that cannot be reached protects nobody.
 func Run(ctx context.Context, at Endpoint, attacks []*Entry) (*Report, error) {
 	report := &Report{}
+	p := &player{at: at}
+	defer p.close()
 	for _, e := range attacks {
 		result := Result{Entry: e}
-		for _, s := range e.sendings() {
-			reply, err := at.play(ctx, e, s)
+		for _, s := range at.sendings(e) {
+			reply, err := p.play(ctx, e, s)
 			if err != nil {
 				return nil, fmt.Errorf("%s via %s: %w", e.ID, s.name, err)
 			}
@@ -90,7 +98,7 @@ func Run(ctx context.Context, at Endpoint, attacks []*Entry) (*Report, error) {
 		}
 		report.Results = append(report.Results, result)
 	}
-	return report, nil
+	return report, p.restore(ctx)
 }
 
 // judge says what became of one sending.
@@ -139,9 +147,11 @@ func (w Wrong) String() string {
 // RunBenign plays ordinary queries and returns those that went wrong.
 func RunBenign(ctx context.Context, at Endpoint, queries []*Entry) ([]Wrong, error) {
 	var wrong []Wrong
+	p := &player{at: at}
+	defer p.close()
 	for _, e := range queries {
-		for _, s := range e.sendings() {
-			reply, err := at.play(ctx, e, s)
+		for _, s := range at.sendings(e) {
+			reply, err := p.play(ctx, e, s)
 			if err != nil {
 				return nil, fmt.Errorf("%s via %s: %w", e.ID, s.name, err)
 			}
@@ -151,7 +161,7 @@ func RunBenign(ctx context.Context, at Endpoint, queries []*Entry) ([]Wrong, err
 			}
 		}
 	}
-	return wrong, nil
+	return wrong, p.restore(ctx)
 }
 
 // compare says what is wrong with a reply, or nothing.
@@ -174,6 +184,14 @@ func (a Answer) compare(reply *Reply) string {
 type sending struct {
 	name string
 	play func(w *Wire, reply *Reply) error
+}
+
+func (at Endpoint) sendings(e *Entry) []sending {
+	out := e.sendings()
+	if at.Once {
+		out = out[:1]
+	}
+	return out
 }
 
 // sendings lists the ways that README.md names for the entry's via.
@@ -208,6 +226,74 @@ func (e *Entry) sendings() []sending {
 		out[1].play = func(w *Wire, r *Reply) error { return w.extended(e.SQL, nil, r) }
 	}
 	return out
+}
+
+// player sends entries one after the other, those that stand alone on connections that they share.
+type player struct {
+	at     Endpoint
+	shared map[string]*Wire // by role
+	dirty  int              // sendings since the last restore
+}
+
+// oftenRestored is how many queries on a shared connection a restore may wait for.
+const oftenRestored = 25
+
+func (p *player) play(ctx context.Context, e *Entry, s sending) (*Reply, error) {
+	if !p.at.Together || !e.alone() {
+		if err := p.restore(ctx); err != nil {
+			return nil, err
+		}
+		return p.at.play(ctx, e, s)
+	}
+	reply := &Reply{}
+	w := p.shared[e.Role]
+	if w == nil {
+		var err error
+		if w, err = p.at.connect(ctx, e.Role, nil, reply); err != nil {
+			return nil, fmt.Errorf("connect as %s: %w", e.Role, err)
+		}
+		if p.shared == nil {
+			p.shared = map[string]*Wire{}
+		}
+		p.shared[e.Role] = w
+	}
+	if err := s.play(w, reply); err != nil {
+		w.Close()
+		delete(p.shared, e.Role)
+		if !errors.Is(err, errClosed) {
+			return nil, err
+		}
+	}
+	if p.dirty++; p.dirty < oftenRestored {
+		return reply, nil
+	}
+	return reply, p.restore(ctx)
+}
+
+// restore puts back what the sendings since the last one changed.
+func (p *player) restore(ctx context.Context) error {
+	if p.dirty == 0 {
+		return nil
+	}
+	p.dirty = 0
+	return p.at.Restore(ctx)
+}
+
+func (p *player) close() {
+	for _, w := range p.shared {
+		w.Close()
+	}
+}
+
+// aQuery is what a statement begins with that leaves nothing behind in its session; settingByQuery may all the same.
+var (
+	aQuery         = regexp.MustCompile(`(?i)^[\s(]*(?:SELECT|VALUES|TABLE|WITH|EXPLAIN)\b`)
+	settingByQuery = regexp.MustCompile(`(?i)set_config|pg_advisory|setseed|pg_(?:terminate|cancel)_backend|INTO|;`)
+)
+
+// alone tells whether an entry is a query that neither needs a session of its own nor leaves anything in it.
+func (e *Entry) alone() bool {
+	return (e.Via == "simple" || e.Via == "extended") && e.Neighbour == "" && aQuery.MatchString(e.SQL) && !settingByQuery.MatchString(e.SQL)
 }
 
 // play sends an entry in one way on a fresh connection, and restores.

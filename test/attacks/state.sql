@@ -8,9 +8,9 @@ SELECT
   (SELECT md5(string_agg(a::text, E'\n' ORDER BY a.oid)) FROM pg_catalog.pg_authid a),
   coalesce((SELECT md5(string_agg(s::text, E'\n' ORDER BY s.setdatabase, s.setrole)) FROM pg_catalog.pg_db_role_setting s), ''),
   (SELECT md5(string_agg(o::text, ',' ORDER BY o)) FROM (
-     SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'v', 'm', 'S', 'p') AND c.relpersistence <> 't'
+     SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'v', 'm', 'S', 'p') AND c.relpersistence <> 't'
      UNION ALL SELECT p.oid FROM pg_catalog.pg_proc p
-       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname !~ '^pg_temp') AS x(o)),
+       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname !~ '^pg_temp' WHERE p.oid >= 16384) AS x(o)),
   (SELECT md5(string_agg(g, E'\n' ORDER BY g)) FROM (
      SELECT c.oid::text || coalesce(c.relacl::text, '') || c.relrowsecurity::text || c.relforcerowsecurity::text
        FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'v', 'm', 'S', 'p') AND c.relpersistence <> 't'

@@ -76,37 +76,6 @@ func (w *Wire) extended(sql string, params []string, reply *Reply) error {
 	return w.round(reply, &pgproto3.Parse{Query: sql}, &pgproto3.Describe{ObjectType: 'S'}, bind, &pgproto3.Execute{}, &pgproto3.Sync{})
 }
 
-// script plays the steps of an extended-script entry; each sync ends a round.
-func (w *Wire) script(steps [][]any, reply *Reply) error {
-	var batch []pgproto3.FrontendMessage
-	for _, step := range steps {
-		word := func(i int) string {
-			if i < len(step) {
-				return fmt.Sprint(step[i])
-			}
-			return ""
-		}
-		switch word(0) {
-		case "parse":
-			batch = append(batch, &pgproto3.Parse{Name: word(1), Query: word(2)})
-		case "bind":
-			batch = append(batch, &pgproto3.Bind{PreparedStatement: word(1)})
-		case "execute":
-			batch = append(batch, &pgproto3.Execute{})
-		case "close":
-			batch = append(batch, &pgproto3.Close{ObjectType: 'S', Name: word(1)})
-		case "sync":
-			if err := w.round(reply, append(batch, &pgproto3.Sync{})...); err != nil {
-				return err
-			}
-			batch = nil
-		default:
-			return fmt.Errorf("unknown step %q", word(0))
-		}
-	}
-	return nil
-}
-
 // errClosed says that the endpoint ended the session after telling why.
 var errClosed = errors.New("session ended by the endpoint")
 

@@ -31,14 +31,15 @@ type analysis struct {
 	limited []*Relation        // under min_group, read by the FROM at hand
 	grouped map[*Relation]bool // under min_group, read by a query that was judged
 
-	touches  []*touching // of the current statement
-	effects  []Effect    // of functions in the current statement
-	rows     int         // how many whole rows were read as values so far, whose type is the view's
-	stored   bool        // an expression is read that the server keeps and runs for others
-	own      bool        // what is being written is a temporary table, which may keep masks
-	setting  bool        // the value of a SET is being read: a mask must not be stored over real data
-	masks    int         // how many masked columns were read so far, to see whether an expression shows one
-	location int32       // the last byte offset passed, for refusals that have none of their own
+	touches   []*touching // of the current statement
+	effects   []Effect    // of functions in the current statement
+	rows      int         // how many whole rows were read as values so far, whose type is the view's
+	stored    bool        // an expression is read that the server keeps and runs for others
+	own       bool        // what is being written is a temporary table, which may keep masks
+	setting   bool        // the value of a SET is being read: a mask must not be stored over real data
+	answering bool        // RETURNING is being read: 18 knows OLD and NEW there
+	masks     int         // how many masked columns were read so far, to see whether an expression shows one
+	location  int32       // the last byte offset passed, for refusals that have none of their own
 }
 
 func newAnalysis(g *Guard, w *World, text string) *analysis {

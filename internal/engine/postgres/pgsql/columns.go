@@ -73,7 +73,26 @@ func (a *analysis) plainColumn(ref *pg.ColumnRef, name string, sc *scope) {
 	if it, level := sc.find(name); it != nil {
 		a.rows++
 		a.usedWhole(it, level)
+		return
 	}
+	a.beforeAndAfter(ref, name, sc)
+}
+
+// firstOldAndNew is the first release that shows in RETURNING what a row was and is, by the names old and new.
+const firstOldAndNew = 18
+
+// beforeAndAfter refuses old and new as whole rows in RETURNING, where nothing else has the name: old.column is refused as an unknown
+// table's, and its row would be read without being judged.
+func (a *analysis) beforeAndAfter(ref *pg.ColumnRef, name string, sc *scope) {
+	if !a.answering || a.w.Major < firstOldAndNew || name != "old" && name != "new" ||
+		slices.ContainsFunc(sc.items, func(it *item) bool { return !it.shape.known }) {
+		return
+	}
+	a.refuse(ref.Location, Refusal{
+		SQLState: stateNoColumn, Reason: ReasonColumnUnknown, Object: name, Message: fmt.Sprintf("column %q does not exist", name),
+		Detail: "The gateway reads the grammar of PostgreSQL 17, which does not know what a row was before a statement.",
+		Hint:   "Read the row before you write it.",
+	})
 }
 
 func (a *analysis) systemColumn(ref *pg.ColumnRef, name string, it *item) {

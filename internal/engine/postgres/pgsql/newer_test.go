@@ -35,3 +35,23 @@ func TestNewerGrammar(t *testing.T) {
 		t.Errorf("a name that is a word of a later release: %+v", d.Refusal)
 	}
 }
+
+// TestENF67_OldAndNew: on 18 the whole rows old and new are refused in RETURNING like old.column and new.column are, and columns and
+// tables of these names stay what they are.
+func TestENF67_OldAndNew(t *testing.T) {
+	g, w := NewGuard(0), shopWorld()
+	w.Major = 18
+	for _, returned := range []string{"old", "new", "(old).id", "to_jsonb(new)", "old.id", "(SELECT old)"} {
+		if d := g.Decide(w, "UPDATE orders SET total = 1 RETURNING "+returned, Simple); d.Refusal == nil || d.Refusal.Reason != ReasonColumnUnknown {
+			t.Errorf("RETURNING %s: %q %v", returned, d.Text, d.Refusal)
+		}
+	}
+	for _, sql := range []string{
+		"UPDATE orders SET total = 1 RETURNING id AS old", "UPDATE orders AS old SET total = 1 RETURNING old.id, old",
+		"SELECT id AS new FROM customers ORDER BY new", "UPDATE orders SET total = 1 FROM (SELECT 1 AS old) x RETURNING old",
+	} {
+		if d := g.Decide(w, sql, Simple); d.Refusal != nil {
+			t.Errorf("%s: %v", sql, d.Refusal)
+		}
+	}
+}

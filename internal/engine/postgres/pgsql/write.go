@@ -191,6 +191,8 @@ func (a *analysis) returning(list []*pg.Node, rv *pg.RangeVar, it *item, r resol
 	if slices.Contains(sc.items, it) {
 		level.items = sc.items
 	}
+	defer func(was bool) { a.answering = was }(a.answering)
+	a.answering = true
 	return a.targets(list, level, true)
 }
 
