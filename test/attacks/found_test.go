@@ -30,11 +30,16 @@ func found(t *testing.T, major int) *Corpus {
 	return c.On(major)
 }
 
-// playsFound says whether a major is asked them: the oldest and the newest, unless majors are named.
-func playsFound(t *testing.T, major int) bool {
+// playsFound says whether a major is asked them through the gateway, and at the wall: the oldest and the newest, and the newest alone,
+// unless majors are named.
+func playsFound(t *testing.T, major int) (gateway, wall bool) {
 	t.Helper()
 	majors := pgtest.Majors(t)
-	return os.Getenv("POSTERN_TEST_MAJORS") != "" || major == majors[0] || major == majors[len(majors)-1]
+	if os.Getenv("POSTERN_TEST_MAJORS") != "" {
+		return true, true
+	}
+	newest := major == majors[len(majors)-1]
+	return newest || major == majors[0], newest
 }
 
 // within leaves of a list the entries of a corpus.
