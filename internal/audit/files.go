@@ -55,7 +55,7 @@ func listFiles(folder string) ([]string, error) {
 // line is one line of a trail file.
 type line struct {
 	text  []byte // without the newline; valid until the next call
-	n     int    // from 1
+	n     int    // from 1; 0: not known
 	start int64  // offset of its first byte
 	end   int64  // offset behind its newline
 	whole bool   // it ends in a newline
@@ -108,13 +108,31 @@ func (l *lineReader) next() (line, error) {
 }
 
 // eachLine calls f with each line of a trail file.
-func eachLine(folder, name string, f func(line) error) error {
+func eachLine(folder, name string, f func(line) error) error { return eachLineFrom(folder, name, 0, f) }
+
+// eachLineFrom is eachLine for whoever wants no record before one with a number. Where it does not begin with the file's first line, it
+// does not know the numbers of lines.
+func eachLineFrom(folder, name string, number uint64, f func(line) error) error {
 	file, err := os.Open(filepath.Join(folder, name))
 	if err != nil {
 		return fmt.Errorf("open audit file: %w", err)
 	}
 	defer file.Close()
+	start := int64(0)
+	if number > 0 {
+		info, err := file.Stat()
+		if err == nil {
+			start, _, err = seek(file, info.Size(), func(f *frame) bool { return f.seq >= number })
+		}
+		if err == nil {
+			_, err = file.Seek(start, io.SeekStart)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	lines := newLineReader(file)
+	lines.off = start
 	for {
 		l, err := lines.next()
 		if errors.Is(err, io.EOF) {
@@ -122,6 +140,9 @@ func eachLine(folder, name string, f func(line) error) error {
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
+		}
+		if start > 0 {
+			l.n = 0
 		}
 		if err := f(l); err != nil {
 			return err

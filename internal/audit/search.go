@@ -16,7 +16,8 @@ import (
 type Query struct {
 	Subject  string
 	Store    string
-	Kind     Kind // "request.*" means all that begin so
+	Kind     Kind   // "request.*" means all that begin so
+	Kinds    []Kind // one of them
 	Verdict  string
 	Reason   string
 	Relation string // touched or refused: store.schema.table, or its end: "customers", "public.customers"
@@ -43,19 +44,25 @@ type Found struct {
 
 // LineError says that one line of a file could not be read; a search goes on behind it.
 type LineError struct {
-	File string
-	Line int
-	Err  error
+	File   string
+	Line   int   // 0: the search did not begin at the file's beginning
+	Offset int64 // of the line's first byte
+	Err    error
 }
 
-func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+func (e *LineError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: at byte %d: %v", e.File, e.Offset, e.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
 
 // Unwrap returns what was wrong with the line.
 func (e *LineError) Unwrap() error { return e.Err }
 
 // Search yields the events of a trail that match, oldest first, reading line by line. A line that is no record yields a
-// *LineError and the search goes on; any other error ends it. It checks each line's own hash, but not the chain: that is
-// Verify's work. An unfinished last line is passed over.
+// *LineError and the search goes on; any other error ends it, and that ctx ended is an *UnfinishedError. It checks each line's own hash,
+// but not the chain: that is Verify's work. An unfinished last line is passed over.
 func Search(ctx context.Context, folder string, q Query) iter.Seq2[Found, error] {
 	all := func(yield func(Found, error) bool) { search(ctx, folder, q, yield) }
 	if !q.Last || q.Limit <= 0 {
@@ -79,16 +86,21 @@ func search(ctx context.Context, folder string, q Query, yield func(Found, error
 	}
 	m := newMatcher(q)
 	left := q.Limit
-	err = eachTrailLine(folder, m.files(names), spooled, func(name string, last bool, l line) error {
-		if err := ctx.Err(); err != nil {
+	var far reached
+	err = eachTrailLine(folder, m.files(names), q.From, spooled, func(name string, last bool, l line) error {
+		if err := far.ended(ctx); err != nil {
 			return err
 		}
 		if !l.whole && last {
 			return nil
 		}
-		rec, ok, err := m.match(l.text)
+		f, err := parseFrame(l.text)
+		if err == nil && f.seq >= q.From {
+			far = reached{f.seq, f.time}
+		}
+		rec, ok, err := m.match(&f, l.text, err)
 		switch {
-		case err != nil && !yield(Found{}, &LineError{File: name, Line: l.n, Err: err}):
+		case err != nil && !yield(Found{}, &LineError{File: name, Line: l.n, Offset: l.start, Err: err}):
 			return errStop
 		case err != nil || !ok:
 			return nil
@@ -179,8 +191,8 @@ func (m *matcher) files(names []string) []string {
 	return names
 }
 
-func (m *matcher) match(text []byte) (Record, bool, error) {
-	f, err := parseFrame(text)
+// match takes a line and what parseFrame said of it.
+func (m *matcher) match(f *frame, text []byte, err error) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, err
 	}
@@ -190,7 +202,7 @@ func (m *matcher) match(text []byte) (Record, bool, error) {
 		return Record{}, false, nil
 	case !q.Since.IsZero() && f.time.Before(q.Since), !q.Until.IsZero() && !f.time.Before(q.Until):
 		return Record{}, false, nil
-	case f.sig != nil && !q.Signed && !q.ofKind(f.kind):
+	case f.sig != nil && !q.Signed && !q.ofKind(f.kind), len(q.Kinds) > 0 && !slices.Contains(q.Kinds, f.kind):
 		return Record{}, false, nil
 	}
 	for _, s := range m.must {

@@ -137,25 +137,29 @@ func behind(spooled []byte, tip *position) []byte {
 }
 
 // eachTrailLine calls f with each line of a folder's files in turn, and then with those that are still in the spool, as lines of
-// the last file. spooled was read before the files were listed, so that nothing can fall between the two.
-func eachTrailLine(folder string, names []string, spooled []byte, f func(name string, last bool, l line) error) error {
+// the last file. It need not begin before the record numbered from. spooled was read before the files were listed, so that nothing can
+// fall between the two.
+func eachTrailLine(folder string, names []string, from uint64, spooled []byte, f func(name string, last bool, l line) error) error {
 	for i, name := range names {
-		each, last := eachLine, i == len(names)-1
-		if last {
-			each = func(folder, name string, f func(line) error) error { return eachLastLine(folder, name, spooled, f) }
+		take := func(l line) error { return f(name, i == len(names)-1, l) }
+		var err error
+		if i == len(names)-1 {
+			err = eachLastLine(folder, name, from, spooled, take)
+		} else {
+			err = eachLineFrom(folder, name, from, take)
 		}
-		if err := each(folder, name, func(l line) error { return f(name, last, l) }); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// eachLastLine is eachLine for the file that the spool goes on.
-func eachLastLine(folder, name string, spooled []byte, f func(line) error) error {
+// eachLastLine is eachLineFrom for the file that the spool goes on.
+func eachLastLine(folder, name string, from uint64, spooled []byte, f func(line) error) error {
 	var tail []byte // the last whole line, or lines that may be it
 	var at, cut line
-	err := eachLine(folder, name, func(l line) error {
+	err := eachLineFrom(folder, name, from, func(l line) error {
 		if !l.whole {
 			cut = l
 			cut.text = bytes.Clone(l.text)
@@ -172,7 +176,7 @@ func eachLastLine(folder, name string, spooled []byte, f func(line) error) error
 		tip := position{seq: frame.seq, hash: frame.hash}
 		rest = behind(spooled, &tip)
 	}
-	if cut.n > 0 && !bytes.HasPrefix(rest, cut.text) {
+	if cut.end > cut.start && !bytes.HasPrefix(rest, cut.text) {
 		return f(cut) // it is not the beginning of what is in the spool
 	}
 	for len(rest) > 0 {

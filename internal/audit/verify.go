@@ -143,7 +143,7 @@ func Verify(ctx context.Context, folder string, opts VerifyOptions) (*Report, er
 			return ctx.Err()
 		}
 		if c.lastFile {
-			err = eachLastLine(folder, f.name, spooled, take)
+			err = eachLastLine(folder, f.name, 0, spooled, take)
 		} else {
 			err = eachLine(folder, f.name, take)
 		}
