@@ -171,7 +171,7 @@ func TestOversightByCalls(t *testing.T) {
 	if !p.trail.has(audit.TrailRead, "auditor") || !p.trail.has(audit.TrailRead, "admin") {
 		t.Error("who read the trail is not in it")
 	}
-	for query, why := range map[string]string{"since=yesterday": "YYYY-MM-DD", "sbject=ana": "sbject"} {
+	for query, why := range map[string]string{"since=yesterday": "YYYY-MM-DD", "sbject=ana": "sbject", "before=last": "number"} {
 		status, text := p.answer(p.cookies["auditor"].Value, "GET /api/v1/trail?"+query, "")
 		if status != http.StatusBadRequest || !strings.Contains(text, why) {
 			t.Errorf("%s: %d %s", query, status, text)

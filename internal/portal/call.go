@@ -222,6 +222,12 @@ func query[In any](values url.Values, strict bool) (in In, err error) {
 				return in, badCall(fmt.Sprintf("parameter %q is true or false", name))
 			}
 			f.SetBool(yes)
+		case f.Kind() == reflect.Uint64:
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err != nil && text != "" {
+				return in, badCall(fmt.Sprintf("parameter %q is a number", name))
+			}
+			f.SetUint(n)
 		default:
 			f.SetString(text)
 		}

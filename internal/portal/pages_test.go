@@ -73,6 +73,9 @@ type place struct {
 	trail   *trail
 	people  *people.Registry
 	db      *state.DB
+	folder  string // of a trail that pages read; empty until somebody writes one
+	pol     *policy.Policy // in force
+	columns []portal.Column
 	cookies map[string]*http.Cookie
 	// contract is the document that the portal serves.
 	contract *contract.Document
@@ -108,11 +111,10 @@ func samplePolicy(t *testing.T) *policy.Policy {
 	return p
 }
 
-func newPlace(t *testing.T) *place {
+func newPlace(t *testing.T, but ...func(*portal.Config)) *place {
 	t.Helper()
-	p := &place{t: t, trail: &trail{}, cookies: map[string]*http.Cookie{}}
-	pol := samplePolicy(t)
-	current := func() *policy.Policy { return pol }
+	p := &place{t: t, trail: &trail{}, folder: t.TempDir(), pol: samplePolicy(t), cookies: map[string]*http.Cookie{}}
+	current := func() *policy.Policy { return p.pol }
 	var err error
 	if p.db, err = state.Open(t.Context(), filepath.Join(t.TempDir(), "s.db")); err != nil {
 		t.Fatal(err)
@@ -132,14 +134,17 @@ func newPlace(t *testing.T) *place {
 	}
 	desk := access.NewDesk(access.Config{Store: p.db, Policy: current, Now: time.Now, NewID: func() string { return strings.ToLower(rand.Text()[:12]) }})
 	table := policy.Table{Store: "shop", Schema: "public", Name: "payroll"}
-	p.server = httptest.NewServer(portal.New(portal.Config{
+	p.columns = []portal.Column{{Column: policy.Column{Table: table, Column: "iban"}, Type: "text"}, {Column: policy.Column{Table: table, Column: "id"}, Type: "integer"}}
+	config := portal.Config{
 		Desk: desk, Access: p.db, Credentials: p.db, Policy: current, Audit: p.trail, People: p.people, Mock: mock, Random: rand.Reader,
-		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: t.TempDir(), Version: "test",
-		Columns: func() []portal.Column {
-			return []portal.Column{{Column: policy.Column{Table: table, Column: "iban"}, Type: "text"}, {Column: policy.Column{Table: table, Column: "id"}, Type: "integer"}}
-		},
+		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: p.folder, Version: "test",
+		Columns: func() []portal.Column { return p.columns },
 		Health: func() map[string]string { return map[string]string{"shop": ""} },
-	}))
+	}
+	for _, change := range but {
+		change(&config)
+	}
+	p.server = httptest.NewServer(portal.New(config))
 	t.Cleanup(p.server.Close)
 	answer, text := p.call("", http.MethodGet, "/api/v1/openapi.json", nil, nil)
 	if answer.StatusCode != http.StatusOK {

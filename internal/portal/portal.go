@@ -42,7 +42,8 @@ type Certifier interface {
 	Certify(ctx context.Context, request []byte, i *identity.Issued) (certificate []byte, err error)
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Insight, Views, Outlines, SignOn and Certifier.
+// Config is what a portal needs. Every field is required but Gateway, Look, Insight, Views, Outlines, SignOn and
+// Certifier.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
@@ -63,6 +64,8 @@ type Config struct {
 	Health  func() map[string]string
 	Trail   string // folder of the audit trail
 	Version string
+	// Look is how long a page or a call may look through the trail; 0: a tenth of a second.
+	Look time.Duration
 	// Insight knows what the engine and the reports of its runs say; nil: those pages say that they cannot.
 	Insight Insight
 	// Views keeps searches of the trail; nil: none are kept.
@@ -115,6 +118,9 @@ type Portal struct {
 
 // New makes a portal.
 func New(c Config) *Portal {
+	if c.Look == 0 {
+		c.Look = lookFor
+	}
 	p := &Portal{c: c, mux: http.NewServeMux(), stands: map[string]right{}}
 	p.signInCalls()
 	p.peopleCalls()

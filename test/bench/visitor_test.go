@@ -93,7 +93,7 @@ func question(v *visitor) url.Values {
 	}
 }
 
-var timelines = regexp.MustCompile(`/trail/sessions/[^"?]+`)
+var timelines = regexp.MustCompile(`/trail/sessions/[^"]+`)
 
 // session is one that the last page linked to, if it did.
 func (v *visitor) session() string {

@@ -1,0 +1,229 @@
+package portal_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/portal"
+)
+
+// writeTrail puts events into the trail that pages read, a minute after one another from a day on.
+func (p *place) writeTrail(day time.Time, events ...audit.Event) {
+	p.t.Helper()
+	text, err := audit.GenerateKey(rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	key, err := audit.LoadKey(text)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var now atomic.Pointer[time.Time]
+	now.Store(&day)
+	out, err := audit.Open(audit.Config{
+		Folder: p.folder, Key: key, Instance: "gw1", Sync: time.Minute, RotateAge: 1000 * time.Hour, Now: func() time.Time { return *now.Load() },
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i, e := range events {
+		at := day.Add(time.Duration(i+1) * time.Minute)
+		now.Store(&at)
+		if _, err := out.Record(p.t.Context(), e); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// statements are n statements of ana's, in a session with a beginning and an end.
+func statements(n int) []audit.Event {
+	one := audit.Event{Subject: "ana", Session: "s1", Store: "shop", Verdict: "allow"}
+	out := []audit.Event{one}
+	out[0].Kind = audit.LoginAccepted
+	for i := range n {
+		one.Kind, one.Statement = audit.Decision, fmt.Sprintf("SELECT %d", i)
+		out = append(out, one)
+	}
+	one.Kind, one.Statement = audit.SessionEnd, ""
+	return append(out, one)
+}
+
+var (
+	statement = regexp.MustCompile(`SELECT (\d+)<`)
+	onward    = regexp.MustCompile(`href="(/[^"]*before=[^"]*)"`)
+)
+
+// TestTrailPageByPage: a page of a long trail shows the newest, and leads to those before until there are none, by links that others can
+// follow; the call does the same. What is kept under a name is the search, and not a place in it.
+func TestTrailPageByPage(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	const n = 450
+	p.writeTrail(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC), statements(n)...)
+	next, want, steps := "/trail?kind=statement.*&subject=ana", n-1, 0
+	for ; next != "" && steps < 10; steps++ {
+		answer, text := p.call("auditor", http.MethodGet, next, nil, nil)
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", next, answer.Status)
+		}
+		for _, m := range statement.FindAllStringSubmatch(text, -1) {
+			if m[1] != fmt.Sprint(want) {
+				t.Fatalf("%s: %s stands where %d should", next, m[1], want)
+			}
+			want--
+		}
+		if !strings.Contains(text, `name="query" value="kind=statement.%2A&amp;subject=ana"`) {
+			t.Errorf("%s: what would be kept is not the search", next)
+		}
+		next = ""
+		for _, m := range onward.FindAllStringSubmatch(text, -1) {
+			if to := strings.ReplaceAll(m[1], "&amp;", "&"); strings.Contains(text, `<a class="button" href="`+m[1]) {
+				next = to
+			}
+		}
+		if next != "" && !strings.Contains(next, "subject=ana") {
+			t.Fatalf("%s forgets what was searched for", next)
+		}
+	}
+	if want != -1 || steps != 3 {
+		t.Errorf("the pages end %d statements early, after %d", want+1, steps)
+	}
+	var seen []string
+	for before := uint64(0); ; {
+		query := "?kind=statement.*"
+		if before > 0 {
+			query += fmt.Sprintf("&before=%d", before)
+		}
+		out := as[portal.Trail](p, "auditor", "GET /api/v1/trail"+query, "")
+		for _, e := range out.Events {
+			seen = append(seen, e.Statement)
+		}
+		if out.Full != (out.Earlier > 0) {
+			t.Errorf("before %d: more is %v, earlier %d", before, out.Full, out.Earlier)
+		}
+		if before = out.Earlier; before == 0 {
+			break
+		}
+	}
+	if len(seen) != n || seen[0] != fmt.Sprintf("SELECT %d", n-1) || seen[n-1] != "SELECT 0" {
+		t.Errorf("the call finds %d statements", len(seen))
+	}
+	if _, text := p.call("auditor", http.MethodGet, "/trail?subject=nobody", nil, nil); !strings.Contains(text, "No such events") || strings.Contains(text, "before=") {
+		t.Errorf("what was looked through to its end leads further:\n%s", text)
+	}
+}
+
+// TestTrailInTime: a search whose time is up says so, on the page and in the call, how far it came, and goes on from there until it has
+// looked at everything.
+func TestTrailInTime(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(c *portal.Config) { c.Look = time.Nanosecond })
+	p.writeTrail(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC), append(statements(20), audit.Event{Kind: audit.Alarm})...)
+	_, text := p.call("auditor", http.MethodGet, "/trail?text=SELECT+3", nil, nil)
+	if !strings.Contains(text, "None so far") || !strings.Contains(text, "6 May 2026") || !strings.Contains(text, "Look further") || strings.Contains(text, "No such events") {
+		t.Errorf("%s", text)
+	}
+	var found []string
+	steps, last := 0, uint64(1<<62)
+	for query := "text=SELECT+3"; query != ""; steps++ {
+		out := as[portal.Trail](p, "auditor", "GET /api/v1/trail?"+query, "")
+		for _, e := range out.Events {
+			found = append(found, e.Statement)
+		}
+		if out.Full == (out.Earlier == 0) || out.Full == out.Back.IsZero() || out.Earlier >= last {
+			t.Fatalf("more %v, earlier %d, back to %v", out.Full, out.Earlier, out.Back)
+		}
+		if query, last = "", out.Earlier; out.Earlier > 0 {
+			query = fmt.Sprintf("text=SELECT+3&before=%d", out.Earlier)
+		} else {
+			break
+		}
+	}
+	if !slices.Equal(found, []string{"SELECT 3"}) || steps < 5 {
+		t.Errorf("%v after %d steps", found, steps)
+	}
+	one := as[portal.SessionTrail](p, "auditor", "GET /api/v1/trail/sessions/s1?around=12", "")
+	if one.Earlier == 0 || one.Back.IsZero() || one.Later == 0 || one.On.IsZero() {
+		t.Errorf("a session that was not looked at whole: %+v", one)
+	}
+	if _, text := p.call("auditor", http.MethodGet, "/trail/sessions/s1?around=12", nil, nil); !strings.Contains(text, "Looked back to") || !strings.Contains(text, "Looked on to") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestOneDay: the first and the last day of a search may be the same one.
+func TestOneDay(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.writeTrail(time.Date(2026, 5, 6, 22, 0, 0, 0, time.UTC), statements(1500)...)
+	for query, want := range map[string]int{"since=2026-05-06&until=2026-05-06": 119, "since=2026-05-07&until=2026-05-07": 200, "since=2026-05-08": 0, "until=2026-05-05": 0} {
+		out := as[portal.Trail](p, "auditor", "GET /api/v1/trail?"+query, "")
+		if len(out.Events) != want || len(out.Events) > 0 && out.Events[0].Time.Format(time.DateOnly) != query[6:16] {
+			t.Errorf("%s: %d events, want %d", query, len(out.Events), want)
+		}
+	}
+}
+
+// TestSessionFromAnywhere: a session is shown from its first event to its last, whichever of its events one comes from, and of one that is
+// longer than a page what is left is said.
+func TestSessionFromAnywhere(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	other := audit.Event{Kind: audit.Decision, Subject: "bob", Session: "s2", Verdict: "allow", Statement: "SELECT 7777"}
+	p.writeTrail(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC), slices.Concat([]audit.Event{other}, statements(20), []audit.Event{other})...)
+	at := as[portal.Trail](p, "auditor", "GET /api/v1/trail?subject=ana", "").Events
+	if len(at) != 22 {
+		t.Fatalf("%d events", len(at))
+	}
+	for _, query := range []string{"", fmt.Sprintf("?around=%d", at[0].Seq), fmt.Sprintf("?around=%d", at[9].Seq), fmt.Sprintf("?around=%d", at[21].Seq)} {
+		got := as[portal.SessionTrail](p, "auditor", "GET /api/v1/trail/sessions/s1"+query, "")
+		if len(got.Events) != 22 || got.Events[0].Kind != audit.LoginAccepted || got.Events[21].Kind != audit.SessionEnd || got.Earlier != 0 || got.Later != 0 {
+			t.Errorf("%q: %d events, earlier %d, later %d", query, len(got.Events), got.Earlier, got.Later)
+		}
+		_, text := p.call("auditor", http.MethodGet, "/trail/sessions/s1"+query, nil, nil)
+		if strings.Index(text, "SELECT 0<") > strings.Index(text, "SELECT 1<") || !strings.Contains(text, "SELECT 19<") || strings.Contains(text, "7777") || strings.Contains(text, "Look further") {
+			t.Errorf("%q:\n%s", query, text)
+		}
+	}
+	if _, text := p.call("auditor", http.MethodGet, "/trail?subject=ana", nil, nil); !strings.Contains(text, fmt.Sprintf(`/trail/sessions/s1?around=%d`, at[9].Seq)) {
+		t.Error("the trail does not lead to the place of a session")
+	}
+
+	long := newPlace(t)
+	long.writeTrail(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC), statements(2500)...)
+	all := map[string]bool{}
+	first := as[portal.SessionTrail](long, "auditor", "GET /api/v1/trail/sessions/s1?around=1300", "")
+	note := func(events []audit.Record) {
+		for _, e := range events {
+			all[fmt.Sprint(e.Seq)] = true
+		}
+	}
+	note(first.Events)
+	for before := first.Earlier; before > 0; {
+		out := as[portal.SessionTrail](long, "auditor", fmt.Sprintf("GET /api/v1/trail/sessions/s1?before=%d", before), "")
+		note(out.Events)
+		before = out.Earlier
+	}
+	for after := first.Later; after > 0; {
+		out := as[portal.SessionTrail](long, "auditor", fmt.Sprintf("GET /api/v1/trail/sessions/s1?after=%d", after), "")
+		note(out.Events)
+		after = out.Later
+	}
+	if first.Earlier == 0 || first.Later == 0 || len(all) != 2502 {
+		t.Errorf("%d of 2502 events; earlier %d, later %d", len(all), first.Earlier, first.Later)
+	}
+	if _, text := long.call("auditor", http.MethodGet, "/trail/sessions/s1?around=1300", nil, nil); strings.Count(text, "Look further") != 2 {
+		t.Error("a page of a long session does not say that there is more on both sides")
+	}
+}
