@@ -225,6 +225,19 @@ type Filter struct {
 	Open    bool      // pending requests, live grants
 	Due     time.Time // those on which time has something to do by then
 	Closing bool      // grants that are over and whose wall is not gone
+
+	Datasets []string // grants on one of these; nil: on any
+	Over     bool     // grants that have come to their end
+	// Newest, unless it is 0, makes it at most so many grants, those that ended last, the last one first; and Before those alone that
+	// come behind a grant in that order.
+	Newest int
+	Before *Place
+}
+
+// Place is where a grant stands among those that have ended, in the order of their ends.
+type Place struct {
+	Closed time.Time
+	ID     string
 }
 
 // Errors of a Store and of the Desk, for errors.Is.

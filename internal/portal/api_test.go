@@ -135,7 +135,7 @@ func TestPagesAndCallsAgree(t *testing.T) {
 		t.Fatalf("dora approves: %s", answer.Status)
 	}
 	for who, may := range map[string]bool{"dora": true, "auditor": false, "admin": true} {
-		held := as[[]portal.OverseenGrant](p, who, "GET /api/v1/grants/overseen?q=payroll", "")
+		held := as[portal.Overseen](p, who, "GET /api/v1/grants/overseen?q=payroll", "").Grants
 		if len(held) != 1 || held[0].Subject != "ana" || held[0].MayEnd != may {
 			t.Errorf("%s oversees %+v", who, held)
 		}

@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // waiting is what waits for somebody's decision.
@@ -80,25 +82,26 @@ func note(r *http.Request) string {
 // Mine is what somebody holds, held and asked for.
 type Mine struct {
 	Live     []access.Grant   `json:"live"`
-	Past     []access.Grant   `json:"past"` // the latest
+	Past     []access.Grant   `json:"past"` // those that ended last
 	Requests []access.Request `json:"waiting"`
 	Closed   []access.Request `json:"closed"`   // the latest that gave nothing
 	Standing []string         `json:"standing"` // datasets held by membership, without asking
 }
 
+// mostPast is how much of what is over somebody is shown of their own.
+const mostPast = 20
+
 func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
 	out := Mine{[]access.Grant{}, []access.Grant{}, []access.Request{}, []access.Request{}, []string{}}
-	grants, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name})
+	live, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
 		return Mine{}, err
 	}
-	for _, g := range grants {
-		if g.Live() {
-			out.Live = append(out.Live, g)
-		} else {
-			out.Past = append(out.Past, g)
-		}
+	past, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name, Over: true, Newest: mostPast})
+	if err != nil {
+		return Mine{}, err
 	}
+	out.Live, out.Past = notNil(live), notNil(past)
 	asked, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name})
 	if err != nil {
 		return Mine{}, err
@@ -111,9 +114,8 @@ func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
 			out.Closed = append(out.Closed, q)
 		}
 	}
-	slices.SortFunc(out.Past, func(a, b access.Grant) int { return b.Start.Compare(a.Start) })
 	slices.SortFunc(out.Closed, func(a, b access.Request) int { return b.Created.Compare(a.Created) })
-	out.Past, out.Closed = out.Past[:min(len(out.Past), 20)], out.Closed[:min(len(out.Closed), 20)]
+	out.Closed = out.Closed[:min(len(out.Closed), mostPast)]
 	pol := p.c.Policy()
 	for _, rule := range pol.Rules {
 		if rule.Enabled && rule.Request == nil && pol.Holds(v.Subject, rule) {
@@ -149,6 +151,15 @@ type OverseenQuery struct {
 	Filter string `json:"q,omitempty"`   // words of a person, a dataset, a rule or a state
 	All    bool   `json:"all,omitempty"` // those too that are over
 	Due    bool   `json:"due,omitempty"` // only those that somebody has to look at
+	// Before goes on where an answer ended, with those alone that were over before: it is the answer's earlier.
+	Before string `json:"before,omitempty"`
+}
+
+// Overseen are grants of others: all that live, the most urgent first, and behind them those that ended last, the last one first.
+type Overseen struct {
+	Grants []OverseenGrant `json:"grants"`
+	// Earlier is what goes on with those that ended before, as before; none: there are none.
+	Earlier string `json:"earlier,omitempty"`
 }
 
 // OverseenGrant is a grant with what whoever looks may do about it.
@@ -159,33 +170,129 @@ type OverseenGrant struct {
 	ReviewBy time.Time `json:"review_by,omitzero"`
 }
 
-// overseen lists grants, the most urgent first: to owners those on their datasets, to those who read the trail all of them.
-func (p *Portal) overseen(r *http.Request, v *viewer, q OverseenQuery) ([]OverseenGrant, error) {
-	found, err := p.grantsOf(r, v, access.Filter{Open: !q.All}, !trailReaders(v))
-	if err != nil {
-		return nil, err
-	}
+// mostEnded is how many grants that are over a page and a call show at once, and lookEnded how many are looked at in one go for those
+// that a filter wants.
+const (
+	mostEnded = 200
+	lookEnded = 1000
+)
+
+// overseen lists grants: to owners those on their datasets, to those who read the trail all of them.
+func (p *Portal) overseen(r *http.Request, v *viewer, q OverseenQuery) (Overseen, error) {
 	reviews, err := p.reviewsOf(r, v, trailReaders(v))
 	if err != nil {
-		return nil, err
+		return Overseen{}, err
 	}
+	return p.overseenWith(r.Context(), v, q, reviews)
+}
+
+func (p *Portal) overseenWith(ctx context.Context, v *viewer, q OverseenQuery, reviews []Review) (Overseen, error) {
 	asked := map[string]time.Time{}
 	for i := range reviews {
 		for _, id := range reviews[i].Unanswered {
 			asked[id] = reviews[i].Due
 		}
 	}
-	slices.SortStableFunc(found, access.ReviewOrder)
 	pol := p.c.Policy()
-	out := []OverseenGrant{}
-	for _, g := range found {
-		if q.Due && (g.ReviewDue.IsZero() && asked[g.ID].IsZero() || !g.Live()) || !hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State)) {
-			continue
-		}
-		d := pol.Datasets[g.Dataset]
-		out = append(out, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners)), asked[g.ID]})
+	var on []string // nil: on anything
+	if !trailReaders(v) {
+		on = answersFor(pol, v.Subject)
 	}
-	return out, nil
+	out := Overseen{Grants: []OverseenGrant{}}
+	wanted := func(g access.Grant) bool {
+		return hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
+	}
+	add := func(g access.Grant) {
+		d := pol.Datasets[g.Dataset]
+		out.Grants = append(out.Grants, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners)), asked[g.ID]})
+	}
+	if q.Before == "" {
+		live, err := p.c.Access.Grants(ctx, access.Filter{Open: true, Datasets: on})
+		if err != nil {
+			return out, err
+		}
+		slices.SortStableFunc(live, access.ReviewOrder)
+		for _, g := range live {
+			if wanted(g) && (!q.Due || !g.ReviewDue.IsZero() || !asked[g.ID].IsZero()) {
+				add(g)
+			}
+		}
+	}
+	if q.Due || !q.All {
+		return out, nil
+	}
+	ended, earlier, err := p.ended(ctx, access.Filter{Datasets: on}, q, wanted)
+	out.Earlier = earlier
+	for _, g := range ended {
+		add(g)
+	}
+	return out, err
+}
+
+// answersFor lists the datasets that somebody answers for.
+func answersFor(pol *policy.Policy, s policy.Subject) []string {
+	out := []string{}
+	for _, name := range sortedNames(pol.Datasets) {
+		if s.Is(pol.Datasets[name].Owners) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// ended finds the grants that ended last and are wanted, and what goes on from there; "": there are no others.
+func (p *Portal) ended(ctx context.Context, f access.Filter, q OverseenQuery, wanted func(access.Grant) bool) (found []access.Grant, earlier string, err error) {
+	if f.Before, err = placeOf(q.Before); err != nil {
+		return nil, "", err
+	}
+	f.Over, f.Newest = true, mostEnded+1 // one more, to see whether there is one
+	if q.Filter != "" {
+		f.Newest = lookEnded
+	}
+	for {
+		some, err := p.c.Access.Grants(ctx, f)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, g := range some {
+			f.Before = &access.Place{Closed: g.Closed, ID: g.ID}
+			switch {
+			case !wanted(g):
+			case len(found) == mostEnded:
+				last := found[mostEnded-1]
+				return found, placeText(access.Place{Closed: last.Closed, ID: last.ID}), nil
+			default:
+				found = append(found, g)
+			}
+		}
+		if len(some) < f.Newest {
+			return found, "", nil
+		}
+	}
+}
+
+// placeText writes where a grant stands among those that ended, and placeOf reads it; "" is the beginning.
+func placeText(at access.Place) string {
+	return strconv.FormatInt(at.Closed.UnixMicro(), 10) + "-" + at.ID
+}
+
+func placeOf(text string) (*access.Place, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // the beginning is no place
+	}
+	micro, id, ok := strings.Cut(text, "-")
+	at, err := strconv.ParseInt(micro, 10, 64)
+	if !ok || err != nil || id == "" {
+		return nil, badCall("before is what an answer calls earlier")
+	}
+	return &access.Place{Closed: time.UnixMicro(at), ID: id}, nil
+}
+
+type grantsData struct {
+	OverseenQuery
+	Overseen
+	Reviews []Review
+	Further string // leads to grants that ended before these; "": there are none
 }
 
 func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
@@ -193,12 +300,16 @@ func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	return look(r, v, p.overseen, func(q OverseenQuery, out []OverseenGrant) shown {
-		return shown{"grants", "Grants", struct {
-			OverseenQuery
-			Grants  []OverseenGrant
-			Reviews []Review
-		}{q, out, reviews}}
+	do := func(r *http.Request, v *viewer, q OverseenQuery) (Overseen, error) {
+		return p.overseenWith(r.Context(), v, q, reviews)
+	}
+	return look(r, v, do, func(q OverseenQuery, out Overseen) shown {
+		data := grantsData{OverseenQuery: q, Overseen: out, Reviews: reviews}
+		if out.Earlier != "" {
+			q.Before = out.Earlier
+			data.Further = "/grants?" + filled(q).Encode()
+		}
+		return shown{"grants", "Grants", data}
 	})
 }
 

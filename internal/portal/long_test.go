@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/portal"
 )
@@ -225,5 +227,89 @@ func TestSessionFromAnywhere(t *testing.T) {
 	}
 	if _, text := long.call("auditor", http.MethodGet, "/trail/sessions/s1?around=1300", nil, nil); strings.Count(text, "Look further") != 2 {
 		t.Error("a page of a long session does not say that there is more on both sides")
+	}
+}
+
+// putGrant keeps a grant on dataset staff; one with a minute ended then.
+func (p *place) putGrant(id, dataset string, minute int) {
+	p.t.Helper()
+	g := access.Grant{
+		ID: id, Version: 1, State: access.Active, Wall: access.WallReady, Subject: "u" + id, Rule: "payroll-review", Dataset: dataset, Request: "r" + id,
+		Start: time.Now().Add(-time.Hour), End: time.Now().Add(time.Hour),
+	}
+	if minute > 0 {
+		g.State, g.Wall, g.Closed = access.Ended, access.WallGone, time.Date(2026, 5, 6, 0, minute, 0, 0, time.UTC)
+	}
+	if err := p.db.Commit(p.t.Context(), access.Change{Grants: []access.Grant{g}}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestManyGrants: all that live are shown, of those that ended the last two hundred, with a way to those before; a filter looks through all,
+// and an owner is shown those on their own datasets alone, however many others there are.
+func TestManyGrants(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for i := range 3 {
+		p.putGrant(fmt.Sprintf("l%03d", i), "staff", 0)
+	}
+	const n = 450
+	for i := 1; i <= n; i++ {
+		p.putGrant(fmt.Sprintf("g%03d", (i*7)%1000), "staff", i)
+		if i%2 == 0 {
+			p.putGrant(fmt.Sprintf("x%03d", i), "elsewhere", i)
+		}
+	}
+	for who, want := range map[string]int{"auditor": 3 + n + n/2, "dora": 3 + n} {
+		seen := map[string]bool{}
+		var last time.Time
+		before, steps := "", 0
+		for ; ; steps++ {
+			out := as[portal.Overseen](p, who, "GET /api/v1/grants/overseen?all=true&before="+url.QueryEscape(before), "")
+			live := 0
+			for _, g := range out.Grants {
+				switch {
+				case seen[g.ID]:
+					t.Fatalf("%s: %s comes twice", who, g.ID)
+				case g.Live():
+					live++
+				case !last.IsZero() && g.Closed.After(last):
+					t.Fatalf("%s: %s stands behind one that ended before", who, g.ID)
+				default:
+					last = g.Closed
+				}
+				seen[g.ID] = true
+			}
+			if (live > 0) != (before == "") || len(out.Grants)-live > 200 {
+				t.Errorf("%s, before %q: %d live of %d", who, before, live, len(out.Grants))
+			}
+			if before = out.Earlier; before == "" {
+				break
+			}
+		}
+		if len(seen) != want || steps != (want-4)/200 {
+			t.Errorf("%s sees %d grants in %d steps, want %d", who, len(seen), steps+1, want)
+		}
+	}
+	for path, tt := range map[string]struct {
+		has, lacks string
+		more       bool
+	}{
+		"/grants":              {"ul000", "ug007", false},
+		"/grants?all=1":        {"ul000", "ug007", true},
+		"/grants?all=1&q=g007": {"ug007", "ug014", false},
+	} {
+		for _, who := range []string{"auditor", "dora"} {
+			_, text := p.call(who, http.MethodGet, path, nil, nil)
+			if !strings.Contains(text, tt.has) || strings.Contains(text, tt.lacks) || strings.Contains(text, "Earlier grants") != tt.more {
+				t.Errorf("%s as %s: has %s: %v, lacks %s: %v, leads to earlier ones: %v", path, who, tt.has, strings.Contains(text, tt.has),
+					tt.lacks, !strings.Contains(text, tt.lacks), strings.Contains(text, "Earlier grants"))
+			}
+		}
+	}
+	for _, before := range []string{"x", "12", "12-", "-a"} {
+		if status, _ := p.answer(p.cookies["auditor"].Value, "GET /api/v1/grants/overseen?all=true&before="+before, ""); status != http.StatusBadRequest {
+			t.Errorf("before=%s: %d", before, status)
+		}
 	}
 }

@@ -29,10 +29,7 @@ func where(f access.Filter, grants bool) (string, []any) {
 		conditions, args = append(conditions, condition), append(args, more...)
 	}
 	if f.IDs != nil {
-		for _, id := range f.IDs {
-			args = append(args, id)
-		}
-		conditions = append(conditions, "id IN ("+marks(len(f.IDs))+")")
+		add("id IN ("+marks(len(f.IDs))+")", anys(f.IDs)...)
 	}
 	if f.Subject != "" {
 		add("subject = ?", f.Subject)
@@ -49,7 +46,25 @@ func where(f access.Filter, grants bool) (string, []any) {
 	if grants && f.Closing {
 		add("closing = 1")
 	}
+	if grants && f.Datasets != nil {
+		add("dataset IN ("+marks(len(f.Datasets))+")", anys(f.Datasets)...)
+	}
+	if grants && f.Over {
+		add("open = 0")
+	}
+	if grants && f.Before != nil {
+		at := micro(f.Before.Closed)
+		add("closed <= ? AND (closed < ? OR id < ?)", at, at, f.Before.ID)
+	}
 	return strings.Join(conditions, " AND "), args
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
 }
 
 // read collects the documents that a query finds.
@@ -87,13 +102,17 @@ func (db *DB) Requests(ctx context.Context, f access.Filter) ([]access.Request, 
 	return out, nil
 }
 
-// Grants implements access.Store. The oldest come first.
+// Grants implements access.Store. They come in the order of their ids, unless the newest are asked for.
 func (db *DB) Grants(ctx context.Context, f access.Filter) ([]access.Grant, error) {
-	if f.IDs != nil && len(f.IDs) == 0 {
+	if f.IDs != nil && len(f.IDs) == 0 || f.Datasets != nil && len(f.Datasets) == 0 {
 		return nil, nil
 	}
 	condition, args := where(f, true)
-	out, err := read[access.Grant](ctx, db, "SELECT doc FROM access_grant WHERE "+condition+" ORDER BY id", args...)
+	order := "id"
+	if f.Newest > 0 {
+		order, args = "closed DESC, id DESC LIMIT ?", append(args, f.Newest)
+	}
+	out, err := read[access.Grant](ctx, db, "SELECT doc FROM access_grant WHERE "+condition+" ORDER BY "+order, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read grants: %w", err)
 	}
@@ -239,12 +258,42 @@ func putGrant(ctx context.Context, tx handle, g *access.Grant) error {
 	}
 	closing := g.Wall == access.WallRemoving
 	if g.Version == 1 {
-		_, err = tx.exec(ctx, "INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)",
-			g.ID, g.Request, g.Subject, g.Rule, flag(g.Live()), flag(closing), micro(g.Due()), string(doc))
+		_, err = tx.exec(ctx, "INSERT INTO access_grant (id, version, request, subject, rule, dataset, open, closing, due, closed, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			g.ID, g.Request, g.Subject, g.Rule, g.Dataset, flag(g.Live()), flag(closing), micro(g.Due()), closedAt(g), string(doc))
 		return err
 	}
-	return swap(tx.exec(ctx, "UPDATE access_grant SET version = ?, open = ?, closing = ?, due = ?, doc = ? WHERE id = ? AND version = ?",
-		g.Version, flag(g.Live()), flag(closing), micro(g.Due()), string(doc), g.ID, g.Version-1))
+	return swap(tx.exec(ctx, "UPDATE access_grant SET version = ?, dataset = ?, open = ?, closing = ?, due = ?, closed = ?, doc = ? WHERE id = ? AND version = ?",
+		g.Version, g.Dataset, flag(g.Live()), flag(closing), micro(g.Due()), closedAt(g), string(doc), g.ID, g.Version-1))
+}
+
+// closedAt is when a grant came to its end, 0 while it lives.
+func closedAt(g *access.Grant) int64 {
+	if g.Live() {
+		return 0
+	}
+	return micro(g.Closed)
+}
+
+// dateGrants notes of grants from before there was a column for it when they ended, and on what they are.
+func (db *DB) dateGrants(ctx context.Context) error {
+	for {
+		some, err := read[access.Grant](ctx, db, "SELECT doc FROM access_grant WHERE closed = -1 ORDER BY id LIMIT 500")
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		err = db.transact(ctx, func(tx handle) error {
+			for i := range some {
+				g := &some[i]
+				if _, err := tx.exec(ctx, "UPDATE access_grant SET closed = ?, dataset = ? WHERE id = ? AND closed = -1", closedAt(g), g.Dataset, g.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, true)
+		if err != nil {
+			return fmt.Errorf("note when grants ended: %w", err)
+		}
+	}
 }
 
 func putReview(ctx context.Context, tx handle, v *access.Review) error {
@@ -359,7 +408,7 @@ func (db *DB) Delivered(ctx context.Context, events []access.Event) error {
 // marks is a list of n parameters.
 func marks(n int) string { return "?" + strings.Repeat(", ?", n-1) }
 
-// Tidy forgets what nobody will ask for again.
+// Tidy forgets what nobody will ask for again, and notes what an earlier version left out.
 func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 	for query, before := range map[string]time.Time{
 		"DELETE FROM access_outcome WHERE at < ?":     now.Add(-keepOutcomes),
@@ -378,5 +427,5 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 	if _, err := db.exec(ctx, "DELETE FROM notice_delivery WHERE notice NOT IN (SELECT id FROM outbox_notice)"); err != nil {
 		return fmt.Errorf("tidy state: %w", explain(err))
 	}
-	return nil
+	return db.dateGrants(ctx) // a gateway of an earlier version may still write beside this one
 }

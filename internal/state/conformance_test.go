@@ -101,6 +101,51 @@ func TestAccessIsKept(t *testing.T) {
 	})
 }
 
+// The grants that ended last are found a page at a time, in the order of their ends whatever their ids, and of some datasets alone.
+func TestNewestGrants(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db, other := open(t, path), open(t, path)
+		put := func(id, dataset string, minute int) {
+			g := held(id, "u"+id, "x")
+			g.Dataset = dataset
+			commit(t, db, access.Change{Grants: []access.Grant{g}})
+			if minute > 0 {
+				g.Version, g.State, g.Closed = 2, access.Ended, noon.Add(time.Duration(minute)*time.Minute)
+				commit(t, db, access.Change{Grants: []access.Grant{g}})
+			}
+		}
+		put("e", "staff", 1)
+		put("live", "staff", 0)
+		put("a", "staff", 2)
+		put("c", "sales", 2)
+		put("b", "staff", 3)
+		at := func(id string, minute int) *access.Place {
+			return &access.Place{Closed: noon.Add(time.Duration(minute) * time.Minute), ID: id}
+		}
+		for name, tt := range map[string]struct {
+			f    access.Filter
+			want []string
+		}{
+			"all": {access.Filter{Over: true, Newest: 9}, []string{"b", "c", "a", "e"}}, "some": {access.Filter{Over: true, Newest: 2}, []string{"b", "c"}},
+			"the next": {access.Filter{Over: true, Newest: 2, Before: at("c", 2)}, []string{"a", "e"}}, "none are left": {access.Filter{Over: true, Newest: 2, Before: at("e", 1)}, nil},
+			"of a dataset": {access.Filter{Over: true, Newest: 9, Datasets: []string{"staff"}}, []string{"b", "a", "e"}},
+			"of two":       {access.Filter{Over: true, Newest: 3, Datasets: []string{"staff", "sales"}}, []string{"b", "c", "a"}},
+			"of none":      {access.Filter{Over: true, Newest: 9, Datasets: []string{}}, nil},
+			"live ones":    {access.Filter{Open: true, Datasets: []string{"staff"}}, []string{"live"}}, "live ones of another": {access.Filter{Open: true, Datasets: []string{"sales"}}, nil},
+			"of a person": {access.Filter{Over: true, Newest: 9, Subject: "ua"}, []string{"a"}},
+		} {
+			got, err := other.Grants(t.Context(), tt.f)
+			var ids []string
+			for _, g := range got {
+				ids = append(ids, g.ID)
+			}
+			if err != nil || !slices.Equal(ids, tt.want) {
+				t.Errorf("%s: %v, %v; want %v", name, ids, err, tt.want)
+			}
+		}
+	})
+}
+
 // Of several who change the same row at once, from several processes, one wins and the others are told.
 func TestOneOfManyWins(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {

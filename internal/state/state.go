@@ -172,6 +172,9 @@ func (db *DB) begin(ctx context.Context) error {
 	if err := db.migrate(ctx); err != nil {
 		return err
 	}
+	if err := db.dateGrants(ctx); err != nil {
+		return err
+	}
 	id := make([]byte, 8)
 	if _, err := rand.Read(id); err != nil {
 		return fmt.Errorf("read randomness for the installation's id: %w", err)

@@ -46,6 +46,11 @@ func migrationsUpTo(t *testing.T, path string, files []string, n int) {
 		"INSERT INTO generation (name, value, updated) VALUES ('identity_passwords', 7, '2026-01-02T03:04:05Z')",
 		"INSERT INTO trail_head (instance, count, head, time, checkpoint, updated) VALUES ('gw1', 9, '"+strings.Repeat("ab", 32)+"', '2026-03-04T05:06:07.000008Z', 8, '2026-01-02T03:04:05Z')",
 	)
+	if n >= 2 { // which began to keep grants; when they ended it had no column for
+		statements = append(statements, `INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc)
+VALUES ('old', 2, 'rold', 'ana', 'y', 0, 0, 0, '{"id":"old","version":2,"state":"ended","subject":"ana","rule":"y","dataset":"staff","request":"rold","closed":"2026-02-03T04:05:06Z"}'),
+	('live', 1, 'rlive', 'bob', 'y', 1, 0, 0, '{"id":"live","version":1,"state":"active","subject":"bob","rule":"y","dataset":"staff","request":"rlive"}')`)
+	}
 	for _, s := range statements {
 		if _, err := db.ExecContext(context.Background(), s); err != nil {
 			t.Fatalf("%v in\n%s", err, s)
@@ -82,8 +87,41 @@ func TestUpgradeFromEverySchema(t *testing.T) {
 		if err := db.Commit(t.Context(), change); err != nil {
 			t.Errorf("from %d: %v", n, err)
 		}
-		if got, err := db.Grants(t.Context(), access.Filter{Open: true}); err != nil || len(got) != 1 || got[0].ID != "g" {
+		if n >= 2 {
+			before := &access.Place{Closed: now, ID: "x"}
+			over, err := db.Grants(t.Context(), access.Filter{Over: true, Newest: 5, Before: before, Datasets: []string{"staff"}})
+			if err != nil || len(over) != 1 || over[0].ID != "old" {
+				t.Errorf("from %d: grants that ended before: %+v, %v", n, over, err)
+			}
+			live, err := db.Grants(t.Context(), access.Filter{Open: true, Datasets: []string{"staff"}})
+			if err != nil || len(live) != 1 || live[0].ID != "live" {
+				t.Errorf("from %d: grants on a dataset: %+v, %v", n, live, err)
+			}
+		}
+		if got, err := db.Grants(t.Context(), access.Filter{Open: true, Subject: "ana"}); err != nil || len(got) != 1 || got[0].ID != "g" {
 			t.Errorf("from %d: grants %+v, %v", n, got, err)
 		}
+	}
+}
+
+// What a gateway of an earlier version writes beside this one, without the columns that it does not know, is found after the next tidying.
+func TestEarlierVersionBeside(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	db := open(t, path)
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	if _, err := raw.ExecContext(t.Context(), `INSERT INTO access_grant (id, version, request, subject, rule, open, closing, due, doc)
+VALUES ('g', 1, 'r', 'ana', 'x', 1, 0, 0, '{"id":"g","version":1,"state":"active","subject":"ana","rule":"x","dataset":"staff","request":"r"}')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Tidy(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Grants(t.Context(), access.Filter{Open: true, Datasets: []string{"staff"}}); err != nil || len(got) != 1 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
