@@ -144,7 +144,7 @@ type daemon struct {
 	config *config.Config
 	taken  atomic.Pointer[config.Config] // config, for those who do not follow
 	world  *world
-	trail  *audit.Trail
+	trail  recording
 	gw     *gateway.Gateway
 	grants *grants
 	signs  *people.Registry  // nil: there is no portal
@@ -157,6 +157,8 @@ type daemon struct {
 
 	instance string
 	standing standing
+	changes  changes
+	before   uint64 // the trail's last record before this start
 	cancels  *cancels
 
 	certificatesNext time.Time // when to look at them again
@@ -196,7 +198,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if d.cancels, err = newCancels(root, st); err != nil {
 		return err
 	}
-	if d.trail, err = d.openTrail(key, st); err != nil {
+	if err := d.readyTrail(key, st); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.trail.Close()) }()
@@ -239,19 +241,19 @@ func readKeys(ctx context.Context, c *config.Config) (secret.Text, *audit.Key, e
 	return root, key, nil
 }
 
-func (d *daemon) openTrail(key *audit.Key, st *state.DB) (*audit.Trail, error) {
-	t, err := audit.Open(audit.Config{
+func (d *daemon) readyTrail(key *audit.Key, st *state.DB) error {
+	err := d.openTrail(audit.Config{
 		Folder: d.config.Audit.Folder, Key: key, Instance: d.instance, Sync: d.config.Audit.Sync, State: st,
 		Now: d.opts.Clock.Now, Random: d.opts.Random,
 		Notify: func(err error) { d.log.Error("audit trail", "error", err) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the audit trail: %w", err)
+		return fmt.Errorf("open the audit trail: %w", err)
 	}
-	for _, s := range t.Recovered() {
+	for _, s := range d.trail.Recovered() {
 		d.log.Warn("audit trail: " + s)
 	}
-	return t, nil
+	return nil
 }
 
 // mockInfo derives the secret behind the salts of users that do not exist (PRO-27): the same on every instance and after a

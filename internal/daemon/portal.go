@@ -51,7 +51,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	if d.opts.Insight != nil {
 		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() })
 	}
-	c.URL = d.config.Portal.URL
+	c.URL, c.Changes = d.config.Portal.URL, d.changes.now
 	if c.Certifier, err = newCertifier(ctx, d.grants.st, root, d.trail, d.grants.desk.Now, d.opts.Random); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -63,6 +63,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	stopChanges := d.startChanges(ctx)
 	server := &http.Server{
 		Handler:           d.withSlack(pages),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
@@ -87,6 +88,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 			_ = server.Close()
 		}
 		<-done
+		stopChanges()
 	}, nil
 }
 

@@ -313,3 +313,36 @@ func TestManyGrants(t *testing.T) {
 		}
 	}
 }
+
+// TestPolicyChangesAreShown: what is remembered of the policy is on its page and in its call, in order, and it is said when the trail is
+// still looked through for more.
+func TestPolicyChangesAreShown(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	at := func(minute int) time.Time { return time.Date(2026, 5, 6, 0, minute, 0, 0, time.UTC) }
+	for _, digest := range []string{"one", "two"} {
+		if err := p.db.KeepPolicy(t.Context(), digest, at(0), []string{"rule all: to = " + digest}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.pol.Digest = "two"
+	p.changes = portal.Changes{Events: []audit.Event{
+		{Kind: audit.ServeStart, Time: at(1), Policy: "one"},
+		{Kind: audit.Reload, Time: at(2), Policy: "two", Verdict: "allow", Detail: map[string]string{"file_owner": "os:dora"}},
+	}}
+	out := as[portal.PolicyShown](p, "reader", "GET /api/v1/policy", "")
+	if len(out.Changes) != 2 || !out.Changes[0].Compare || out.Changes[0].Before != "one" || out.Changes[0].By != "os:dora" || !out.Since.Equal(at(2)) || !out.Looking {
+		t.Errorf("%+v", out)
+	}
+	_, text := p.call("reader", http.MethodGet, "/policy", nil, nil)
+	if !strings.Contains(text, "/policy/changes?from=one&amp;to=two") || !strings.Contains(text, "still looked for") {
+		t.Errorf("%s", text)
+	}
+	p.changes.Events, p.changes.Whole = append(p.changes.Events, audit.Event{Kind: audit.Reload, Time: at(3), Policy: "two", Verdict: "refuse", Message: "line 7 is wrong"}), true
+	if _, text := p.call("reader", http.MethodGet, "/policy", nil, nil); !strings.Contains(text, "line 7 is wrong") || strings.Contains(text, "still looked for") {
+		t.Errorf("the next look does not know of the next change:\n%s", text)
+	}
+	if got := as[[]portal.PolicyChange](p, "reader", "GET /api/v1/policy/changes", ""); len(got) != 3 || got[0].Message == "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -39,6 +39,8 @@ type PolicyShown struct {
 	Datasets int            `json:"datasets"`
 	Rules    []RuleShown    `json:"rules"`
 	Changes  []PolicyChange `json:"changes"` // what was taken up, refused and applied, the latest first
+	// Looking: changes from before these may be in the trail, and are still looked for.
+	Looking bool `json:"still_looking,omitempty"`
 }
 
 // RuleShown is a rule of the policy file.
@@ -61,8 +63,8 @@ func (p *Portal) rules(r *http.Request, _ *viewer, q PolicyQuery) (PolicyShown, 
 			out.Rules = append(out.Rules, s)
 		}
 	}
-	changes, err := p.policyChanges(r.Context())
-	out.Changes, out.Since = notNil(changes), since(changes, pol.Digest)
+	changes, whole, err := p.policyChanges(r.Context())
+	out.Changes, out.Since, out.Looking = notNil(changes[:min(len(changes), mostChanges)]), since(changes, pol.Digest), !whole
 	return out, err
 }
 

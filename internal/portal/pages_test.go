@@ -74,6 +74,7 @@ type place struct {
 	people  *people.Registry
 	db      *state.DB
 	folder  string // of a trail that pages read; empty until somebody writes one
+	changes portal.Changes
 	pol     *policy.Policy // in force
 	columns []portal.Column
 	cookies map[string]*http.Cookie
@@ -138,7 +139,7 @@ func newPlace(t *testing.T, but ...func(*portal.Config)) *place {
 	config := portal.Config{
 		Desk: desk, Access: p.db, Credentials: p.db, Policy: current, Audit: p.trail, People: p.people, Mock: mock, Random: rand.Reader,
 		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: p.folder, Version: "test",
-		Columns: func() []portal.Column { return p.columns },
+		Columns: func() []portal.Column { return p.columns }, Changes: func() portal.Changes { return p.changes },
 		Health: func() map[string]string { return map[string]string{"shop": ""} },
 	}
 	for _, change := range but {

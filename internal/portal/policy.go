@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,16 +17,26 @@ import (
 type Outlines interface {
 	// PolicyOutline returns access.ErrNotFound for one that was never in force here.
 	PolicyOutline(ctx context.Context, digest string) ([]string, error)
+	// PolicyDigests lists those that are kept.
+	PolicyDigests(ctx context.Context) ([]string, error)
 }
 
-// mostChanges is how many changes of the policy are listed, and mostRead how many events of a kind are looked at for them.
-const (
-	mostChanges = 20
-	mostRead    = 500
-)
+// mostChanges is how many changes of the policy are listed.
+const mostChanges = 20
 
-// changeKinds are the events that put a policy in force, try to, or bring a server to it.
-var changeKinds = []audit.Kind{audit.ServeStart, audit.Reload, audit.ApplyDone}
+// PolicyKinds are the kinds of the events that put a policy in force, try to, or bring a server to it.
+func PolicyKinds() []audit.Kind { return []audit.Kind{audit.ServeStart, audit.Reload, audit.ApplyDone} }
+
+// OfPolicy says whether an event is one of those. What is brought to a server for a grant is no change of the policy.
+func OfPolicy(e *audit.Event) bool {
+	return e.Policy != "" && (e.Kind == audit.ServeStart || e.Kind == audit.Reload || e.Kind == audit.ApplyDone)
+}
+
+// Changes is what is remembered of them.
+type Changes struct {
+	Events []audit.Event // the oldest first
+	Whole  bool          // the trail has no others, or none that are worth showing beside these
+}
 
 // PolicyChange is one line of what happened to the policy, as the trail has it.
 type PolicyChange struct {
@@ -59,8 +68,8 @@ type DiffCall struct {
 func (p *Portal) policyCalls() {
 	route(p, Call{Pattern: "GET /api/v1/policy/changes", Scope: identity.ScopeInspect, who: policyReaders, Summary: "List which policies were in force, and what was applied, the latest first"},
 		func(r *http.Request, _ *viewer, _ nothing) ([]PolicyChange, error) {
-			out, err := p.policyChanges(r.Context())
-			return notNil(out), err
+			out, _, err := p.policyChanges(r.Context())
+			return notNil(out[:min(len(out), mostChanges)]), err
 		})
 	route(p, Call{Pattern: "GET /api/v1/policy/diff", Scope: identity.ScopeInspect, who: policyReaders, pages: []string{"GET /policy/changes"}, Summary: "Compare two policies that were in force"},
 		func(r *http.Request, _ *viewer, in DiffCall) (*PolicyDiff, error) {
@@ -69,25 +78,25 @@ func (p *Portal) policyCalls() {
 	route(p, Call{Pattern: "POST /api/v1/policy/proposals", Scope: identity.ScopeInspect, who: editors, pages: []string{"POST /policy"}, Summary: "Write a change of a rule as a patch of the policy file, for review; nothing changes"}, p.proposeRule)
 }
 
-// policyChanges reads from the trail what became of the policy.
-func (p *Portal) policyChanges(ctx context.Context) ([]PolicyChange, error) {
-	var all []audit.Record
-	for _, kind := range changeKinds {
-		for f, err := range audit.Search(ctx, p.c.Trail, audit.Query{Kind: kind, Limit: mostRead, Last: true}) {
-			var line *audit.LineError
-			if err != nil && !errors.As(err, &line) { // a line that cannot be read is audit verify's to tell of
-				return nil, err
-			}
-			if err == nil && f.Record.Policy != "" { // what is brought to a server for a grant is no change of the policy
-				all = append(all, f.Record)
-			}
+// policyChanges says what became of the policy, and whether that is all that the trail knows.
+func (p *Portal) policyChanges(ctx context.Context) (out []PolicyChange, whole bool, err error) {
+	if p.c.Changes == nil {
+		return nil, true, nil
+	}
+	all := p.c.Changes()
+	slices.SortStableFunc(all.Events, func(a, b audit.Event) int { return a.Time.Compare(b.Time) })
+	kept := map[string]bool{}
+	if p.c.Outlines != nil {
+		digests, err := p.c.Outlines.PolicyDigests(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, d := range digests {
+			kept[d] = true
 		}
 	}
-	slices.SortStableFunc(all, func(a, b audit.Record) int { return a.Time.Compare(b.Time) })
-	kept := map[string]bool{"": false}
-	var out []PolicyChange
 	before := ""
-	for _, e := range all {
+	for _, e := range all.Events {
 		c := PolicyChange{At: e.Time, Kind: string(e.Kind), Outcome: e.Verdict, By: e.Subject, Policy: e.Policy, Message: e.Message, Store: e.Store}
 		if c.By == "" {
 			c.By = e.Detail["file_owner"]
@@ -95,37 +104,17 @@ func (p *Portal) policyChanges(ctx context.Context) ([]PolicyChange, error) {
 		if c.Message == "" {
 			c.Message = e.Reason
 		}
-		if took := e.Kind != audit.ApplyDone && e.Verdict != "refuse" && e.Policy != ""; took {
+		if took := e.Kind != audit.ApplyDone && e.Verdict != "refuse"; took {
 			if before != e.Policy {
 				c.Before = before
 			}
 			before = e.Policy
 		}
-		for _, digest := range []string{c.Policy, c.Before} {
-			if _, known := kept[digest]; !known {
-				has, err := p.hasOutline(ctx, digest)
-				if err != nil {
-					return nil, err
-				}
-				kept[digest] = has
-			}
-		}
 		c.Compare = kept[c.Policy] && kept[c.Before]
 		out = append(out, c)
 	}
 	slices.Reverse(out)
-	return out[:min(len(out), mostChanges)], nil
-}
-
-func (p *Portal) hasOutline(ctx context.Context, digest string) (bool, error) {
-	if p.c.Outlines == nil {
-		return false, nil
-	}
-	_, err := p.c.Outlines.PolicyOutline(ctx, digest)
-	if errors.Is(err, access.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return out, all.Whole, nil
 }
 
 func (p *Portal) comparePolicies(ctx context.Context, in DiffCall) (*PolicyDiff, error) {

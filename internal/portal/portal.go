@@ -42,7 +42,7 @@ type Certifier interface {
 	Certify(ctx context.Context, request []byte, i *identity.Issued) (certificate []byte, err error)
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Look, Insight, Views, Outlines, SignOn and
+// Config is what a portal needs. Every field is required but Gateway, Look, Changes, Insight, Views, Outlines, SignOn and
 // Certifier.
 type Config struct {
 	Desk        *access.Desk
@@ -66,6 +66,8 @@ type Config struct {
 	Version string
 	// Look is how long a page or a call may look through the trail; 0: a tenth of a second.
 	Look time.Duration
+	// Changes is what the trail says of the policy; nil: nobody remembers it.
+	Changes func() Changes
 	// Insight knows what the engine and the reports of its runs say; nil: those pages say that they cannot.
 	Insight Insight
 	// Views keeps searches of the trail; nil: none are kept.

@@ -39,3 +39,21 @@ func (db *DB) PolicyOutline(ctx context.Context, digest string) ([]string, error
 	}
 	return out, nil
 }
+
+// PolicyDigests implements portal.Outlines.
+func (db *DB) PolicyDigests(ctx context.Context) ([]string, error) {
+	rows, err := db.query(ctx, "SELECT digest FROM policy_version ORDER BY at, digest")
+	if err != nil {
+		return nil, fmt.Errorf("list what policies are kept: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var digest string
+		if err := rows.Scan(&digest); err != nil {
+			return nil, fmt.Errorf("list what policies are kept: %w", explain(err))
+		}
+		out = append(out, digest)
+	}
+	return out, explain(rows.Err())
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/postern-sec/postern/internal/access"
 )
@@ -21,6 +22,12 @@ func TestPoliciesAreKept(t *testing.T) {
 		}
 		if _, err := other.PolicyOutline(t.Context(), "d2"); !errors.Is(err, access.ErrNotFound) {
 			t.Errorf("one that never was: %v", err)
+		}
+		if err := db.KeepPolicy(t.Context(), "d0", noon.Add(time.Hour), want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := other.PolicyDigests(t.Context()); err != nil || !slices.Equal(got, []string{"d1", "d0"}) {
+			t.Errorf("kept are %q, %v", got, err)
 		}
 	})
 }
