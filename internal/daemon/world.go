@@ -21,8 +21,9 @@ type world struct {
 }
 
 type inForce struct {
-	policy *policy.Policy
-	views  map[string]view
+	policy  *policy.Policy
+	views   map[string]view
+	columns []portal.Column // of the views, once for all who ask; never changed
 }
 
 // view is one store's answer, or why there is none.
@@ -57,10 +58,11 @@ func (w *world) Profile(h gateway.Holder) (*gateway.Profile, error) {
 	return v.view.Profile(h)
 }
 
-// columns lists the columns of every store that was looked at.
-func (w *world) columns() []portal.Column {
+// columns lists the columns of every store that was looked at. Nobody may change the list: it is the same one until another look.
+func (w *world) columns() []portal.Column { return w.current.Load().columns }
+
+func columnsOf(all map[string]view) []portal.Column {
 	var out []portal.Column
-	all := w.current.Load().views
 	for _, name := range sortedKeys(all) {
 		if all[name].view == nil {
 			continue
@@ -90,6 +92,9 @@ func (w *world) set(p *policy.Policy, views map[string]view) {
 	defer w.mu.Unlock()
 	next := &inForce{policy: w.peopled(p), views: maps.Clone(w.current.Load().views)}
 	maps.Copy(next.views, views)
+	if next.columns = w.current.Load().columns; len(views) > 0 {
+		next.columns = columnsOf(next.views)
+	}
 	w.current.Store(next)
 }
 
@@ -116,7 +121,7 @@ func (w *world) setPeople(people []policy.Person) (changed bool) {
 	}
 	w.people = people
 	now := w.current.Load()
-	w.current.Store(&inForce{policy: w.peopled(now.policy), views: now.views})
+	w.current.Store(&inForce{policy: w.peopled(now.policy), views: now.views, columns: now.columns})
 	return true
 }
 

@@ -53,14 +53,15 @@ func (p *Portal) catalogueCalls() {
 }
 
 func (p *Portal) catalogue(r *http.Request, v *viewer, q CatalogueQuery) (Catalogue, error) {
-	pol, columns := p.c.Policy(), p.c.Columns()
+	pol := p.c.Policy()
+	all := p.layout(pol)
 	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
 		return Catalogue{}, err
 	}
 	out := Catalogue{Cards: []Card{}}
 	for _, name := range sortedNames(pol.Datasets) {
-		c := p.cardOf(pol, v, pol.Datasets[name], columns)
+		c := p.cardOf(pol, v, pol.Datasets[name], all)
 		c.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == name })
 		out.Total++
 		if hit(q.Search, c.Name, c.Owners, c.Labels) {
@@ -90,7 +91,7 @@ func hit(search, name string, lists ...[]string) bool {
 }
 
 // cardOf says of a dataset what its reader may know: whoever can neither see nor ask for it learns its name and its owners.
-func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, columns []Column) Card {
+func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, all *layout) Card {
 	c := Card{Name: d.Name, Owners: plainNames(d.Owners)}
 	for _, rule := range pol.Rules {
 		if rule.On != d.Name || !rule.Enabled || !pol.Holds(v.Subject, rule) {
@@ -114,18 +115,8 @@ func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, column
 	if !c.Open {
 		return c
 	}
-	tables := map[policy.Table]bool{}
-	for _, col := range columns {
-		if pol.DatasetOf(col.Table) != d {
-			continue
-		}
-		tables[col.Table] = true
-		if l := pol.LabelOf(col.Column); l != "" && !slices.Contains(c.Labels, l) {
-			c.Labels = append(c.Labels, l)
-		}
-	}
-	c.Count = len(tables)
-	slices.Sort(c.Labels)
+	in := all.in(d)
+	c.Count, c.Labels = in.tables, in.labels
 	return c
 }
 
@@ -187,12 +178,13 @@ type Dataset struct {
 }
 
 func (p *Portal) dataset(r *http.Request, v *viewer, q DatasetQuery) (Dataset, error) {
-	pol, columns := p.c.Policy(), p.c.Columns()
+	pol := p.c.Policy()
+	all := p.layout(pol)
 	d := pol.Datasets[r.PathValue("name")]
 	if d == nil {
 		return Dataset{}, access.ErrNotFound
 	}
-	out := Dataset{Card: p.cardOf(pol, v, d, columns), Tables: []TableShown{}, Rules: []Askable{}}
+	out := Dataset{Card: p.cardOf(pol, v, d, all), Tables: []TableShown{}, Rules: []Askable{}}
 	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
 		return Dataset{}, err
@@ -215,7 +207,7 @@ func (p *Portal) dataset(r *http.Request, v *viewer, q DatasetQuery) (Dataset, e
 		}
 	}
 	if out.Open {
-		out.Tables = notNil(p.tablesOf(pol, seer, d, columns, ask))
+		out.Tables = notNil(p.tablesOf(pol, seer, d, all, ask))
 	}
 	return out, p.holders(r, v, d, &out)
 }
@@ -225,11 +217,10 @@ func (p *Portal) holders(r *http.Request, v *viewer, d *policy.Dataset, out *Dat
 	if out.Answers = v.Subject.Is(d.Owners) || trailReaders(v); !out.Answers {
 		return nil
 	}
-	live, err := p.c.Access.Grants(r.Context(), access.Filter{Open: true})
-	if err != nil {
+	var err error
+	if out.Holders, err = p.c.Access.Grants(r.Context(), access.Filter{Open: true, Datasets: []string{d.Name}}); err != nil {
 		return err
 	}
-	out.Holders = slices.DeleteFunc(live, func(g access.Grant) bool { return g.Dataset != d.Name })
 	for _, rule := range p.c.Policy().Rules {
 		if rule.On == d.Name && rule.Enabled && rule.Request == nil {
 			out.Direct = append(out.Direct, strings.Join(plainNames(rule.To), ", ")+" by rule "+rule.Name)
@@ -243,7 +234,7 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 }
 
 // tablesOf says for each column what somebody sees now, and what they would with the first of the rules they can ask for.
-func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Dataset, columns []Column, ask []*policy.Rule) []TableShown {
+func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Dataset, all *layout, ask []*policy.Rule) []TableShown {
 	var out []TableShown
 	held := map[string][]*policy.Rule{}
 	for name := range pol.Stores {
@@ -252,10 +243,7 @@ func (p *Portal) tablesOf(pol *policy.Policy, s policy.Subject, d *policy.Datase
 			return !until.IsZero() && !until.After(p.c.Desk.Now())
 		})
 	}
-	for _, c := range columns {
-		if pol.DatasetOf(c.Table) != d {
-			continue
-		}
+	for _, c := range all.in(d).columns {
 		name := c.Table.String()
 		if len(out) == 0 || out[len(out)-1].Name != name {
 			out = append(out, TableShown{Name: name, Rows: rowsOf(c.Table, d, held[c.Store], ask)})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -15,11 +16,52 @@ import (
 
 // waiting is what waits for somebody's decision.
 func (p *Portal) waiting(ctx context.Context, v *viewer) ([]access.Request, error) {
-	open, err := p.c.Access.Requests(ctx, access.Filter{Open: true})
+	open, err := p.undecided.get(ctx, p.c.Access)
 	if err != nil {
 		return nil, err
 	}
 	return p.c.Desk.Inbox(ctx, v.Actor, open)
+}
+
+// counter is a store that knows cheaply whether anything has changed.
+type counter interface {
+	ChangeCount(ctx context.Context) (int64, error)
+}
+
+// undecided keeps the requests that wait, which every page counts, until something changes. Whose decision each of them waits for is not
+// kept: that is worked out for whoever asks, each time.
+type undecided struct {
+	mu    sync.Mutex
+	known bool
+	at    int64
+	list  []access.Request // never changed
+}
+
+func (u *undecided) get(ctx context.Context, from access.Store) ([]access.Request, error) {
+	c, ok := from.(counter)
+	if !ok {
+		return from.Requests(ctx, access.Filter{Open: true})
+	}
+	// The count comes first: what changes between the two is read now and once more by the next.
+	at, err := c.ChangeCount(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	list, fresh := u.list, u.known && u.at == at
+	u.mu.Unlock()
+	if fresh {
+		return list, nil
+	}
+	if list, err = from.Requests(ctx, access.Filter{Open: true}); err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.known || at >= u.at {
+		u.list, u.at, u.known = list, at, true
+	}
+	return list, nil
 }
 
 // ToDecide is a request with what helps to decide it.
@@ -35,7 +77,8 @@ func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error
 	if err != nil {
 		return nil, err
 	}
-	pol, columns := p.c.Policy(), p.c.Columns()
+	pol := p.c.Policy()
+	all := p.layout(pol)
 	out := []ToDecide{}
 	for _, q := range found {
 		t := ToDecide{Request: q}
@@ -49,11 +92,8 @@ func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error
 				}
 			}
 		}
-		for _, c := range columns {
-			d := pol.DatasetOf(c.Table)
-			if l := pol.LabelOf(c.Column); l != "" && d != nil && d.Name == q.Dataset && !slices.Contains(t.Labels, l) {
-				t.Labels = append(t.Labels, l)
-			}
+		if d := pol.Datasets[q.Dataset]; d != nil {
+			t.Labels = all.in(d).labels
 		}
 		out = append(out, t)
 	}

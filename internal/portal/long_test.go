@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/portal"
 )
 
@@ -311,6 +312,60 @@ func TestManyGrants(t *testing.T) {
 		if status, _ := p.answer(p.cookies["auditor"].Value, "GET /api/v1/grants/overseen?all=true&before="+before, ""); status != http.StatusBadRequest {
 			t.Errorf("before=%s: %d", before, status)
 		}
+	}
+}
+
+// TestLayoutFollows: columns, labels and datasets that changed are seen at the next look, and nobody is shown what another may see.
+func TestLayoutFollows(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	labels := func(who string) []string {
+		return as[portal.Dataset](p, who, "GET /api/v1/datasets/staff", "").Labels
+	}
+	if got := labels("ana"); !slices.Equal(got, []string{"fin.iban"}) {
+		t.Fatalf("%v", got)
+	}
+	if got := as[portal.Dataset](p, "sam", "GET /api/v1/datasets/staff", ""); len(got.Labels)+len(got.Tables)+got.Count != 0 {
+		t.Errorf("sam, who may not ask, sees %+v", got)
+	}
+	table := p.columns[0].Table
+	phone := policy.Column{Table: table, Column: "phone"}
+	p.columns = append(slices.Clone(p.columns), portal.Column{Column: phone, Type: "text"})
+	if got := as[portal.Dataset](p, "ana", "GET /api/v1/datasets/staff", ""); len(got.Tables) != 1 || len(got.Tables[0].Columns) != 3 {
+		t.Errorf("a column that came is not seen: %+v", got.Tables)
+	}
+	next := samplePolicy(t)
+	next.Labels[phone] = &policy.Label{Column: phone, Class: "contact.phone"}
+	p.pol = next
+	if got := labels("ana"); !slices.Equal(got, []string{"contact.phone", "fin.iban"}) {
+		t.Errorf("a label that came is not seen: %v", got)
+	}
+	next = samplePolicy(t)
+	next.Datasets["staff"].Include[0].Table = "another"
+	p.pol = next
+	if got := as[portal.Dataset](p, "ana", "GET /api/v1/datasets/staff", ""); len(got.Labels)+len(got.Tables)+got.Count != 0 {
+		t.Errorf("a dataset without tables shows %+v", got)
+	}
+}
+
+// TestUndecidedFollows: what waits is counted anew at the next page, whoever changed it, and by everybody for themselves.
+func TestUndecidedFollows(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	counted := func(who string) bool {
+		_, text := p.call(who, http.MethodGet, "/catalogue", nil, nil)
+		return strings.Contains(text, `<span class="count">1<`)
+	}
+	if counted("dora") || counted("sam") {
+		t.Fatal("something waits before anybody asked")
+	}
+	asked := as[access.Outcome](p, "ana", "POST /api/v1/requests", `{"what": "staff", "for": "1h", "note": "report of April"}`)
+	if !counted("dora") || counted("sam") || counted("ana") {
+		t.Errorf("a request waits for dora: %v, sam: %v, ana: %v", counted("dora"), counted("sam"), counted("ana"))
+	}
+	as[access.Outcome](p, "ana", "POST /api/v1/requests/"+asked.Request.ID+"/withdraw", "{}")
+	if counted("dora") || len(as[[]portal.ToDecide](p, "dora", "GET /api/v1/inbox", "")) != 0 {
+		t.Error("what was withdrawn still waits")
 	}
 }
 

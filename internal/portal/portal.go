@@ -59,7 +59,8 @@ type Config struct {
 	Settled func(ctx context.Context)
 	// Gateway says where clients connect, for connection settings.
 	Gateway string
-	// Columns lists the columns of every store, as last seen; Health says of each store why it cannot be used, "" where it can.
+	// Columns lists the columns of every store, as last seen, in a list that nobody changes: what was seen anew is another list. Health
+	// says of each store why it cannot be used, "" where it can.
 	Columns func() []Column
 	Health  func() map[string]string
 	Trail   string // folder of the audit trail
@@ -115,6 +116,8 @@ type Portal struct {
 	calls     []Call
 	stands    map[string]right // by a page's pattern
 	templates map[string]*template.Template
+	layouts   layouts
+	undecided undecided
 	origin    *http.CrossOriginProtection
 }
 
