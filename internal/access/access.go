@@ -186,6 +186,8 @@ type Notice struct {
 	Grant   string    `json:"grant,omitempty"`
 	At      time.Time `json:"at"`
 	Until   time.Time `json:"until,omitzero"` // the end that it is about
+	// Grants are the ids of several that it is about, with spaces between them.
+	Grants string `json:"grants,omitempty"`
 	// What it is about where no request or grant says so.
 	Dataset string `json:"dataset,omitempty"`
 	Reason  string `json:"reason,omitempty"`

@@ -126,6 +126,15 @@ func (d *Desk) mayEnd(ctx context.Context, p *policy.Policy, who Actor, g *Grant
 
 // over ends a grant for good.
 func (c *Change) over(p *policy.Policy, who Actor, g *Grant, to State, cause Cause, reason string, now time.Time) {
+	kind := c.close(p, who, g, to, cause, reason, now)
+	c.tell(now, kind, nil, g, g.Subject)
+	if cause == ByDisuse || to == Failed {
+		c.tell(now, kind, nil, g, c.owners(p, g.Dataset)...)
+	}
+}
+
+// close is over without telling anybody. It says what kind of event that was.
+func (c *Change) close(p *policy.Policy, who Actor, g *Grant, to State, cause Cause, reason string, now time.Time) string {
 	from := g.State
 	g.Version++
 	g.State, g.Cause, g.Reason, g.Closed = to, cause, reason, now
@@ -138,11 +147,8 @@ func (c *Change) over(p *policy.Policy, who Actor, g *Grant, to State, cause Cau
 		why += ": " + reason
 	}
 	c.event(p, who, now, Event{Kind: kind, From: from, To: to, Reason: why}, nil, g)
-	c.tell(now, kind, nil, g, g.Subject)
-	if cause == ByDisuse || to == Failed {
-		c.tell(now, kind, nil, g, c.owners(p, g.Dataset)...)
-	}
 	c.Grants = append(c.Grants, *g)
+	return kind
 }
 
 func (c *Change) park(p *policy.Policy, who Actor, g *Grant, cause Cause, reason string, now time.Time) {

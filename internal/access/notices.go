@@ -23,6 +23,7 @@ const (
 	kindEndsHour   = "grant.ends_in_1h"   // to the holder
 	kindEnded      = "grant.ended"        // to the holder
 	kindRevoked    = "grant.revoked"      // to the holder; to owners too if it was for want of use
+	kindLost       = "grants.lost"        // to the holder: several ended at once, with a group or an account
 	kindFailed     = "grant.failed"       // to the holder, owners and admins
 	kindSuspended  = "grant.suspended"    // to the holder
 	kindResumed    = "grant.resumed"      // to the holder

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/policy"
@@ -43,11 +44,15 @@ func (d *Desk) sweep(ctx context.Context, f Filter, now time.Time) error {
 			return d.tickRequest(ctx, c, around, &r, now)
 		})
 	}
-	for i := range grants {
-		steps = append(steps, func(c *Change) error {
-			g := grants[i]
-			return d.tickGrant(ctx, c, around.p, &g, now)
-		})
+	losing := map[string][]Grant{}
+	for _, g := range grants {
+		if g.Live() && now.Before(g.End) && lost(around.p, &g) != "" {
+			if losing[g.Subject] = append(losing[g.Subject], g); len(losing[g.Subject]) == 1 {
+				steps = append(steps, func(c *Change) error { return d.lose(ctx, c, around.p, losing, g.Subject, now) })
+			}
+			continue
+		}
+		steps = append(steps, func(c *Change) error { return d.tickGrant(ctx, c, around.p, &g, now) })
 	}
 	changed, err := d.carry(ctx, steps)
 	if changed {
@@ -148,10 +153,6 @@ func (d *Desk) tickGrant(ctx context.Context, c *Change, p *policy.Policy, g *Gr
 		c.over(p, Actor{}, g, Ended, ByTime, "", now)
 		return nil
 	}
-	if cause := lost(p, g); cause != "" {
-		c.over(p, Actor{}, g, Revoked, cause, "", now)
-		return nil
-	}
 	enabled := p.Rule(g.Rule).Enabled
 	switch {
 	case !enabled && g.State == Active:
@@ -173,6 +174,42 @@ func (d *Desk) tickGrant(ctx context.Context, c *Change, p *policy.Policy, g *Gr
 		c.overdue(p, g, now)
 	}
 	return nil
+}
+
+// lose ends all that somebody may no longer hold, in one go, and tells them once (ACC-59). It takes the grants out of the map: where
+// somebody else was faster with one of them, it is called again, and looks anew which are left.
+func (d *Desk) lose(ctx context.Context, c *Change, p *policy.Policy, from map[string][]Grant, subject string, now time.Time) error {
+	all := from[subject]
+	if delete(from, subject); all == nil {
+		live, err := d.c.Store.Grants(ctx, Filter{Subject: subject, Open: true})
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(live, func(g Grant) bool { return !now.Before(g.End) || lost(p, &g) == "" })
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	n := Notice{Kind: kindRevoked, At: now, Grant: all[0].ID, Reason: lostWords[lost(p, &all[0])]}
+	var ids []string
+	for i := range all {
+		g := &all[i]
+		cause := lost(p, g)
+		c.close(p, Actor{}, g, Revoked, cause, "", now)
+		if ids = append(ids, g.ID); lostWords[cause] != n.Reason {
+			n.Reason = "" // there is more than one
+		}
+	}
+	if len(ids) > 1 {
+		n.Kind, n.Grant, n.Grants = kindLost, "", strings.Join(ids, " ")
+	}
+	c.say(n, subject)
+	return nil
+}
+
+// lostWords say to people why they lost something.
+var lostWords = map[Cause]string{
+	ByDeactivated: "the account is gone", ByRule: "the rule is gone, or is another", ByGroupLost: "the rule is no longer for this person or a group of theirs",
 }
 
 // lost says why a subject no longer may hold what they were granted, or "".

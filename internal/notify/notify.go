@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -28,12 +30,20 @@ type Message struct {
 	Rule    string    `json:"rule,omitempty"`
 	Request string    `json:"request,omitempty"`
 	Grant   string    `json:"grant,omitempty"`
+	Grants  []Lost    `json:"grants,omitempty"` // several, of which grant is none
 	State   string    `json:"state,omitempty"`
 	Until   time.Time `json:"until,omitzero"`
 	Note    string    `json:"note,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Urgent  bool      `json:"break_glass,omitempty"`
 	Link    string    `json:"link,omitempty"`
+}
+
+// Lost is one of several grants that ended at once.
+type Lost struct {
+	Grant   string `json:"grant"`
+	Dataset string `json:"dataset"`
+	Rule    string `json:"rule"`
 }
 
 // Transport is a way to people.
@@ -245,6 +255,17 @@ func (c *Courier) message(ctx context.Context, d access.Delivery) (m *Message, o
 			grant = &g
 			m.Subject, m.Dataset, m.Rule, m.State, m.Until, m.Reason, m.Urgent = g.Subject, g.Dataset, g.Rule, string(g.State), g.End, g.Reason, g.Breaking
 		}
+	}
+	if d.Grants != "" {
+		found, err := c.c.Access.Grants(ctx, access.Filter{IDs: strings.Fields(d.Grants)})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, g := range found {
+			m.Subject, m.State = g.Subject, string(g.State)
+			m.Grants = append(m.Grants, Lost{g.ID, g.Dataset, g.Rule})
+		}
+		slices.SortFunc(m.Grants, func(a, b Lost) int { return strings.Compare(a.Dataset+"\x00"+a.Rule, b.Dataset+"\x00"+b.Rule) })
 	}
 	if d.Reason != "" {
 		m.Reason = d.Reason

@@ -261,6 +261,13 @@ var plays = map[string]func(w *town){
 		w.ask(access.Ask{Rule: "unused", For: spanOf("30d")})
 		w.pass(10 * 24 * time.Hour)
 	},
+	"grants.lost": func(w *town) {
+		w.ask(access.Ask{Rule: "self"})
+		w.ask(access.Ask{Rule: "unused"})
+		w.p.Rule("self").To, w.p.Rule("unused").To = []string{"group:oncall"}, []string{"group:oncall"}
+		w.p.Groups["oncall"].Members = nil
+		w.must(w.desk.Recheck(w.t.Context()))
+	},
 	"grant.failed": func(w *town) {
 		w.ask(access.Ask{Rule: "self", For: spanOf("30d")})
 		w.built(false)
@@ -370,7 +377,7 @@ func TestRoutes(t *testing.T) {
 		}
 		slices.Sort(who)
 		uses := []policy.SlackUse{policy.SlackNotices}
-		if slices.Contains([]string{"request.new", "request.posted", "grant.active", "breakglass.started", "groups.unknown"}, r.kind) {
+		if slices.Contains([]string{"request.new", "request.posted", "grant.active", "grants.lost", "breakglass.started", "groups.unknown"}, r.kind) {
 			uses = append(uses, policy.SlackOff)
 		}
 		for _, use := range uses {

@@ -117,6 +117,9 @@ func facts(m *notify.Message, r *access.Request) string {
 		line("Until", stamp(m.Until))
 	}
 	line("Grant", m.Grant)
+	for _, g := range m.Grants {
+		line("Ended", g.Dataset+", rule "+g.Rule+", grant "+g.Grant)
+	}
 	if m.Urgent {
 		line("Break-glass", "yes")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // Send implements notify.Transport: a direct message to the person, if the person and the dataset want that, or a post in the dataset's
 // channel.
 func (a *App) Send(ctx context.Context, m *notify.Message) error {
-	if !wanted(a.c.Policy(), m) {
+	if m = shownHere(a.c.Policy(), m); m == nil || !wanted(a.c.Policy(), m) {
 		return notify.ErrNotThisWay
 	}
 	out := Copy{ID: fmt.Sprintf("%s.%d", m.ID, m.At.UnixMicro()), Kind: m.Kind, Request: m.Request, To: m.To, At: a.c.Now()}
@@ -52,6 +53,22 @@ func (a *App) Send(ctx context.Context, m *notify.Message) error {
 		return delivery(err)
 	}
 	return a.c.Copies.KeepCopy(ctx, out)
+}
+
+// shownHere leaves out of a message about several grants those on datasets that are nothing for Slack; nil: none is left.
+func shownHere(p *policy.Policy, m *notify.Message) *notify.Message {
+	if len(m.Grants) == 0 {
+		return m
+	}
+	out := *m
+	out.Grants = slices.DeleteFunc(slices.Clone(m.Grants), func(g notify.Lost) bool {
+		set := p.Datasets[g.Dataset]
+		return set == nil || set.Slack == policy.SlackOff
+	})
+	if len(out.Grants) == 0 {
+		return nil
+	}
+	return &out
 }
 
 // wanted says whether a message is for Slack, as the policy of this moment has it: what was turned off meanwhile does not go there.
