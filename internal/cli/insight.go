@@ -32,15 +32,27 @@ type insight struct {
 
 	mu    sync.Mutex
 	guard *pgsql.Guard
-	kept  map[string]portal.ScanRun // reports that were read, by file: they do not change
-	found map[string]foundReport    // the latest discovery reports that were read, by file
+	kept  map[string]keptRun     // reports of scan that were read, by file
+	found map[string]foundReport // the latest discovery reports that were read, by file
 }
 
-// foundReport is a report with what its file looked like when it was read. Reports are replaced and never written over.
+// look is what a file looked like when it was read. Reports are replaced and never written over.
+type look struct {
+	size int64
+	at   time.Time
+}
+
+func lookOf(info fs.FileInfo) look { return look{info.Size(), info.ModTime()} }
+
+// keptRun and foundReport are reports with what their files looked like; nobody changes them.
+type keptRun struct {
+	look
+	run portal.ScanRun
+}
+
 type foundReport struct {
-	size   int64
-	at     time.Time
-	report *discover.Report // never changed
+	look
+	report *discover.Report
 }
 
 var _ portal.Insight = (*insight)(nil)
@@ -134,8 +146,12 @@ func (in *insight) Scans(context.Context) ([]portal.ScanRun, error) {
 func (in *insight) run(store, path string) (portal.ScanRun, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if run, ok := in.kept[path]; ok {
-		return run, nil
+	info, err := os.Stat(path)
+	if err != nil {
+		return portal.ScanRun{}, fmt.Errorf("read a kept report: %w", err)
+	}
+	if k, ok := in.kept[path]; ok && k.look == lookOf(info) {
+		return k.run, nil
 	}
 	file, err := os.Open(path) //nolint:gosec // below the policy's folder
 	if err != nil {
@@ -154,13 +170,16 @@ func (in *insight) run(store, path string) (portal.ScanRun, error) {
 		}
 		run.Findings = append(run.Findings, shown)
 	}
-	in.kept[path] = run
+	if in.kept == nil {
+		in.kept = map[string]keptRun{}
+	}
+	in.kept[path] = keptRun{lookOf(info), run}
 	return run, nil
 }
 
 // latest is the latest report on a store: serve's own, or that of postern discover. It is nil where nobody has looked.
 func (in *insight) latest(c *config.Config, store string) (*discover.Report, time.Time, error) {
-	path, when, size := "", time.Time{}, int64(0)
+	path, when, now := "", time.Time{}, look{}
 	for _, p := range []string{daemon.ReportFile(c, store), filepath.Join(c.Folder, "discovered", store+".json")} {
 		info, err := os.Stat(p)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -170,7 +189,7 @@ func (in *insight) latest(c *config.Config, store string) (*discover.Report, tim
 			return nil, when, fmt.Errorf("read the last report: %w", err)
 		}
 		if info.ModTime().After(when) {
-			path, when, size = p, info.ModTime(), info.Size()
+			path, when, now = p, info.ModTime(), lookOf(info)
 		}
 	}
 	if path == "" {
@@ -178,7 +197,7 @@ func (in *insight) latest(c *config.Config, store string) (*discover.Report, tim
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if f, ok := in.found[path]; ok && f.size == size && f.at.Equal(when) {
+	if f, ok := in.found[path]; ok && f.look == now {
 		return f.report, when, nil
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // below the policy's folder
@@ -193,13 +212,18 @@ func (in *insight) latest(c *config.Config, store string) (*discover.Report, tim
 	if in.found == nil {
 		in.found = map[string]foundReport{}
 	}
-	in.found[path] = foundReport{size, when, &r}
+	in.found[path] = foundReport{now, &r}
 	return &r, when, nil
 }
 
 // Discovered implements portal.Insight.
 func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
 	c, _ := in.now()
+	// What the policy in force says counts, and not what the file said when a report was made.
+	said := map[string]config.Verdict{}
+	for _, v := range c.Discover.Verdicts {
+		said[v.Column] = v
+	}
 	var out []portal.Discovery
 	for _, store := range slices.Sorted(maps.Keys(c.Stores)) {
 		r, when, err := in.latest(c, store)
@@ -211,7 +235,7 @@ func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
 		}
 		d := portal.Discovery{Store: store, Taken: when, Gaps: r.Summary.NotExamined, Columns: []portal.Discovered{}}
 		for i := range r.Columns {
-			if col, ok := discovered(c, store, &r.Columns[i]); ok {
+			if col, ok := discovered(c, said, store, &r.Columns[i]); ok {
 				d.Columns = append(d.Columns, col)
 			}
 		}
@@ -221,7 +245,7 @@ func (in *insight) Discovered(context.Context) ([]portal.Discovery, error) {
 }
 
 // discovered is a column as the portal shows it; false: nothing is known of it.
-func discovered(c *config.Config, store string, rec *discover.Record) (portal.Discovered, bool) {
+func discovered(c *config.Config, said map[string]config.Verdict, store string, rec *discover.Record) (portal.Discovered, bool) {
 	out := portal.Discovered{Column: store + "." + rec.Place(), Type: rec.Type, Class: string(rec.Class), Confidence: rec.Confidence}
 	if l := c.Policy.Labels[policy.Column{Table: policy.Table{Store: store, Schema: rec.Schema, Name: rec.Table}, Column: rec.Column}]; l != nil {
 		out.Label = l.Class
@@ -229,13 +253,9 @@ func discovered(c *config.Config, store string, rec *discover.Record) (portal.Di
 	if v := rec.Verdict; v != nil {
 		out.By, out.Disputed = v.By, v.Disputed
 	}
-	// What the policy in force says counts, and not what the file said when the report was made.
-	for _, v := range c.Discover.Verdicts {
-		if v.Column == out.Column {
-			out.By, out.Verdict = v.By, string(v.Class)
-			if v.Class == "" {
-				out.Verdict = discover.NotSensitive
-			}
+	if v, ok := said[out.Column]; ok {
+		if out.By, out.Verdict = v.By, string(v.Class); v.Class == "" {
+			out.Verdict = discover.NotSensitive
 		}
 	}
 	if len(rec.Evidence) > 0 {

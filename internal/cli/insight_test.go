@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/discover"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/portal"
+	"github.com/postern-sec/postern/internal/scan"
 )
 
 // A diff is applied by the program that everybody has for it, and shows nothing but what changes.
@@ -46,5 +53,74 @@ func TestBareDiff(t *testing.T) {
 	}
 	if diff, err := bareDiff("p.yaml", before, strings.Replace(before, "x\"}", "x\", attributes: {}}", 1)); err == nil {
 		t.Errorf("a line with a verifier is shown:\n%s", diff)
+	}
+}
+
+// A report is read once, and again when its file is another; what the policy says of a column counts from the next look on.
+func TestReportsAreReadAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := &config.Config{
+		Folder: dir, State: config.State{Folder: filepath.Join(dir, "state")}, Policy: &policy.Policy{}, Stores: map[string]*config.Store{"shop": {Name: "shop"}},
+	}
+	in := &insight{now: func() (*config.Config, *policy.Policy) { return c, c.Policy }}
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	columns := func() []portal.Discovered {
+		t.Helper()
+		out, err := in.Discovered(t.Context())
+		if err != nil || len(out) != 1 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		return out[0].Columns
+	}
+	report := `{"columns": [{"schema": "public", "table": "payroll", "column": "iban", "class": "fin.iban", "confidence": 0.9}]}`
+	write("discovered/shop.json", report)
+	if got := columns(); len(got) != 1 || got[0].Class != "fin.iban" || got[0].Verdict != "" {
+		t.Fatalf("%+v", got)
+	}
+	before := in.found[filepath.Join(dir, "discovered/shop.json")].report
+	columns()
+	if in.found[filepath.Join(dir, "discovered/shop.json")].report != before {
+		t.Error("a report that stayed was read again")
+	}
+	c = &config.Config{Folder: dir, State: c.State, Policy: c.Policy, Stores: c.Stores}
+	c.Discover.Verdicts = []config.Verdict{{Column: "shop.public.payroll.iban", By: "dora"}}
+	if got := columns(); got[0].Verdict != discover.NotSensitive || got[0].By != "dora" {
+		t.Errorf("a verdict that came is not seen: %+v", got)
+	}
+	write("discovered/shop.json", strings.Replace(report, "fin.iban", "fin.account_number", 1))
+	if got := columns(); got[0].Class != "fin.account_number" {
+		t.Errorf("a report that came is not seen: %+v", got)
+	}
+
+	points := func() int {
+		t.Helper()
+		out, err := in.Scans(t.Context())
+		if err != nil || len(out) != 1 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		return out[0].Points
+	}
+	run := `{"tool": "postern", "format": ` + fmt.Sprint(scan.ReportFormat) + `, "score": {"word": "fair", "points": %d}, "results": []}`
+	write("scanned/shop/20261128T120000Z.json", fmt.Sprintf(run, 70))
+	if got := points(); got != 70 {
+		t.Errorf("%d points", got)
+	}
+	write("scanned/shop/20261128T120000Z.json", fmt.Sprintf(run, 100))
+	if got := points(); got != 100 {
+		t.Errorf("%d points of a report that came", got)
 	}
 }

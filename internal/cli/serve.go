@@ -88,7 +88,7 @@ func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, relo
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
 		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
 		Insight: func(now daemon.InForce) portal.Insight {
-			return &insight{a: a, path: path, now: now, kept: map[string]portal.ScanRun{}}
+			return &insight{a: a, path: path, now: now}
 		},
 		Reload: reload, Instance: on.instance, Ready: on.ready, Portal: on.portal,
 	})
