@@ -229,8 +229,22 @@ func (p *Portal) holders(r *http.Request, v *viewer, d *policy.Dataset, out *Dat
 	return nil
 }
 
+// manyColumns is how many there have to be for a page to offer to look among them.
+const manyColumns = 12
+
+type datasetData struct {
+	Dataset
+	Many bool // columns
+}
+
 func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.dataset, func(_ DatasetQuery, out Dataset) shown { return shown{"dataset", out.Name, out} })
+	return look(r, v, p.dataset, func(_ DatasetQuery, out Dataset) shown {
+		n := 0
+		for i := range out.Tables {
+			n += len(out.Tables[i].Columns)
+		}
+		return shown{"dataset", out.Name, datasetData{out, n > manyColumns}}
+	})
 }
 
 // tablesOf says for each column what somebody sees now, and what they would with the first of the rules they can ask for.

@@ -409,7 +409,7 @@ func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
 		"left": left, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
+		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}
 	layout := template.Must(template.New("").Funcs(helpers).ParseFS(webFiles, "web/layout.html"))
 	out := map[string]*template.Template{}
@@ -424,6 +424,24 @@ func parsePages() map[string]*template.Template {
 		}
 	}
 	return out
+}
+
+// untilOf is the time in a reason that says until when something is; zero: it says something else.
+func untilOf(reason string) time.Time {
+	text, _ := strings.CutPrefix(reason, "until ")
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || text == reason {
+		return time.Time{}
+	}
+	return at
+}
+
+// hostOf is an address without its port, which says nothing to people.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
 }
 
 // left says in words how long it is until a time.

@@ -213,6 +213,7 @@ func (p *Portal) lookOn(ctx context.Context, q audit.Query, out *SessionTrail) e
 type trailData struct {
 	Trail
 	Views   []view
+	View    string // which of them this is; "": none
 	Mine    []people.View
 	Kept    string // what a view of this search keeps
 	Name    string // that was typed for one
@@ -247,6 +248,11 @@ func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
 	q.Before = 0
 	data.Query = filled(q)
 	data.Kept = data.Query.Encode() // a view is kept of what is looked for, and not of a place in it
+	for _, one := range views {
+		if values, err := url.ParseQuery(one.Query); err == nil && values.Encode() == data.Kept {
+			data.View = one.Query
+		}
+	}
 	if before > 0 {
 		data.Newest = "/trail?" + data.Kept
 	}

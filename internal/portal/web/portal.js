@@ -12,12 +12,19 @@ for (const field of document.querySelectorAll("input[data-fragment]")) {
   }
 }
 for (const field of document.querySelectorAll("input[data-filter]")) {
+  const none = document.createElement("p");
+  none.className = "soft";
+  none.setAttribute("role", "status");
+  (field.form || field.parentElement).after(none);
   field.addEventListener("input", () => {
+    let left = 0;
     const words = field.value.toLowerCase().split(/\s+/);
     for (const item of document.querySelectorAll(field.dataset.filter)) {
       const text = item.textContent.toLowerCase();
       item.hidden = !words.every((w) => text.includes(w));
+      left += !item.hidden;
     }
+    none.textContent = left ? "" : "Nothing here matches.";
   });
 }
 document.addEventListener("submit", (e) => {
