@@ -60,8 +60,9 @@ func (p *Portal) catalogue(r *http.Request, v *viewer, q CatalogueQuery) (Catalo
 		return Catalogue{}, err
 	}
 	out := Catalogue{Cards: []Card{}}
+	on := rulesFor(pol, v.Subject)
 	for _, name := range sortedNames(pol.Datasets) {
-		c := p.cardOf(pol, v, pol.Datasets[name], all)
+		c := p.cardOf(pol, v, pol.Datasets[name], all, on[name])
 		c.Asked = slices.ContainsFunc(open, func(q access.Request) bool { return q.Dataset == name })
 		out.Total++
 		if hit(q.Search, c.Name, c.Owners, c.Labels) {
@@ -90,13 +91,33 @@ func hit(search, name string, lists ...[]string) bool {
 	return true
 }
 
-// cardOf says of a dataset what its reader may know: whoever can neither see nor ask for it learns its name and its owners.
-func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, all *layout) Card {
-	c := Card{Name: d.Name, Owners: plainNames(d.Owners)}
+// datasetRules are the rules on a dataset that somebody holds, and those that they could ask for.
+type datasetRules struct{ held, ask []*policy.Rule }
+
+// rulesFor sorts somebody's rules by their datasets, once for all.
+func rulesFor(pol *policy.Policy, s policy.Subject) map[string]datasetRules {
+	out := map[string]datasetRules{}
 	for _, rule := range pol.Rules {
-		if rule.On != d.Name || !rule.Enabled || !pol.Holds(v.Subject, rule) {
-			continue
+		if rule.Enabled && pol.Holds(s, rule) {
+			on := out[rule.On]
+			on.held = append(on.held, rule)
+			out[rule.On] = on
 		}
+	}
+	for _, rule := range pol.Askable(s, "") {
+		if !pol.Holds(s, rule) {
+			on := out[rule.On]
+			on.ask = append(on.ask, rule)
+			out[rule.On] = on
+		}
+	}
+	return out
+}
+
+// cardOf says of a dataset what its reader may know: whoever can neither see nor ask for it learns its name and its owners.
+func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, all *layout, on datasetRules) Card {
+	c := Card{Name: d.Name, Owners: plainNames(d.Owners)}
+	for _, rule := range on.held {
 		until := pol.Until(v.Subject, rule)
 		if !until.IsZero() && !until.After(p.c.Desk.Now()) {
 			continue
@@ -106,10 +127,8 @@ func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, all *l
 		}
 		c.Held = true
 	}
-	for _, rule := range pol.Askable(v.Subject, "") {
-		if rule.On == d.Name && !pol.Holds(v.Subject, rule) && c.Ask == "" {
-			c.Ask = rule.Name
-		}
+	if len(on.ask) > 0 {
+		c.Ask = on.ask[0].Name
 	}
 	c.Open = c.Held || c.Ask != "" || v.Subject.Is(d.Owners) || v.role != people.NoRole
 	if !c.Open {
@@ -184,7 +203,7 @@ func (p *Portal) dataset(r *http.Request, v *viewer, q DatasetQuery) (Dataset, e
 	if d == nil {
 		return Dataset{}, access.ErrNotFound
 	}
-	out := Dataset{Card: p.cardOf(pol, v, d, all), Tables: []TableShown{}, Rules: []Askable{}}
+	out := Dataset{Card: p.cardOf(pol, v, d, all, rulesFor(pol, v.Subject)[d.Name]), Tables: []TableShown{}, Rules: []Askable{}}
 	open, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
 		return Dataset{}, err
