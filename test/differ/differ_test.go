@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,17 +42,17 @@ func TestDiffer(t *testing.T) {
 			sum.add(one)
 		})
 	}
-	t.Logf("%d queries, %d compared with %d rows, %d refused, %d failed on both sides, %d differences", sum.asked, sum.compared, sum.rows, sum.refused, sum.failed, sum.different)
+	t.Logf("%d queries, %d compared with %d rows, %d refused, %d failed on both sides, %d out of time, %d differences", sum.asked, sum.compared, sum.rows, sum.refused, sum.failed, sum.late, sum.different)
 }
 
 // tally is what became of the queries.
 type tally struct {
-	asked, compared, rows, refused, failed, different uint64
+	asked, compared, rows, refused, failed, late, different uint64
 }
 
 func (t *tally) add(o tally) {
 	t.asked, t.compared, t.rows = t.asked+o.asked, t.compared+o.compared, t.rows+o.rows
-	t.refused, t.failed, t.different = t.refused+o.refused, t.failed+o.failed, t.different+o.different
+	t.refused, t.failed, t.late, t.different = t.refused+o.refused, t.failed+o.failed, t.late+o.late, t.different+o.different
 }
 
 // newSite applies a world's policy and returns the site, and the database of what each subject may see by another's: a
@@ -128,7 +128,9 @@ func compare(s *site.Site, copies *pgtest.DB, subject string, seed, first, n uin
 	}
 	defer gw.Close(ctx)
 	defer ref.Close(ctx)
-	if _, err := ref.Exec(ctx, "SET search_path = "+subject+"; SET TimeZone = 'UTC'").ReadAll(); err != nil {
+	_, err1 = ref.Exec(ctx, "SET search_path = "+subject+"; SET TimeZone = 'UTC'; SET statement_timeout = '30s'").ReadAll()
+	_, err2 = gw.Exec(ctx, "SET statement_timeout = '30s'").ReadAll() // a join of everything with everything may go on for hours
+	if err := errors.Join(err1, err2); err != nil {
 		return sum, []string{err.Error()}
 	}
 	schema := schema(s.DB.Major)
@@ -141,6 +143,8 @@ func compare(s *site.Site, copies *pgtest.DB, subject string, seed, first, n uin
 			return sum, append(complaints, fmt.Sprintf("%s: a session ended: %v %v\n\t%s", subject, gotErr, wantErr, sql))
 		}
 		switch {
+		case late(wantErr) || late(gotErr):
+			sum.late++
 		case wantErr != nil && gotErr != nil:
 			sum.failed++
 		case gotErr != nil && refused(gotErr):
@@ -148,39 +152,67 @@ func compare(s *site.Site, copies *pgtest.DB, subject string, seed, first, n uin
 		case wantErr != nil || gotErr != nil:
 			sum.different++
 			complaints = append(complaints, fmt.Sprintf("query %d of policy %d as %s: through the gateway %v, over the copy %v\n\t%s", i, seed, subject, gotErr, wantErr, sql))
-		case !slices.Equal(got, want):
+		case !got.same(want):
 			sum.different++
 			complaints = append(complaints, fmt.Sprintf("query %d of policy %d as %s: %s\n\t%s", i, seed, subject, difference(got, want), sql))
 		default:
 			sum.compared++
-			sum.rows += uint64(len(got))
+			sum.rows += uint64(got.n)
 		}
 	}
 	return sum, complaints
 }
 
-// answer is the rows of an answer, sorted: no query asks for an order that is total.
-func answer(ctx context.Context, c *pgconn.PgConn, sql string) ([]string, error) {
-	results, err := c.Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
+// keptRows is how many rows of an answer are kept to say what differs. An answer can be larger than memory; all of it is counted and
+// summed up.
+const keptRows = 20_000
+
+// rows is an answer, whatever its order: no query asks for an order that is total.
+type rows struct {
+	kept []string // the first ones
+	n    int
+	sum  [2]uint64 // of the hashes of all of them
+}
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func (r *rows) add(row string) {
+	if len(r.kept) < keptRows {
+		r.kept = append(r.kept, row)
 	}
-	var rows []string
-	for _, r := range results {
-		for _, row := range r.Rows {
+	r.n++
+	for i := range r.sum {
+		r.sum[i] += maphash.String(seeds[i], row)
+	}
+}
+
+func (r *rows) same(o *rows) bool { return r.n == o.n && r.sum == o.sum }
+
+// answer reads the rows of an answer.
+func answer(ctx context.Context, c *pgconn.PgConn, sql string) (*rows, error) {
+	out := &rows{}
+	results := c.Exec(ctx, sql)
+	for results.NextResult() {
+		reader := results.ResultReader()
+		for reader.NextRow() {
 			var b strings.Builder
-			for _, v := range row {
+			for _, v := range reader.Values() {
 				if v == nil {
 					b.WriteString("NULL|")
 				} else {
 					fmt.Fprintf(&b, "%q|", v)
 				}
 			}
-			rows = append(rows, b.String())
+			out.add(b.String())
 		}
 	}
-	slices.Sort(rows)
-	return rows, nil
+	return out, results.Close()
+}
+
+// late says whether a query ran out of time, which says nothing of its answer.
+func late(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "57014"
 }
 
 // refused says whether an error is the guard's own.
@@ -189,19 +221,26 @@ func refused(err error) bool {
 	return errors.As(err, &e) && (e.Code == "42501" || e.Code == "0A000" || strings.HasPrefix(e.Code, "54"))
 }
 
-// difference names the first row that only one side has.
-func difference(got, want []string) string {
-	for _, r := range got {
-		if !slices.Contains(want, r) {
-			return fmt.Sprintf("%d rows and not %d; only the gateway has %s", len(got), len(want), r)
+// difference names a row that only one side has, as far as rows were kept.
+func difference(got, want *rows) string {
+	for _, side := range []struct {
+		has, lacks *rows
+		text       string
+	}{{got, want, "only the gateway has"}, {want, got, "the gateway lacks"}} {
+		if side.lacks.n > keptRows {
+			continue // it may have the row further on
+		}
+		in := map[string]bool{}
+		for _, r := range side.lacks.kept {
+			in[r] = true
+		}
+		for _, r := range side.has.kept {
+			if !in[r] {
+				return fmt.Sprintf("%d rows and not %d; %s %s", got.n, want.n, side.text, r)
+			}
 		}
 	}
-	for _, r := range want {
-		if !slices.Contains(got, r) {
-			return fmt.Sprintf("%d rows and not %d; the gateway lacks %s", len(got), len(want), r)
-		}
-	}
-	return fmt.Sprintf("%d rows and not %d", len(got), len(want))
+	return fmt.Sprintf("%d rows and not %d", got.n, want.n)
 }
 
 // schema describes the tables to the generator.

@@ -28,7 +28,7 @@ func TestDifferInline(t *testing.T) {
 			t.Errorf("only %d of %d queries could be compared: %d refused, %d failed on both sides", one.compared, one.asked, one.refused, one.failed)
 		}
 	}
-	t.Logf("inline: %d queries, %d compared with %d rows, %d refused, %d failed on both sides, %d differences", sum.asked, sum.compared, sum.rows, sum.refused, sum.failed, sum.different)
+	t.Logf("inline: %d queries, %d compared with %d rows, %d refused, %d failed on both sides, %d out of time, %d differences", sum.asked, sum.compared, sum.rows, sum.refused, sum.failed, sum.late, sum.different)
 }
 
 func testInline(t *testing.T, c *pgtest.Cluster, seed, n uint64) (sum tally) {
