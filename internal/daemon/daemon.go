@@ -291,7 +291,7 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 	return gateway.New(gateway.Config{
 		Listeners: listeners, Engines: protocols, Policies: d.world, Profiles: d.world, Audit: usesRecorder{d.trail, d.grants}, Secrets: d.grants,
 		Clock: d.opts.Clock, Random: d.opts.Random, Log: d.log, Installation: mock,
-		Ready: d.standing.ready, Elsewhere: d.cancels.pass,
+		Ready: d.standing.ready, Elsewhere: d.cancels.pass, Brake: brake(d.grants.st, "gateway"),
 	})
 }
 

@@ -34,10 +34,19 @@ func registry(st *state.DB, p func() *policy.Policy, trail audit.Recorder, root 
 		return nil, err
 	}
 	return people.New(people.Config{
-		Accounts: st, Sessions: st, Devices: st, Policy: p, Audit: trail, Throttle: identity.NewThrottle(), Mock: mock, Key: root, Now: now, Random: random,
+		Accounts: st, Sessions: st, Devices: st, Policy: p, Audit: trail, Throttle: brake(st, "portal"), Mock: mock, Key: root, Now: now, Random: random,
 		URL: url, Challenges: st,
 		Emergency: emergency.hash, Alarm: emergency.alarm,
 	})
+}
+
+// brake slows down guessing at one door. Where several gateways share state they share what they count; elsewhere memory is enough, and
+// a login waits for no file.
+func brake(st *state.DB, door string) identity.Brake {
+	if st.Shared() {
+		return identity.NewSharedThrottle(st, door)
+	}
+	return identity.NewThrottle()
 }
 
 // Clerk is the register of people for an operator at the machine, while serve runs or not.

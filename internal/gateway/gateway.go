@@ -174,6 +174,8 @@ type Config struct {
 	Ready func() *Unavailable
 	// Elsewhere asks the other gateways whether a cancel request is for a session of theirs. It may be nil.
 	Elsewhere func(ctx context.Context, pid uint32, key []byte) error
+	// Brake slows down guessing. Nil: a brake of this gateway's own.
+	Brake identity.Brake
 }
 
 // Canceller is an engine whose sessions can be cancelled from another gateway.
@@ -196,7 +198,7 @@ type Gateway struct {
 	config   Config
 	limits   Limits
 	mock     *identity.Mock
-	throttle *identity.Throttle
+	throttle identity.Brake
 	counts   counts
 	accounts accounts
 	meters   meters
@@ -217,7 +219,10 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	g := &Gateway{config: c, limits: c.Limits.withDefaults(), mock: mock, throttle: identity.NewThrottle()}
+	g := &Gateway{config: c, limits: c.Limits.withDefaults(), mock: mock, throttle: c.Brake}
+	if g.throttle == nil {
+		g.throttle = identity.NewThrottle()
+	}
 	g.counts.init()
 	g.registry.init()
 	for i := range c.Listeners {

@@ -775,6 +775,46 @@ func TestLockOut(t *testing.T) {
 	}
 }
 
+// brokenBrake is one whose counts cannot be read, or not be written.
+type brokenBrake struct {
+	identity.Brake
+	read, write atomic.Bool
+}
+
+func (b *brokenBrake) Wait(ctx context.Context, addr netip.Addr, user string, now time.Time) (time.Duration, bool, error) {
+	if b.read.Load() {
+		return 0, false, errors.New("state is away")
+	}
+	return b.Brake.Wait(ctx, addr, user, now)
+}
+
+func (b *brokenBrake) Succeeded(ctx context.Context, addr netip.Addr, user string, now time.Time) error {
+	if b.write.Load() {
+		return errors.New("state is away")
+	}
+	return b.Brake.Succeeded(ctx, addr, user, now)
+}
+
+// Where it cannot be said how often somebody guessed, nobody is let in; when it can again, they are.
+func TestBrakeWithoutState(t *testing.T) {
+	t.Parallel()
+	b := &brokenBrake{Brake: identity.NewThrottle()}
+	p := newPlace(t, func(c *Config) { c.Brake = b })
+	for _, away := range []*atomic.Bool{&b.read, &b.write} {
+		away.Store(true)
+		if got := p.dial().ask(p.me + " shop"); !strings.HasPrefix(got, "refused state_unavailable") {
+			t.Error(got)
+		}
+		away.Store(false)
+		if got := p.dial().ask(p.me + " shop"); got != "in "+p.me {
+			t.Error(got)
+		}
+	}
+	if n := p.trail.count(audit.LoginRefused, string(CodeState)); n != 2 {
+		t.Errorf("%d refusals are in the trail: %+v", n, p.trail.events)
+	}
+}
+
 // throttled says whether an attempt is being made to wait.
 func (p *place) throttled() bool {
 	p.clock.mu.Lock()

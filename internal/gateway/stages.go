@@ -130,12 +130,24 @@ func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 		out.account = a.g.account(p.Users[c.User])
 	}
 	now := a.g.config.Clock.Now()
-	delay, locked := a.g.throttle.Wait(a.facts.Address, c.User, now)
+	delay, locked, err := a.g.throttle.Wait(ctx, a.facts.Address, c.User, now)
+	if err != nil {
+		return nil, a.unknown(ctx, c, err)
+	}
 	out.locked = locked
 	if err := a.g.sleep(ctx, delay); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// unknown refuses somebody of whom it cannot be said how often they guessed.
+func (a *Admitted) unknown(ctx context.Context, c Claim, err error) error {
+	a.g.config.Log.Error("failed logins cannot be looked up", "error", err)
+	return a.refuse(ctx, c, &Refusal{
+		Code: CodeState, Message: "who may come in is not known at the moment: the gateway's state cannot be used",
+		Hint: "try again, and tell an administrator",
+	})
 }
 
 // anybody is a subject that every network rule for a group is about.
@@ -180,7 +192,11 @@ func (c *Claimed) Failed(ctx context.Context, cause error) error {
 		return c.refuseCertificate(ctx, reason)
 	}
 	code := CodeAuthentication
-	if g.throttle.Failed(c.a.facts.Address, c.claim.User, g.config.Clock.Now()) || c.locked {
+	locked, counted := g.throttle.Failed(ctx, c.a.facts.Address, c.claim.User, g.config.Clock.Now())
+	if counted != nil {
+		g.config.Log.Error("a failed login could not be counted where all gateways see it", "error", counted)
+	}
+	if locked || c.locked {
 		code, reason = CodeLockedOut, "locked out: "+reason
 	}
 	r := &Refusal{Code: CodeAuthentication, Message: "password authentication failed for user \"" + c.claim.User + "\""}
@@ -237,7 +253,9 @@ func (c *Claimed) Identify(ctx context.Context, proof identity.Proof) (*Identifi
 	if secrets := c.a.g.config.Secrets; secrets != nil && secrets.Barred(c.claim.User) {
 		return nil, c.Failed(ctx, &identity.Failure{Reason: "the account is disabled"})
 	}
-	c.a.g.throttle.Succeeded(c.a.facts.Address, c.claim.User, c.a.g.config.Clock.Now())
+	if err := c.a.g.throttle.Succeeded(ctx, c.a.facts.Address, c.claim.User, c.a.g.config.Clock.Now()); err != nil {
+		return nil, c.a.unknown(ctx, c.claim, err)
+	}
 	return &Identified{a: c.a, claim: c.claim, subject: subject, proof: proof}, nil
 }
 

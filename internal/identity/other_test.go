@@ -111,37 +111,38 @@ func TestThrottle(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	th := NewThrottle()
 	for i := range freeFailures {
-		if d, _ := th.Wait(a, "ana", now); d != 0 {
+		if d, _, _ := th.Wait(t.Context(), a, "ana", now); d != 0 {
 			t.Fatalf("attempt %d waits %s", i, d)
 		}
-		th.Failed(a, "ana", now)
+		th.Failed(t.Context(), a, "ana", now)
 	}
 	last := time.Duration(0)
 	for range 5 {
-		th.Failed(a, "ana", now)
-		d, locked := th.Wait(a, "ana", now)
+		th.Failed(t.Context(), a, "ana", now)
+		d, locked, _ := th.Wait(t.Context(), a, "ana", now)
 		if d <= last || locked {
 			t.Fatalf("waits %s after %s, locked %v", d, last, locked)
 		}
 		last = d
 	}
-	if d, _ := th.Wait(b, "ana", now); d == 0 {
+	if d, _, _ := th.Wait(t.Context(), b, "ana", now); d == 0 {
 		t.Error("another address may go on guessing for the same user")
 	}
-	if d, _ := th.Wait(a, "bob", now); d == 0 {
+	if d, _, _ := th.Wait(t.Context(), a, "bob", now); d == 0 {
 		t.Error("the same address may go on guessing for another user")
 	}
-	if d, _ := th.Wait(b, "bob", now); d != 0 {
+	if d, _, _ := th.Wait(t.Context(), b, "bob", now); d != 0 {
 		t.Error("a stranger waits")
 	}
 	locked := false
 	for range lockAfter {
-		locked = th.Failed(a, "ana", now) || locked
+		now, _ := th.Failed(t.Context(), a, "ana", now)
+		locked = locked || now
 	}
-	if _, still := th.Wait(a, "ana", now); !locked || !still {
+	if _, still, _ := th.Wait(t.Context(), a, "ana", now); !locked || !still {
 		t.Error("nobody is locked out")
 	}
-	if d, still := th.Wait(a, "ana", now.Add(2*time.Hour)); d != 0 || still {
+	if d, still, _ := th.Wait(t.Context(), a, "ana", now.Add(2*time.Hour)); d != 0 || still {
 		t.Error("nothing is forgotten")
 	}
 }
@@ -152,14 +153,14 @@ func TestThrottleSparesKnownAddress(t *testing.T) {
 	home, away := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("203.0.113.9")
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	th := NewThrottle()
-	th.Succeeded(home, "ana", now)
+	th.Succeeded(t.Context(), home, "ana", now)
 	for range 2 * lockAfter {
-		th.Failed(away, "ana", now)
+		th.Failed(t.Context(), away, "ana", now)
 	}
-	if d, locked := th.Wait(home, "ana", now); d != 0 || locked {
+	if d, locked, _ := th.Wait(t.Context(), home, "ana", now); d != 0 || locked {
 		t.Errorf("ana waits %s at home, locked %v", d, locked)
 	}
-	if _, locked := th.Wait(away, "ana", now); !locked {
+	if _, locked, _ := th.Wait(t.Context(), away, "ana", now); !locked {
 		t.Error("the stranger is not locked out")
 	}
 }
@@ -170,7 +171,7 @@ func TestThrottleIsBounded(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	th := NewThrottle()
 	for i := range 3 * maxTracked {
-		th.Failed(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "u", now)
+		th.Failed(t.Context(), netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "u", now)
 	}
 	if len(th.entries) > maxTracked+1 {
 		t.Errorf("%d entries", len(th.entries))

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -18,8 +19,24 @@ const (
 	maxTracked   = 1 << 16
 )
 
-// Throttle slows down guessing, per address and per user (PRO-31). An address from which a user has logged in is not made
-// to wait for what others try under that user's name. It is safe for concurrent use.
+// Brake slows down guessing, per address and per user (PRO-31). An address from which a user has logged in is not made to wait for
+// what others try under that user's name. It is safe for concurrent use. An error says that it is not known who guessed what: nobody is
+// let in then.
+type Brake interface {
+	// Wait says how long an attempt has to wait before it is looked at, and whether it is locked out altogether.
+	Wait(ctx context.Context, addr netip.Addr, user string, now time.Time) (delay time.Duration, locked bool, err error)
+	// Failed notes a failed attempt and says whether it is the one that locks.
+	Failed(ctx context.Context, addr netip.Addr, user string, now time.Time) (lockedNow bool, err error)
+	// Succeeded notes a login: the address and the pair are forgiven.
+	Succeeded(ctx context.Context, addr netip.Addr, user string, now time.Time) error
+}
+
+var (
+	_ Brake = (*Throttle)(nil)
+	_ Brake = (*SharedThrottle)(nil)
+)
+
+// Throttle is the Brake of one process, in memory. Its methods never fail.
 type Throttle struct {
 	mu      sync.Mutex
 	entries map[throttleKey]*throttleEntry
@@ -40,8 +57,8 @@ type throttleEntry struct {
 // NewThrottle makes an empty brake.
 func NewThrottle() *Throttle { return &Throttle{entries: map[throttleKey]*throttleEntry{}} }
 
-// Wait says how long an attempt has to wait before it is looked at, and whether it is locked out altogether.
-func (t *Throttle) Wait(addr netip.Addr, user string, now time.Time) (delay time.Duration, locked bool) {
+// Wait implements Brake.
+func (t *Throttle) Wait(_ context.Context, addr netip.Addr, user string, now time.Time) (delay time.Duration, locked bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range t.keys(addr, user, now) {
@@ -55,11 +72,11 @@ func (t *Throttle) Wait(addr netip.Addr, user string, now time.Time) (delay time
 		}
 		delay = max(delay, wait)
 	}
-	return min(delay, maxDelay), locked
+	return min(delay, maxDelay), locked, nil
 }
 
-// Failed notes a failed attempt and says whether it is the one that locks.
-func (t *Throttle) Failed(addr netip.Addr, user string, now time.Time) (lockedNow bool) {
+// Failed implements Brake.
+func (t *Throttle) Failed(_ context.Context, addr netip.Addr, user string, now time.Time) (lockedNow bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range t.keys(addr, user, now) {
@@ -73,19 +90,25 @@ func (t *Throttle) Failed(addr netip.Addr, user string, now time.Time) (lockedNo
 		}
 		e.failures++
 		e.last = now
-		switch {
-		case e.failures >= lockAfter:
-			lockedNow = lockedNow || e.failures == lockAfter
-			e.next = now.Add(lockFor)
-		case e.failures > freeFailures:
-			e.next = now.Add(min(firstDelay<<min(e.failures-freeFailures-1, 10), maxDelay))
-		}
+		e.next = now.Add(delayAfter(e.failures))
+		lockedNow = lockedNow || e.failures == lockAfter
 	}
-	return lockedNow
+	return lockedNow, nil
 }
 
-// Succeeded notes a login: the address and the pair are forgiven.
-func (t *Throttle) Succeeded(addr netip.Addr, user string, now time.Time) {
+// delayAfter is how long after the last of so many failures no attempt is looked at.
+func delayAfter(failures int) time.Duration {
+	switch {
+	case failures >= lockAfter:
+		return lockFor
+	case failures > freeFailures:
+		return min(firstDelay<<min(failures-freeFailures-1, 10), maxDelay)
+	}
+	return 0
+}
+
+// Succeeded implements Brake.
+func (t *Throttle) Succeeded(_ context.Context, addr netip.Addr, user string, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.entries, throttleKey{addr: addr})
@@ -93,6 +116,7 @@ func (t *Throttle) Succeeded(addr netip.Addr, user string, now time.Time) {
 		t.prune(now)
 	}
 	t.entries[throttleKey{addr: addr, user: user, pair: true}] = &throttleEntry{last: now}
+	return nil
 }
 
 // keys are what an attempt counts against: the address always, and the user unless this address is known to be theirs, in

@@ -111,8 +111,8 @@ func (r *Registry) Accept(ctx context.Context, code, password secret.Text, from 
 		return nil, err
 	}
 	if err != nil || locked || !r.c.Now().Before(found.InviteEnd) || !r.welcome(&found) {
-		r.c.Throttle.Failed(from.Addr, here, r.c.Now())
-		return nil, errors.Join(errInvite, r.record(ctx, from, audit.AccountAccepted, found.Name, "refuse", "invitation", nil))
+		_, err := r.c.Throttle.Failed(ctx, from.Addr, here, r.c.Now())
+		return nil, errors.Join(errInvite, err, r.record(ctx, from, audit.AccountAccepted, found.Name, "refuse", "invitation", nil))
 	}
 	if err := acceptable(found.Name, password); err != nil {
 		return nil, err

@@ -137,8 +137,8 @@ func (r *Registry) WaitingDevice(ctx context.Context, subject, code string, from
 		return nil, err
 	}
 	if err != nil || locked || !r.c.Now().Before(d.End) || d.Subject != "" || d.Denied {
-		r.c.Throttle.Failed(from.Addr, here, r.c.Now())
-		return nil, &Refusal{CodeDevice, "no terminal waits with this code", "compare it with the one in the terminal, or start again there: postern login"}
+		_, err := r.c.Throttle.Failed(ctx, from.Addr, here, r.c.Now())
+		return nil, errors.Join(&Refusal{CodeDevice, "no terminal waits with this code", "compare it with the one in the terminal, or start again there: postern login"}, err)
 	}
 	return &d, nil
 }

@@ -52,7 +52,11 @@ func CheckEmergency(hash string) error {
 // emergency signs in the emergency admin. Whoever comes another way, or to a site that has none, hears what anybody hears who gives a
 // wrong password, after as much work.
 func (r *Registry) emergency(ctx context.Context, password secret.Text, from From) (*Entry, error) {
-	leave, locked, err := r.enter(ctx, EmergencyName, from)
+	brake := r.c.Throttle
+	if ByEmergency(ctx) {
+		brake = r.machine // state may be away, and what strangers try elsewhere keeps nobody out at the machine
+	}
+	leave, locked, err := r.enterBy(ctx, brake, EmergencyName, from)
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +73,15 @@ func (r *Registry) emergency(ctx context.Context, password secret.Text, from Fro
 		return nil, err
 	}
 	if !ok || why != "authentication" || locked {
-		if r.c.Throttle.Failed(from.Addr, EmergencyName, r.c.Now()) || locked {
+		lockedNow, counted := brake.Failed(ctx, from.Addr, EmergencyName, r.c.Now())
+		if lockedNow || locked {
 			why = "locked"
 		}
-		return nil, errors.Join(errLogin, r.record(ctx, from, audit.EmergencyRefused, EmergencyName, "refuse", why, nil))
+		return nil, errors.Join(errLogin, counted, r.record(ctx, from, audit.EmergencyRefused, EmergencyName, "refuse", why, nil))
 	}
-	r.c.Throttle.Succeeded(from.Addr, EmergencyName, r.c.Now())
+	if err := brake.Succeeded(ctx, from.Addr, EmergencyName, r.c.Now()); err != nil {
+		return nil, err
+	}
 	token, hashed, err := identity.NewToken(r.c.Random)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
+	"github.com/postern-sec/postern/internal/state"
 )
 
 // Accounts and sessions that cannot be read, as they are in an emergency.
@@ -147,5 +148,44 @@ func TestEmergencyAdminIsThrottledAndEnds(t *testing.T) {
 		if e := p.trail.last(); e.Reason != "locked" {
 			t.Errorf("the trail says %+v", e)
 		}
+	})
+}
+
+// Where failed logins are counted in state, and state is away, the socket still opens: its guesses are counted in memory, and what strangers
+// try under the name elsewhere does not lock it.
+func TestEmergencyAdminWithoutState(t *testing.T) {
+	hash, err := people.HashEmergency(secret.New(good), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t)
+	mock := must[*identity.Mock](t)(identity.NewMock([]byte("the secret of an installation"), 1))
+	synctest.Test(t, func(t *testing.T) {
+		st := must[*state.DB](t)(state.Open(context.Background(), p.path))
+		r := must[*people.Registry](t)(people.New(people.Config{
+			Accounts: awayAccounts{}, Sessions: awaySessions{}, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail,
+			Throttle: identity.NewSharedThrottle(st, "portal"), Mock: mock, Key: secret.New("root"), Now: time.Now, Random: rand.Reader,
+			Cost: people.Cost{Memory: cheap, Passes: 1, Threads: 1}, Emergency: hash, Alarm: func(context.Context, audit.Kind, string) {},
+		}))
+		ctx, from := people.WithEmergency(context.Background()), people.From{Remote: "local:uid=0", Channel: "cli"}
+		elsewhere := people.From{Addr: netip.MustParseAddr("198.51.100.7"), Remote: "198.51.100.7:9", Channel: "cli"}
+		for range 25 {
+			_, err := r.SignIn(context.Background(), people.EmergencyName, secret.New(other), elsewhere)
+			refused(t, err, people.CodeLogin)
+		}
+		must[*people.Entry](t)(r.SignIn(ctx, people.EmergencyName, secret.New(good), from))
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.SignIn(context.Background(), people.EmergencyName, secret.New(good), elsewhere); err == nil {
+			t.Error("somebody comes in from elsewhere")
+		}
+		must[*people.Entry](t)(r.SignIn(ctx, people.EmergencyName, secret.New(good), from))
+		for range 20 {
+			_, err := r.SignIn(ctx, people.EmergencyName, secret.New(other), from)
+			refused(t, err, people.CodeLogin)
+		}
+		_, err := r.SignIn(ctx, people.EmergencyName, secret.New(good), from)
+		refused(t, err, people.CodeLogin)
 	})
 }

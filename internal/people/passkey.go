@@ -92,13 +92,15 @@ func (r *Registry) SignInByPasskey(ctx context.Context, browser secret.Text, ans
 	leave()
 	var no notTaken
 	if errors.As(err, &no) {
-		r.c.Throttle.Failed(from.Addr, here, r.c.Now())
-		return nil, errors.Join(told(no), r.record(ctx, from, audit.PortalLogin, a.Name, "refuse", no.why, nil))
+		_, counted := r.c.Throttle.Failed(ctx, from.Addr, here, r.c.Now())
+		return nil, errors.Join(told(no), counted, r.record(ctx, from, audit.PortalLogin, a.Name, "refuse", no.why, nil))
 	}
 	if err != nil {
 		return nil, err
 	}
-	r.c.Throttle.Succeeded(from.Addr, a.Name, r.c.Now())
+	if err := r.c.Throttle.Succeeded(ctx, from.Addr, a.Name, r.c.Now()); err != nil {
+		return nil, err
+	}
 	return r.begin(ctx, &a, Full, from, "", r.c.Now())
 }
 

@@ -183,7 +183,7 @@ type Config struct {
 	Devices  Devices
 	Policy   func() *policy.Policy
 	Audit    audit.Recorder
-	Throttle *identity.Throttle
+	Throttle identity.Brake
 	Mock     *identity.Mock
 	Key      secret.Text // of the installation: what is kept is sealed and hashed under keys derived from it
 	Now      func() time.Time
@@ -207,6 +207,8 @@ type Registry struct {
 	carry cipher.AEAD        // seals ceremonies
 	decoy []byte             // a public key that no passkey fits
 	gate  chan struct{}
+	// machine is the brake of the emergency admin's socket, which works without state.
+	machine identity.Brake
 	// alarms are the sessions of the emergency admin, by the hashes of their tokens.
 	alarms sync.Map
 }
@@ -229,7 +231,7 @@ func New(c Config) (*Registry, error) {
 	if c.Cost == (Cost{}) {
 		c.Cost = DefaultCost()
 	}
-	r := &Registry{c: c, gate: make(chan struct{}, hashingAtOnce)}
+	r := &Registry{c: c, gate: make(chan struct{}, hashingAtOnce), machine: identity.NewThrottle()}
 	key, err := hkdf.Key(sha256.New, []byte(c.Key.Reveal()), nil, "postern people seal v1", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive from keys.root: %w", err)

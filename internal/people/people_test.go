@@ -307,13 +307,58 @@ func TestGuessing(t *testing.T) {
 	})
 }
 
+// Two gateways on one state are one to whoever guesses: what fails at one counts at the other, and locks there.
+func TestGuessingAtSeveral(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		p.member("ana", people.NoRole)
+		ctx, home, began := t.Context(), p.from(), time.Now()
+		second, err := state.Open(ctx, p.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = second.Close() })
+		both := []*people.Registry{
+			p.registryWith(time.Now, identity.NewSharedThrottle(p.db, "portal")), p.registryWith(time.Now, identity.NewSharedThrottle(second, "portal")),
+		}
+		must[*people.Entry](t)(both[0].SignIn(ctx, "ana", secret.New(good), home))
+		away := people.From{Addr: netip.MustParseAddr("198.51.100.7"), Channel: "portal"}
+		for i := range 20 {
+			_, err := both[i%2].SignIn(ctx, "ana", secret.New(other), away)
+			refused(t, err, people.CodeLogin)
+		}
+		if spent := time.Since(began); spent < 2*time.Minute { // as at one alone
+			t.Errorf("twenty guesses took %s", spent)
+		}
+		for _, r := range both {
+			_, err := r.SignIn(ctx, "ana", secret.New(good), away)
+			refused(t, err, people.CodeLogin) // locked: the right one is no better
+			must[*people.Entry](t)(r.SignIn(ctx, "ana", secret.New(good), home))
+		}
+		time.Sleep(2 * time.Hour)
+		must[*people.Entry](t)(both[1].SignIn(ctx, "ana", secret.New(good), away))
+		if err := second.Close(); err != nil { // what is counted there cannot be read any more
+			t.Fatal(err)
+		}
+		if _, err := both[1].SignIn(ctx, "ana", secret.New(good), home); err == nil {
+			t.Error("nobody knows who guessed, and somebody is let in")
+		}
+		must[*people.Entry](t)(both[0].SignIn(ctx, "ana", secret.New(good), home))
+	})
+}
+
 func (p *place) registryAt(now func() time.Time) *people.Registry {
+	return p.registryWith(now, identity.NewThrottle())
+}
+
+func (p *place) registryWith(now func() time.Time, brake identity.Brake) *people.Registry {
 	mock, err := identity.NewMock([]byte("the secret of an installation"), 1)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	r, err := people.New(people.Config{
-		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: identity.NewThrottle(), Mock: mock,
+		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: brake, Mock: mock,
 		Key: secret.New("root"), Now: now, Random: rand.Reader, Cost: people.Cost{Memory: cheap, Passes: 1, Threads: 1},
 		URL: p.url, Challenges: p.db,
 	})

@@ -41,12 +41,15 @@ func (r *Registry) SignIn(ctx context.Context, user string, password secret.Text
 	}
 	if !ok {
 		reason := "authentication"
-		if r.c.Throttle.Failed(from.Addr, user, r.c.Now()) {
+		lockedNow, err := r.c.Throttle.Failed(ctx, from.Addr, user, r.c.Now())
+		if lockedNow {
 			reason = "locked"
 		}
-		return nil, errors.Join(errLogin, r.record(ctx, from, audit.PortalLogin, user, "refuse", reason, nil))
+		return nil, errors.Join(errLogin, err, r.record(ctx, from, audit.PortalLogin, user, "refuse", reason, nil))
 	}
-	r.c.Throttle.Succeeded(from.Addr, user, r.c.Now())
+	if err := r.c.Throttle.Succeeded(ctx, from.Addr, user, r.c.Now()); err != nil {
+		return nil, err
+	}
 	return r.begin(ctx, &a, r.stageAfterPassword(&a), from, "", time.Time{})
 }
 
@@ -64,13 +67,21 @@ func (r *Registry) stageAfterPassword(a *Account) Stage {
 // enter waits for its turn: as long as the brake says, and until few others hash. The brake is asked again inside, so that guesses
 // made at once count one after another.
 func (r *Registry) enter(ctx context.Context, user string, from From) (leave func(), locked bool, err error) {
+	return r.enterBy(ctx, r.c.Throttle, user, from)
+}
+
+func (r *Registry) enterBy(ctx context.Context, brake identity.Brake, user string, from From) (leave func(), locked bool, err error) {
 	for waited := false; ; waited = true {
 		select {
 		case r.gate <- struct{}{}:
 		case <-ctx.Done():
 			return nil, false, ctx.Err()
 		}
-		delay, locked := r.c.Throttle.Wait(from.Addr, user, r.c.Now())
+		delay, locked, err := brake.Wait(ctx, from.Addr, user, r.c.Now())
+		if err != nil {
+			<-r.gate
+			return nil, false, err
+		}
 		if delay <= 0 || locked && waited {
 			return func() { <-r.gate }, locked, nil
 		}
@@ -432,8 +443,8 @@ func (r *Registry) ChangePassword(ctx context.Context, token secret.Text, old, n
 	}
 	defer leave()
 	if _, ok, err := r.proved(ctx, s.Subject, old, locked); err != nil || !ok {
-		r.c.Throttle.Failed(from.Addr, s.Subject, r.c.Now())
-		return errors.Join(errOr(err, &Refusal{CodePassword, "the old password does not fit", ""}), r.record(ctx, from, audit.AccountPassword, s.Subject, "refuse", "authentication", nil))
+		_, counted := r.c.Throttle.Failed(ctx, from.Addr, s.Subject, r.c.Now())
+		return errors.Join(errOr(err, &Refusal{CodePassword, "the old password does not fit", ""}), counted, r.record(ctx, from, audit.AccountPassword, s.Subject, "refuse", "authentication", nil))
 	}
 	if err := acceptable(s.Subject, next); err != nil {
 		return err

@@ -417,6 +417,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM person_session WHERE due < ?":    now,
 		"DELETE FROM person_device WHERE due < ?":     now,
 		"DELETE FROM person_challenge WHERE due < ?":  now,
+		"DELETE FROM guess WHERE due < ?":             now,
 		"DELETE FROM slack_call WHERE at < ?":         now.Add(-keepOutcomes),
 		"DELETE FROM slack_copy WHERE at < ?":         now.Add(-keepCopies),
 	} {
@@ -426,6 +427,9 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 	}
 	if _, err := db.exec(ctx, "DELETE FROM notice_delivery WHERE notice NOT IN (SELECT id FROM outbox_notice)"); err != nil {
 		return fmt.Errorf("tidy state: %w", explain(err))
+	}
+	if err := db.tidyGuesses(ctx, keepGuesses); err != nil {
+		return err
 	}
 	return db.dateGrants(ctx) // a gateway of an earlier version may still write beside this one
 }
