@@ -304,6 +304,9 @@ const (
 	CodeChannel     = "channel" // not this way
 )
 
+// HintNoRule is what there is to do where nothing can be asked for (ADR 0021).
+const HintNoRule = "postern grants --askable lists what you can ask for; what is not among it wants a dataset and a rule in the policy file first: ask whoever looks after that"
+
 func refuse(code, hint, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...), Hint: hint}
 }

@@ -204,7 +204,7 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	rule := p.Rule(a.Rule)
 	if rule == nil || rule.Request == nil || !rule.Enabled || !who.Subject.Is(rule.To) {
 		// A rule that is not this person's to ask for is as good as none: its name tells nothing.
-		return Change{}, Outcome{}, refuse(CodeNoRule, "postern grants --askable lists what you can ask for", "there is no rule %q that you can ask for", a.Rule)
+		return Change{}, Outcome{}, refuse(CodeNoRule, HintNoRule, "there is no rule %q that you can ask for", a.Rule)
 	}
 	if set := p.Datasets[rule.On]; who.Channel == ChannelSlack && (set == nil || set.Slack == policy.SlackOff) {
 		return Change{}, Outcome{}, refuse(CodeChannel, "open the portal", "dataset %s is not asked for in Slack", rule.On)

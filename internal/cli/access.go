@@ -370,14 +370,24 @@ never ends; before that, which reviews of datasets are open, and what in them no
 	return cmd
 }
 
+// reviewing is what there is to review, for programs.
+type reviewing struct {
+	Reviews []portal.Review `json:"reviews"` // that are open
+	Grants  []portal.Grant  `json:"grants"`  // what others hold
+}
+
 // listReview says which reviews are open, then lists what others hold.
 func (a *app) listReview(cmd *cobra.Command, format string) error {
-	if format == "json" {
-		return a.listGrants(cmd, "grants?answer=1", format)
-	}
 	var open []portal.Review
 	if err := a.call(cmd.Context(), http.MethodGet, "reviews", nil, &open); err != nil {
 		return err
+	}
+	if format == "json" {
+		out := reviewing{Reviews: open}
+		if err := a.call(cmd.Context(), http.MethodGet, "grants?answer=1", nil, &out.Grants); err != nil {
+			return err
+		}
+		return a.ui.json(out)
 	}
 	for i := range open {
 		v := &open[i]

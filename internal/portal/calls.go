@@ -172,7 +172,7 @@ func (p *Portal) meant(who *viewer, what string) (string, error) {
 	}
 	switch len(on) {
 	case 0:
-		return "", &access.Refusal{Code: access.CodeNoRule, Text: "there is nothing called " + what + " that you can ask for", Hint: "postern grants --askable lists what you can ask for"}
+		return "", &access.Refusal{Code: access.CodeNoRule, Text: "there is nothing called " + what + " that you can ask for", Hint: access.HintNoRule}
 	case 1:
 		return on[0], nil
 	}
@@ -278,6 +278,30 @@ type Review struct {
 	access.Review
 	Revoke     bool     `json:"revoke"`     // what nobody answers for in time ends
 	Unanswered []string `json:"unanswered"` // grants
+	Answers    []Answer `json:"answers"`    // for the other ones
+}
+
+// Answer is what became of one grant that a review asks about.
+type Answer struct {
+	Grant  string    `json:"grant"`
+	Answer string    `json:"answer"`       // confirmed, or ended: by whomever, or by itself
+	By     string    `json:"by,omitempty"` // who confirmed
+	At     time.Time `json:"at,omitzero"`
+}
+
+// answersOf lists what was answered of what a review asks about.
+func answersOf(v *access.Review, asked []access.Grant) []Answer {
+	out := []Answer{}
+	for i := range asked {
+		g := &asked[i]
+		switch {
+		case !g.Live():
+			out = append(out, Answer{Grant: g.ID, Answer: "ended", At: g.Closed})
+		case !g.Reviewed.Before(v.Opened):
+			out = append(out, Answer{Grant: g.ID, Answer: "confirmed", By: g.Reviewer, At: g.Reviewed})
+		}
+	}
+	return out
 }
 
 // reviewsOf lists the open reviews of the datasets that somebody answers for, or of all.
@@ -297,7 +321,7 @@ func (p *Portal) reviewsOf(r *http.Request, who *viewer, all bool) ([]Review, er
 		if err != nil {
 			return nil, err
 		}
-		one := Review{Review: v, Revoke: d.Review != nil && d.Review.Revoke, Unanswered: []string{}}
+		one := Review{Review: v, Revoke: d.Review != nil && d.Review.Revoke, Unanswered: []string{}, Answers: answersOf(&v, asked)}
 		for _, g := range v.Unanswered(asked) {
 			one.Unanswered = append(one.Unanswered, g.ID)
 		}

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"context"
+	"encoding/json"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
@@ -14,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -479,16 +481,42 @@ func TestBrowserDefences(t *testing.T) {
 func (p *place) reviewed(grant string) {
 	p.t.Helper()
 	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
-	v := access.Review{Dataset: "staff", Number: 1, Version: 1, Open: true, Opened: began, Due: began.AddDate(0, 0, 4), Grants: []string{grant, "gone"}}
-	if err := p.db.Commit(p.t.Context(), access.Change{Reviews: []access.Review{v}}); err != nil {
+	v := access.Review{Dataset: "staff", Number: 1, Version: 1, Open: true, Opened: began, Due: began.AddDate(0, 0, 4), Grants: []string{grant, "over"}}
+	over := access.Grant{
+		ID: "over", Version: 1, State: access.Ended, Wall: access.WallGone, Subject: "sam", Rule: "staff", Dataset: "staff", Request: "over",
+		Start: began.Add(-time.Hour), End: began.Add(time.Minute), Closed: began.Add(time.Minute),
+	}
+	if err := p.db.Commit(p.t.Context(), access.Change{Reviews: []access.Review{v}, Grants: []access.Grant{over}}); err != nil {
 		p.t.Fatal(err)
 	}
+	answers := func(want ...string) {
+		p.t.Helper()
+		var found []portal.Review
+		status, text := p.answer(p.cookies["dora"].Value, "GET /api/v1/reviews", "")
+		if err := json.Unmarshal([]byte(text), &found); err != nil || status != http.StatusOK || len(found) != 1 {
+			p.t.Fatalf("%d %v %s", status, err, text)
+		}
+		var got []string
+		for _, a := range found[0].Answers {
+			got = append(got, strings.TrimSpace(a.Grant+" "+a.Answer+" "+a.By))
+			if a.At.Before(began) || a.At.After(time.Now()) {
+				p.t.Errorf("answered at %s", a.At)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) || len(found[0].Unanswered) != 2-len(want) || found[0].Due != v.Due {
+			p.t.Errorf("answers %q, want %q; unanswered %q, due %s", got, want, found[0].Unanswered, found[0].Due)
+		}
+	}
+	answers("over ended")
 	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "1 of 2 unanswered") || !strings.Contains(text, "/grants/"+grant+"/confirm") {
 		p.t.Errorf("the page for dora:\n%s", text)
 	}
 	if answer, _ := p.post("dora", "/grants/"+grant+"/confirm", url.Values{}); answer.StatusCode != http.StatusSeeOther {
 		p.t.Errorf("dora confirms: %s", answer.Status)
 	}
+	answers("over ended", grant+" confirmed dora")
 	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "0 of 2 unanswered") || strings.Contains(text, grant) {
 		p.t.Errorf("the page for dora, afterwards:\n%s", text)
 	}
