@@ -29,6 +29,12 @@ type crowd struct {
 
 func newCrowd(t *testing.T, names ...string) *crowd {
 	t.Helper()
+	return newCrowdWith(t, strings.NewReplacer(), names...)
+}
+
+// newCrowdWith is newCrowd with something changed in the policy.
+func newCrowdWith(t *testing.T, change *strings.Replacer, names ...string) *crowd {
+	t.Helper()
 	first := newPlace(t)
 	c := &crowd{t: t, state: pgtest.Start(t, pgtest.DefaultMajor)}
 	c.state.Role(t, "keeper")
@@ -44,7 +50,7 @@ func newCrowd(t *testing.T, names ...string) *crowd {
 			t.Fatal(err)
 		}
 		g := &place{t: t, db: first.db, slack: first.slack, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
-		text := g.policy(port) + "state: postgres://keeper@" + pipe.Address + "/state?sslmode=disable\nkeys: {state: {file: secrets/state}}\n"
+		text := change.Replace(g.policy(port)) + "state: postgres://keeper@" + pipe.Address + "/state?sslmode=disable\nkeys: {state: {file: secrets/state}}\n"
 		g.Site = first.Beside(t, name, text)
 		for _, name := range []string{"state", "slack-bot", "slack-signing"} {
 			if err := os.Chmod(filepath.Join(g.Dir, "secrets", name), 0o600); err != nil {
