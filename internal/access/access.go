@@ -271,6 +271,14 @@ type Actor struct {
 	Factor  time.Time // when a second factor was last proved
 }
 
+// proved says whether somebody proved a second factor a moment ago.
+func (a *Actor) proved(now time.Time) bool {
+	return !a.Factor.IsZero() && now.Sub(a.Factor) <= factorFresh
+}
+
+// hintFactor is how to prove one.
+const hintFactor = "prove your second factor again: postern login --factor, or Account in the portal"
+
 // ChannelSlack is the channel of a click or a form in Slack.
 const ChannelSlack = "slack"
 

@@ -88,8 +88,13 @@ func mayDecide(around circle, r *Request, who Actor, verdict, note string, now t
 	if r.decided(who.Subject.Name) || r.decided(stands) {
 		return "", refuse(CodeTwice, "", "request %s has your decision", r.ID)
 	}
-	if rule := p.Rule(r.Rule); rule != nil && rule.Request != nil && rule.Request.Note.Answers() && note == "" {
-		return "", refuse(CodeNote, "add --note", "rule %s wants a note from who decides", r.Rule)
+	if rule := p.Rule(r.Rule); rule != nil && rule.Request != nil {
+		switch q := rule.Request; {
+		case q.Note.Answers() && note == "":
+			return "", refuse(CodeNote, "add --note", "rule %s wants a note from who decides", r.Rule)
+		case q.Factor.Answers() && verdict == verdictApprove && !who.proved(now):
+			return "", refuse(CodeFactor, hintFactor, "rule %s wants a fresh second factor of who approves", r.Rule)
+		}
 	}
 	if err := checkNote(note); err != nil {
 		return "", err.(*Refusal) //nolint:errorlint // checkNote returns nothing else

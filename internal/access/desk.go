@@ -336,6 +336,9 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 	if err := d.long(rule, r, now); err != nil {
 		return err
 	}
+	if q.Factor.Asks() && !who.proved(now) {
+		return refuse(CodeFactor, hintFactor, "rule %s wants a fresh second factor of who asks", rule.Name)
+	}
 	if !r.Breaking {
 		return nil
 	}
@@ -343,8 +346,8 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 	if g == nil || !slices.ContainsFunc(g.Groups, func(name string) bool { return slices.Contains(who.Subject.Groups, name) }) {
 		return refuse(CodeBreakGlass, "", "you are in no group that may break glass")
 	}
-	if who.Factor.IsZero() || now.Sub(who.Factor) > factorFresh {
-		return refuse(CodeFactor, "log in again with your second factor: postern login", "break-glass wants a fresh second factor")
+	if !who.proved(now) {
+		return refuse(CodeFactor, hintFactor, "break-glass wants a fresh second factor")
 	}
 	if r.Until.IsZero() && a.For.IsZero() && !r.For.Within(g.Max, now) {
 		r.For = g.Max

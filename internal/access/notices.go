@@ -15,7 +15,7 @@ const (
 	kindSent       = "request.sent"       // to the requester
 	kindApproved   = "request.approved"   // to the requester
 	kindDenied     = "request.denied"     // to the requester and owners
-	kindExpired    = "request.expired"    // to the requester
+	kindExpired    = "request.expired"    // to the requester, and to the approvers it waited for
 	kindSuperseded = "request.superseded" // to the requester
 	kindNobody     = "request.nobody"     // to owners: a rule that nobody could approve
 	kindActive     = "grant.active"       // to the holder and owners

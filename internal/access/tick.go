@@ -105,7 +105,11 @@ func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Req
 		r.Version++
 		r.State, r.Closed = Expired, now
 		c.event(p, Actor{}, now, Event{Kind: "request.expired", From: Pending, To: Expired}, r, nil)
-		c.tell(now, kindExpired, r, nil, r.Subject)
+		told := []string{r.Subject}
+		if r.Step < len(r.Steps) {
+			told = append(told, around.told(r)...)
+		}
+		c.tell(now, kindExpired, r, nil, told...)
 		c.Requests = append(c.Requests, *r)
 		return nil
 	}
@@ -234,7 +238,7 @@ func (d *Desk) starts(ctx context.Context, c *Change, p *policy.Policy, g *Grant
 		return err
 	}
 	for _, x := range r.Decisions {
-		if x.Verdict == verdictApprove && p.Users[x.By] == nil {
+		if x.Verdict == verdictApprove && (p.Users[x.By] == nil || p.Users[x.For] == nil) {
 			c.over(p, Actor{}, g, Revoked, ByApprover, "", now)
 			return nil
 		}

@@ -109,6 +109,10 @@ func dump(c *Config) string {
 		if !r.Limits.IsZero() {
 			fmt.Fprintf(&b, "  limits %s\n", r.Limits)
 		}
+		if q := r.Request; q != nil {
+			fmt.Fprintf(&b, "  request %s max %s default %s approvers %+v note %s factor %s purpose %t unused %d expires %s\n",
+				q.Kind, q.Max, q.Default, q.Approvers, q.Note, q.Factor, q.Purpose, q.Unused, q.Expires)
+		}
 		for _, t := range sortedKeys(r.Rows) {
 			fmt.Fprintf(&b, "  rows %s: %s %q at %s\n", t, r.Rows[t].SQL, r.Rows[t].Attributes, r.Rows[t].Pos)
 		}

@@ -86,7 +86,7 @@ func (b *builder) request(r *Rule, e *RuleEntry) *Request {
 		return nil
 	}
 	out := &Request{
-		Kind: RequestKind(q.Kind.Value), Note: NoteDemand(q.Note.Value), Pos: q.Pos,
+		Kind: RequestKind(q.Kind.Value), Note: Demand(q.Note.Value), Factor: Demand(q.Factor.Value), Pos: q.Pos,
 		Max:     b.span(q.Max, "max", Span{Time: defaultMax}),
 		Expires: b.span(q.Expires, "expires", Span{Time: defaultWait}),
 	}
@@ -103,6 +103,9 @@ func (b *builder) request(r *Rule, e *RuleEntry) *Request {
 	if out.Note == "" {
 		out.Note = NoteNone
 	}
+	if out.Factor == "" {
+		out.Factor = NoteNone
+	}
 	out.Unused = b.unused(q.Unused)
 	b.requestApprovers(r, out, q)
 	b.requestPurpose(r, out)
@@ -115,7 +118,7 @@ func (b *builder) request(r *Rule, e *RuleEntry) *Request {
 // directOnly refuses keys that a direct rule has no use for.
 func (b *builder) directOnly(q RequestEntry) {
 	for key, pos := range map[string]Pos{
-		"max": q.Max.Pos, "default": q.Default.Pos, "approvers": q.Approvers.Pos, "note": q.Note.Pos, "unused": q.Unused.Pos, "expires": q.Expires.Pos,
+		"max": q.Max.Pos, "default": q.Default.Pos, "approvers": q.Approvers.Pos, "note": q.Note.Pos, "factor": q.Factor.Pos, "unused": q.Unused.Pos, "expires": q.Expires.Pos,
 	} {
 		if !pos.IsZero() {
 			b.report(KindConflict, pos, "write kind: on_request or kind: self_service", "request: a direct rule has no use for %s", key)

@@ -114,6 +114,9 @@ func (r *Rule) meaning() any {
 	}
 	if q := r.Request; q != nil {
 		meaning = append(meaning, q.Kind, q.Max.String(), q.Default.String(), q.Approvers, q.Note, q.Purpose, q.Unused, q.Expires.String())
+		if q.Factor.Asks() || q.Factor.Answers() {
+			meaning = append(meaning, "factor", q.Factor)
+		}
 	}
 	return meaning
 }

@@ -127,6 +127,7 @@ type RequestEntry struct {
 	Default   Text           `key:"default" default:"8h" doc:"what is asked for where nobody says how long."`
 	Approvers ApproversEntry `key:"approvers" default:"the dataset's" doc:"who approves. Nobody approves a request of their own."`
 	Note      Text           `key:"note" default:"none" enum:"none|requester|approver|both" doc:"who has to write a note."`
+	Factor    Text           `key:"factor" default:"none" enum:"none|requester|approver|both" doc:"who has to have proved a second factor in the last five minutes. A token of a program and a click in Slack prove none."`
 	Unused    Text           `key:"unused" default:"0" scalar:"any" doc:"days without a statement on the dataset after which a grant is revoked, such as 30d, at most 180d; 0: never."`
 	Expires   Text           `key:"expires" default:"7d" doc:"how long a request waits for a decision."`
 	Pos       Pos

@@ -109,7 +109,7 @@ func (o *outline) rule(r *Rule) {
 		facts = append(facts, "writes "+t.String()+" (update, insert, insert only, delete)", string(text))
 	}
 	if q := r.Request; q != nil {
-		facts = append(facts, "request", string(q.Kind), "max", q.Max.String(), "default", q.Default.String(), "approvers", steps(q.Approvers), "note", string(q.Note),
+		facts = append(facts, "request", string(q.Kind), "max", q.Max.String(), "default", q.Default.String(), "approvers", steps(q.Approvers), "note", string(q.Note), "second factor", string(q.Factor),
 			"purpose required", yes(q.Purpose), "unused days", fmt.Sprint(q.Unused), "expires", q.Expires.String())
 	}
 	o.part("rule "+r.Name, r.meaning(), facts...)

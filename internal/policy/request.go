@@ -23,29 +23,30 @@ type Request struct {
 	Max       Span
 	Default   Span
 	Approvers []Step // in order; empty for self-service
-	Note      NoteDemand
-	Purpose   bool // one of Policy.Purposes has to be named
-	Unused    int  // days without use after which a grant is revoked; 0: never
-	Expires   Span // how long a request waits for a decision
+	Note      Demand
+	Factor    Demand // of a second factor, proved a moment ago
+	Purpose   bool   // one of Policy.Purposes has to be named
+	Unused    int    // days without use after which a grant is revoked; 0: never
+	Expires   Span   // how long a request waits for a decision
 	Pos       Pos
 }
 
-// NoteDemand says who has to write a note.
-type NoteDemand string
+// Demand says of whom something is demanded: a note, a second factor.
+type Demand string
 
-// The values of a request's note.
+// The values of a request's note and factor.
 const (
-	NoteNone      NoteDemand = "none"
-	NoteRequester NoteDemand = "requester"
-	NoteApprover  NoteDemand = "approver"
-	NoteBoth      NoteDemand = "both"
+	NoteNone      Demand = "none"
+	NoteRequester Demand = "requester"
+	NoteApprover  Demand = "approver"
+	NoteBoth      Demand = "both"
 )
 
-// Asks says whether the requester has to write a note.
-func (n NoteDemand) Asks() bool { return n == NoteRequester || n == NoteBoth }
+// Asks says whether it is demanded of the requester.
+func (n Demand) Asks() bool { return n == NoteRequester || n == NoteBoth }
 
-// Answers says whether the approver has to write one.
-func (n NoteDemand) Answers() bool { return n == NoteApprover || n == NoteBoth }
+// Answers says whether it is demanded of the approver.
+func (n Demand) Answers() bool { return n == NoteApprover || n == NoteBoth }
 
 // SlackUse says what Slack is good for with a dataset. Empty is SlackNotices.
 type SlackUse string

@@ -91,7 +91,7 @@ func testPolicy(use policy.SlackUse) *policy.Policy {
 	for _, r := range []struct {
 		name, on string
 		min      int
-		note     policy.NoteDemand
+		note     policy.Demand
 	}{{"payroll", "staff", 1, policy.NoteNone}, {"two", "staff", 2, policy.NoteNone}, {"formal", "staff", 1, policy.NoteApprover}, {"secretly", "hidden", 1, policy.NoteNone}} {
 		steps := slices.Clone(office)
 		steps[0].Min = r.min
