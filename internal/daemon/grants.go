@@ -285,6 +285,11 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	if err != nil || idle {
 		return err
 	}
+	if g.leads {
+		if err := g.minted(ctx, g.desk.Now()); err != nil {
+			return err
+		}
+	}
 	next := g.with(want)
 	pending, down, more := s.hand(ctx, next)
 	if len(down) == 0 {

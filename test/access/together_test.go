@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -132,5 +133,76 @@ func TestSeveralGatewaysCountGuesses(t *testing.T) {
 	}
 	if took, err := in(one, ""); err != nil || took > 4*time.Second { // not forgiven it would be the tenth, after eight seconds
 		t.Errorf("whoever has got in at gw2, and mistypes once at gw1, waits %s, %v", took, err)
+	}
+}
+
+// A temporary credential ends with the grant that it was made under: it lives no longer, and when the grant is revoked it is over for
+// good, unless its owner holds something else.
+func TestCredentialsEndWithTheirGrant(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	type made struct {
+		ID, Secret string
+		Expires    time.Time
+	}
+	mint := func(who string) (c made) {
+		p.call(who, http.MethodPost, "credentials", map[string]string{"kind": "temporary", "store": "shop"}, &c)
+		return c
+	}
+	opens := func(who string, c made, sql string) error {
+		_, err := p.query(strings.Replace(p.DSN(who, "shop"), "password="+pgtest.PasswordOf(who), "password="+c.Secret, 1), sql)
+		return err
+	}
+	live := func(who string) (n int) {
+		var all []struct{ ID, Kind string }
+		p.call(who, http.MethodGet, "credentials", nil, &all)
+		for _, c := range all {
+			if c.Kind == "temporary" {
+				n++
+			}
+		}
+		return n
+	}
+	end := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Second)
+	until := map[string]any{"until": end}
+	eve, ana := p.take("eve", "take-a", until), p.take("ana", "take-a", until)
+	hers, other := mint("eve"), mint("ana")
+	if !hers.Expires.Equal(end) || time.Until(other.Expires) < time.Hour { // ana holds more than the grant
+		t.Errorf("eve's ends at %s, ana's at %s; the grants at %s", hers.Expires, other.Expires, end)
+	}
+	for who, c := range map[string]made{"eve": hers, "ana": other} {
+		if err := opens(who, c, "SELECT count(*) FROM a"); err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	// Suspended is not over: what was made goes on with the grant.
+	p.call("bob", http.MethodPost, "grants/"+eve.Grant.ID+"/suspend", struct{}{}, nil)
+	if err := opens("eve", hers, "SELECT count(*) FROM a"); err == nil {
+		t.Error("a suspended grant lets eve in")
+	}
+	p.call("bob", http.MethodPost, "grants/"+eve.Grant.ID+"/resume", struct{}{}, nil)
+	eventually(t, "eve's credential goes on", func() bool { return opens("eve", hers, "SELECT count(*) FROM a") == nil })
+
+	for who, g := range map[string]outcome{"eve": eve, "ana": ana} {
+		p.call(who, http.MethodPost, "grants/"+g.Grant.ID+"/revoke", struct{}{}, nil)
+	}
+	eventually(t, "eve's credential is over", func() bool { return live("eve") == 0 })
+	if n := live("ana"); n != 1 {
+		t.Errorf("ana, who holds something else, has %d", n)
+	}
+	if err := opens("ana", other, "SELECT count(*) FROM base"); err != nil {
+		t.Errorf("ana: %v", err)
+	}
+	p.take("eve", "take-a", nil)
+	if err := opens("eve", hers, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("with the next grant the old credential is good again: %v", err)
+	}
+	again := mint("eve")
+	if err := opens("eve", again, "SELECT count(*) FROM a"); err != nil || live("eve") != 1 {
+		t.Errorf("a new one: %v", err)
+	}
+	p.Stop(t)
+	if found := p.Must(t, "audit", "search", "--kind", "credential.revoked", "--format", "json"); !strings.Contains(found, hers.ID) || strings.Contains(found, other.ID) {
+		t.Errorf("the trail says\n%s", found)
 	}
 }
