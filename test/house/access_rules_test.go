@@ -21,7 +21,7 @@ var (
 	anyProof    = regexp.MustCompile("`[^`]+`")
 )
 
-// proofs are the tests and scripts that there are, and how many places of a table are wrong about them.
+// proofs are the tests and scripts that there are.
 type proofs struct {
 	tests map[string]string // package.Test -> the file's text
 	plays map[string]bool
