@@ -102,7 +102,7 @@ const window = 8
 
 // noValueIn searches everything that a report can be written as for every value of the set that has eight bytes or more and is no word of
 // the classifier's own lists or of the catalog: as it is, in hex and in base64.
-func noValueIn(t *testing.T, starts map[string][]string, rep *discover.Report) {
+func noValueIn(t *testing.T, starts wanted, rep *discover.Report) {
 	t.Helper()
 	var out bytes.Buffer
 	for _, err := range []error{rep.WriteJSON(&out), rep.WriteTSV(&out, true), rep.WriteTable(&out), rep.WriteMarkdown(&out), rep.WriteHTML(&out)} {
@@ -115,21 +115,104 @@ func noValueIn(t *testing.T, starts map[string][]string, rep *discover.Report) {
 			t.Fatal(err)
 		}
 	}
-	text := out.String()
+	if text, i := out.String(), starts.in(out.String()); i >= 0 {
+		t.Fatalf("a value of the set got out: …%s…", text[max(0, i-60):min(len(text), i+60)])
+	}
+}
+
+// wanted are strings to look for, by their first bytes: a text is read once for all of them.
+type wanted map[string][]string
+
+func (w wanted) add(s string) { w[s[:window]] = append(w[s[:window]], s) }
+
+// in is where the first of them stands in a text, -1 where none does.
+func (w wanted) in(text string) int {
 	for i := 0; i+window <= len(text); i++ {
-		for _, v := range starts[text[i:i+window]] {
+		for _, v := range w[text[i:i+window]] {
 			if strings.HasPrefix(text[i:], v) {
-				t.Fatalf("a value of the set got out: …%s…", text[max(0, i-60):min(len(text), i+60)])
+				return i
 			}
 		}
+	}
+	return -1
+}
+
+// corpus is a long text to look things up in, by the places of its windows: to search it for every value takes a quarter of a minute.
+type corpus struct {
+	text   string
+	places map[string][]int32
+}
+
+func newCorpus(text string) *corpus {
+	c := &corpus{text, make(map[string][]int32, len(text))}
+	for i := 0; i+window <= len(text); i++ {
+		c.places[text[i:i+window]] = append(c.places[text[i:i+window]], int32(i))
+	}
+	return c
+}
+
+// has reports a string that stands in the text.
+func (c *corpus) has(s string) bool {
+	if len(s) < window { // folded to lower case, a letter may take fewer bytes
+		return strings.Contains(c.text, s)
+	}
+	for _, i := range c.places[s[:window]] {
+		if strings.HasPrefix(c.text[i:], s) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestNoValueIsOverlooked plants values where noValueIn looks, and looks words up in the lists that it leaves out.
+func TestNoValueIsOverlooked(t *testing.T) {
+	tables, err := Load(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, own := valuesOf(t, tables), vocabulary(t, tables)
+	dull := strings.Repeat("nothing of the set stands in this line. ", 20)
+	if i := secrets.in(dull); i >= 0 {
+		t.Errorf("found at %d where nothing is", i)
+	}
+	planted := 0
+	for _, forms := range secrets {
+		v := forms[planted%len(forms)]
+		if planted++; planted > 300 {
+			break
+		}
+		for at, text := range map[int]string{0: v, len(dull): dull + v, len(dull) + 1: dull + "\"" + v + "\"" + dull} {
+			if i := secrets.in(text); i < 0 || i > at {
+				t.Fatalf("a value planted at %d is found at %d", at, i)
+			}
+		}
+	}
+	values := 0
+	for _, tab := range tables {
+		for _, c := range tab.Columns {
+			if v := c.Values[0]; v != nil && len(*v) >= window {
+				values++
+				if low := strings.ToLower(*v); own.has(low) != strings.Contains(own.text, low) {
+					t.Errorf("%s.%s.%s: the index and the text disagree", tab.Schema, tab.Name, c.Name)
+				}
+			}
+		}
+	}
+	for i := 0; i+40 < len(own.text); i += 997 {
+		if !own.has(own.text[i : i+40]) {
+			t.Errorf("what stands at %d is not found", i)
+		}
+	}
+	if planted < 300 || values < 100 {
+		t.Errorf("%d values planted, %d looked up", planted, values)
 	}
 }
 
 // valuesOf gathers what noValueIn looks for, by its first bytes: once for all runs, as the lists to compare with are long.
-func valuesOf(t *testing.T, tables []Table) map[string][]string {
+func valuesOf(t *testing.T, tables []Table) wanted {
 	t.Helper()
 	own := vocabulary(t, tables)
-	starts, seen := map[string][]string{}, map[string]bool{}
+	starts, seen := wanted{}, map[string]bool{}
 	values := 0
 	for _, tab := range tables {
 		for _, c := range tab.Columns {
@@ -138,12 +221,12 @@ func valuesOf(t *testing.T, tables []Table) map[string][]string {
 					continue
 				}
 				seen[*v] = true
-				if strings.Contains(own, strings.ToLower(*v)) {
+				if own.has(strings.ToLower(*v)) {
 					continue
 				}
 				values++
 				for _, form := range []string{*v, hex.EncodeToString([]byte(*v)), strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(*v)), "=")} {
-					starts[form[:window]] = append(starts[form[:window]], form)
+					starts.add(form)
 				}
 			}
 		}
@@ -155,7 +238,7 @@ func valuesOf(t *testing.T, tables []Table) map[string][]string {
 }
 
 // vocabulary is what may stand in a report without being data: names of the catalog, classes, reasons, and the classifier's lists.
-func vocabulary(t *testing.T, tables []Table) string {
+func vocabulary(t *testing.T, tables []Table) *corpus {
 	t.Helper()
 	var b strings.Builder
 	files, err := filepath.Glob(filepath.Join("..", "..", "internal", "classify", "*", "*.t*"))
@@ -175,5 +258,5 @@ func vocabulary(t *testing.T, tables []Table) string {
 			b.WriteString(" " + c.Name + " " + c.Type)
 		}
 	}
-	return strings.ToLower(b.String())
+	return newCorpus(strings.ToLower(b.String()))
 }
