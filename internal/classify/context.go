@@ -8,7 +8,11 @@ type surroundings struct {
 	names   bool    // given and family names, or full names, stand in it
 	place   bool
 	thing   bool
-	health  bool
+	health  bool // by the table's name
+	proofs  int  // columns about health
+	units   bool // a column of units of measurement
+	tests   bool // a column that says what was measured
+	money   bool // a column of amounts, or a table of payments
 	card    bool
 	log     bool
 	linked  bool // references a table of people
@@ -16,6 +20,7 @@ type surroundings struct {
 	session bool
 	study   bool
 	staff   bool
+	lang    string // of its columns' names
 }
 
 // context is computed from the first pass's scores and applied once.
@@ -54,6 +59,7 @@ func (j *judge) survey(i int) surroundings {
 		health: lex.hasWord("health_table", tokens), card: lex.hasWord("card_table", tokens), log: lex.hasWord("log_table", tokens),
 		study: lex.hasWord("study", tokens), staff: lex.hasWord("staff", tokens),
 		session: contains(tokens, "session") || contains(tokens, "sessions"),
+		money:   lex.hasWord("money", tokens),
 		place:   lex.hasWord("place", tokens), thing: lex.hasWord("thing", tokens),
 	}
 	if lex.hasWord("person_table", tokens) || lex.hasWord("person_table", lex.tokens(t.Comment, false)) {
@@ -62,6 +68,7 @@ func (j *judge) survey(i int) surroundings {
 	given, family, full, reached := false, false, false, false
 	for _, s := range j.cols[i] {
 		best, w := j.top(s)
+		e.witness(s, lex, best, w)
 		if w < 0.3 {
 			if looksLinked(s, lex) {
 				e.linked = true
@@ -85,10 +92,6 @@ func (j *judge) survey(i int) surroundings {
 			full = true
 		case "fin.card_number", "fin.card_last4", "fin.card_cvv":
 			e.card = true
-		case "health.mrn", "health.icd10", "health.condition", "health.medication", "health.lab", "health.blood_type", "health.mbi":
-			if w > 1 {
-				e.health = true
-			}
 		case "person.gender", "person.marital_status", "hr.employee_id", "person.student_id":
 			e.person += 0.7
 		}
@@ -99,6 +102,7 @@ func (j *judge) survey(i int) surroundings {
 			e.linked = true
 		}
 	}
+	e.lang = languageOf(j.cols[i])
 	e.names = given && family || full && e.person >= 3.3
 	if e.names || given && family {
 		e.place = e.place && !e.names
@@ -112,6 +116,58 @@ func (j *judge) survey(i int) surroundings {
 	}
 	e.lookup = t.Rows > 0 && t.Rows <= 300 && len(t.Columns) <= 5 && e.person < 1
 	return e
+}
+
+// witness notes what a column says of the things beside it: amounts, units of measurement, health.
+func (e *surroundings) witness(s *scored, lex *lexicon, best Class, w float64) {
+	e.money = e.money || lex.hasWord("money", s.name.tokens)
+	e.units = e.units || lex.hasWord("unit", s.name.tokens)
+	if w <= 1 {
+		return
+	}
+	switch best {
+	case "health.loinc", "health.lab":
+		e.tests = true
+	case "health.mrn", "health.icd10", "health.condition", "health.medication", "health.blood_type", "health.mbi", "health.vitals", "health.ndc", "health.rx_number":
+	default:
+		return
+	}
+	s.proof = true
+	e.proofs++
+}
+
+// languageOf is the language that most of the clear names of a table are in: another before English, whose words stand everywhere.
+func languageOf(cols []*scored) string {
+	seen := map[string]int{}
+	for _, s := range cols {
+		if h := s.name.classes[s.name.strong]; s.name.strong != "" && len(h.lang) == 2 && h.lang != "xx" && h.lang != "me" {
+			seen[h.lang]++
+		}
+	}
+	best := ""
+	if seen["en"] >= 2 {
+		best = "en"
+	}
+	for l, n := range seen {
+		if l != "en" && n >= 2 && n >= seen["en"] && (best == "" || best == "en" || n > seen[best] || n == seen[best] && l < best) {
+			best = l
+		}
+	}
+	return best
+}
+
+// foreign reports a reading by a language that the table's names are not in, beside another by theirs that is as clear: personal_nr.
+func (s *scored) foreign(k Class, lang string) bool {
+	h := s.name.classes[k]
+	if lang == "" || h.weight < model.nameStrong || h.lang == lang {
+		return false
+	}
+	for c, o := range s.name.classes {
+		if c != k && o.lang == lang && o.weight >= h.weight {
+			return true
+		}
+	}
+	return false
 }
 
 // looksLinked reports a column that is named like a key to a person.
@@ -140,12 +196,12 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 	case !k.person && k.class != "loc.geo" && k.class != "contact.phone" && k.class != "special.language" && k.class != "special.nationality":
 	case e.place && !e.names && !(k.class == "person.name" && byRole(s)):
 		switch {
-		case k.class == "contact.phone":
-			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
+		case k.class == "contact.phone" && j.c.lex.hasWord("carried", s.name.tokens), !ofPlaces(k.class):
+			s.add(k.class, SourceSibling, PlaceTable, model.thingContext) // no house carries a mobile, or has a birthday
 		default:
 			s.add(k.class, SourceSibling, PlaceTable, model.placeContext)
 		}
-	case k.class == "contact.phone":
+	case k.class == "contact.phone" || k.class == "loc.geo" && s.name.classes[k.class].weight <= 0:
 	case e.person >= float64(model.personStrong)-0.5:
 		s.add(k.class, SourceSibling, PersonTable, model.personContext)
 	case e.person >= 1 || e.linked:
@@ -158,6 +214,9 @@ func (j *judge) apply(s *scored, k *kind, e surroundings, siblings []*scored) {
 		s.add(k.class, SourceSibling, ThingTable, model.thingContext)
 	case k.class != "loc.geo":
 		s.add(k.class, SourceSibling, NoPerson, model.noPerson)
+	}
+	if s.foreign(k.class, e.lang) {
+		s.add(k.class, SourceName, NameOther, model.nameOtherSoft)
 	}
 	if e.lookup && (k.health || uniqueLabel(s)) && (k.person || k.class == "special.language" || k.class.group() == "special" || k.class == "health.condition" || k.class == "health.medication" || k.class == "health.icd10") {
 		s.add(k.class, SourceSibling, ReferenceTable, model.referenceTable)
@@ -192,14 +251,12 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 	if e.card && (k.class == "fin.card_cvv" || k.class == "fin.card_expiry" || k.class == "fin.card_last4" || k.class == "fin.card_number") && s.name.classes[k.class].weight > 0 {
 		s.add(k.class, SourceSibling, CardGroup, model.cardContext)
 	}
-	if k.health && e.health {
-		s.add(k.class, SourceSibling, HealthGroup, model.healthContext)
+	if k.class == "fin.card_expiry" && !e.card && !j.c.lex.hasWord("card_table", s.name.tokens) && s.name.classes[k.class].weight > 0 {
+		s.add(k.class, SourceSibling, CardGroup, -model.cardContext) // licences, passports and offers expire as well
 	}
-	if k.class == "health.service_date" && !e.health {
-		s.add(k.class, SourceSibling, HealthGroup, -3)
-	}
-	if (k.class == "health.vitals" || k.class == "health.lab") && !e.health && s.name.classes[k.class].weight < model.nameStrong {
-		s.add(k.class, SourceSibling, HealthGroup, -2)
+	j.healthGroup(s, k, e)
+	if k.class == "fin.transaction" && s.p.family == famInt && !e.money {
+		s.add(k.class, SourceSibling, LogTable, model.moneyless)
 	}
 	if k.custom != nil {
 		for _, want := range k.custom.spec.Siblings {
@@ -236,6 +293,9 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 			w := 2.5
 			if e.study != (k.class == "person.student_id") {
 				w = -2.5
+				if s.name.classes["person.student_id"].weight <= 0 || s.name.classes["hr.employee_id"].weight <= 0 {
+					w = 0 // nothing to choose between
+				}
 			}
 			s.add(k.class, SourceSibling, PersonTable, w)
 		}
@@ -279,6 +339,46 @@ func (j *judge) groups(s *scored, k *kind, e surroundings, siblings []*scored) {
 	}
 }
 
+// healthGroup enters what the columns beside it say of a class about health. A column is no witness for itself.
+func (j *judge) healthGroup(s *scored, k *kind, e surroundings) {
+	proofs := e.proofs
+	if s.proof {
+		proofs--
+	}
+	near := e.health || proofs > 0
+	if k.health && near {
+		s.add(k.class, SourceSibling, HealthGroup, model.healthContext)
+	}
+	named := s.name.classes[k.class].weight
+	switch k.class {
+	case "health.service_date":
+		switch {
+		case !near:
+			s.add(k.class, SourceSibling, HealthGroup, model.healthOther)
+		case named > 0 && named <= model.nameWeak && proofs >= 2:
+			s.add(k.class, SourceSibling, HealthGroup, model.healthContext)
+		case named == 0 && (proofs >= 2 || e.health && proofs > 0) && s.event():
+			s.add(k.class, SourceSibling, HealthGroup, model.healthMark)
+		}
+	case "health.vitals", "health.lab":
+		switch {
+		case !near && named < model.nameStrong:
+			s.add(k.class, SourceSibling, HealthGroup, -2)
+		case named > 0 && named <= model.nameWeak && (proofs >= 3 || e.units && e.tests && k.class == "health.lab"):
+			s.add(k.class, SourceSibling, PairSibling, model.unitContext)
+		}
+	}
+}
+
+// event reports a date that is named as one and for no bookkeeping of a system or an office: when something was done to a patient.
+func (s *scored) event() bool {
+	if s.name.strong != "" {
+		return false
+	}
+	_, negated := s.name.negated["health.service_date"]
+	return !negated && s.lex.hasWord("dated", s.name.tokens) && !s.lex.hasWord("bookkeeping", s.name.tokens)
+}
+
 // paired finds the other half of latitude and longitude.
 func (j *judge) paired(s *scored, siblings []*scored) bool {
 	for _, o := range siblings {
@@ -288,7 +388,7 @@ func (j *judge) paired(s *scored, siblings []*scored) bool {
 		if o.name.classes["loc.geo"].weight > 0 && s.name.classes["loc.geo"].weight > 0 {
 			return true
 		}
-		if o.p.number.decimals4 > 0 && s.p.number.decimals4 > 0 && o.sum("loc.geo") > model.priorSpecific+2 && (o.name.opaque || s.name.opaque) && !strings.EqualFold(o.col.Name, s.col.Name) {
+		if o.p.number.decimals4 > 0 && s.p.number.decimals4 > 0 && o.sum("loc.geo") > model.priorSpecific+2 && o.nameless() && s.nameless() && !strings.EqualFold(o.col.Name, s.col.Name) {
 			return true
 		}
 	}
@@ -444,6 +544,11 @@ func (c *Classifier) languageVotes(tables []Table, out map[string]float64, total
 			}
 		}
 	}
+}
+
+// ofPlaces lists the classes that a place has by itself.
+func ofPlaces(k Class) bool {
+	return quasiPlace(k) || k == "person.name" || k == "contact.street_address" || k == "contact.phone" || k == "loc.geo"
 }
 
 // quasiPlace lists the classes that things have as often as people.

@@ -68,6 +68,7 @@ type scored struct {
 	col   *Column
 	p     *Profile
 	name  nameReading
+	lex   *lexicon
 	terms map[Class][]Evidence
 	veto  map[Class]bool
 	pass  Class // the password class that the values would make
@@ -76,6 +77,7 @@ type scored struct {
 	paths []PathFinding
 	state State
 	asPII map[Class]bool // tags found inside
+	proof bool           // speaks of health by itself
 }
 
 func (s *scored) add(k Class, src Source, what Reason, w float64) {
@@ -107,7 +109,7 @@ func (j *judge) firstPass(t *Table) []*scored {
 }
 
 func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string, glued int) *scored {
-	s := &scored{table: t, col: col, p: p, terms: map[Class][]Evidence{}, veto: map[Class]bool{}, asPII: map[Class]bool{}}
+	s := &scored{table: t, col: col, p: p, lex: j.c.lex, terms: map[Class][]Evidence{}, veto: map[Class]bool{}, asPII: map[Class]bool{}}
 	if p == nil {
 		p = j.c.Measure(col, Values{})
 		s.p = p
@@ -164,7 +166,7 @@ func (j *judge) scoreClass(s *scored, k *kind) {
 		e.Source = src
 		s.terms[k.class] = append(s.terms[k.class], e)
 	}
-	if k.byName && nameWeight <= 0 && !spoken(s.terms[k.class]) {
+	if k.byName && nameWeight <= 0 && !spoken(s.terms[k.class]) && !s.provenStem(k.class, value) {
 		s.add(k.class, src, NeedsName, model.needsName)
 	}
 	j.keyTerms(s, k, nameWeight)
@@ -188,6 +190,13 @@ func spoken(terms []Evidence) bool {
 		}
 	}
 	return false
+}
+
+// provenStem reports a name that has the stem of a class next to a word that speaks against it (fingerprint_format), over values that
+// cannot be anything else: then the values are right.
+func (s *scored) provenStem(k Class, value []Evidence) bool {
+	_, negated := s.name.negated[k]
+	return negated && len(value) > 0 && (value[0].What == ValueStrongShape || value[0].What == ValueChecksum) && value[0].Weight >= model.proven
 }
 
 // nameTerms enters what the names of column and domain and the comment say.
@@ -268,11 +277,20 @@ func (j *judge) keyTerms(s *scored, k *kind, nameWeight float64) {
 	}
 }
 
-// counted reports whole numbers that run from one to about the number of rows, each once: a counter, whatever it is called.
+// counted reports whole numbers that run from one to about the number of rows, each once: a counter, whatever it is called; and those
+// that run on without gaps from anywhere, under the name of a key.
 func (j *judge) counted(s *scored, f family) bool {
 	rows := max(s.table.Rows, float64(s.p.rows))
 	all := s.p.distinct >= 0.95*rows || s.p.distinct < 0 && s.p.distinct <= -0.95
-	return f == famInt && rows >= 50 && all && s.p.number.n >= 20 && s.p.number.negative == 0 && math.Ldexp(1, s.p.number.bits) <= 4*rows
+	if f != famInt || rows < 50 || !all || s.p.number.n < 20 || s.p.number.negative > 0 {
+		return false
+	}
+	if math.Ldexp(1, s.p.number.bits) <= 4*rows {
+		return true
+	}
+	n := s.name.tokens
+	key := len(n) > 1 && (n[0] == "id" || n[len(n)-1] == "id") // one that starts at a thousand is a counter where it is named as a key
+	return key && s.p.number.max-s.p.number.min <= 2*rows
 }
 
 func (j *judge) countryTerm(s *scored, k *kind, value []Evidence) {

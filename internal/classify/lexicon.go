@@ -62,7 +62,7 @@ var abbreviations = map[string]string{
 	"ins": "insurance", "rec": "record", "med": "med", "pol": "policy", "prescr": "prescription", "allerg": "allergy", "allrg": "allergy", "nat": "nat", "occ": "occupation", "occup": "occupation",
 	"relig": "religion", "ethn": "ethnicity", "ethnic": "ethnic", "lang": "language", "natl_id": "national id", "mrtl": "marital", "mar": "marital", "sts": "status", "stat": "status",
 	"ttl": "title", "vec": "vector", "seq": "sequence", "orient": "orientation", "natlty": "nationality", "natnlty": "nationality", "hh": "household", "yrs": "years", "yr": "year", "img": "image", "priv": "private", "pt": "patient", "pnt": "patient",
-	"bnf": "beneficiary", "benef": "beneficiary", "recip": "recipient", "insur": "insurance", "presc": "prescription", "symp": "symptom", "hosp": "hospital", "xfer": "transfer", "sgnt": "signature", "sig": "signature", "pic": "picture", "cc": "cc",
+	"bnf": "beneficiary", "dbtr": "debtor", "cdtr": "creditor", "ultmt": "ultimate", "agt": "agent", "benef": "beneficiary", "recip": "recipient", "insur": "insurance", "presc": "prescription", "symp": "symptom", "hosp": "hospital", "xfer": "transfer", "sgnt": "signature", "sig": "signature", "pic": "picture", "cc": "cc",
 	"pgm": "program", "tok": "token", "mbr": "member", "memb": "member", "grp": "group", "svc": "service", "n": "number", "fp": "fingerprint", "surn": "surname", "crypt": "encrypted", "qty": "quantity", "cmt": "comment", "cmnt": "comment", "rmk": "remark", "rmks": "remarks", "nts": "notes", "msg": "message", "txt": "text",
 }
 
@@ -312,6 +312,7 @@ func (l *lexicon) tokens(name string, wide bool) []string {
 	if len(name) > 128 {
 		name = name[:128]
 	}
+	name = customField(name)
 	if strings.ToUpper(name) == name {
 		name = strings.ToLower(name)
 	}
@@ -347,6 +348,19 @@ func (l *lexicon) tokens(name string, wide bool) []string {
 		out = append(out, t)
 	}
 	return out
+}
+
+// customField cuts the ending by which Salesforce and what feeds on it mark fields that a site added itself: DUNS__c, Email__pc.
+func customField(name string) string {
+	at := strings.LastIndex(name, "__")
+	if at <= 0 {
+		return name
+	}
+	switch strings.ToLower(name[at+2:]) {
+	case "c", "pc", "r", "pr", "x", "e", "b", "s", "mdt", "kav", "dlm", "dlo", "ka", "hd", "share":
+		return customField(name[:at])
+	}
+	return name
 }
 
 func singular(t string) string {

@@ -170,6 +170,7 @@ type numberSpread struct {
 	epoch                            int // seconds or milliseconds of the last decades
 	small                            int // at most 12
 	bits                             int // of the largest whole number that is not negative
+	min, max                         float64
 }
 
 // testLimit is how many distinct values of a column are tested (classification.md §2.2).
@@ -485,6 +486,12 @@ func (p *Profile) measureNumber(v *value) {
 		return
 	}
 	n := &p.number
+	if n.n == 0 || f < n.min {
+		n.min = f
+	}
+	if n.n == 0 || f > n.max {
+		n.max = f
+	}
 	n.n++
 	if f == math.Trunc(f) {
 		n.integers++

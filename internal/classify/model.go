@@ -26,6 +26,8 @@ var model = numbers{
 	keyReference: 6,
 	keySurrogate: -6,
 
+	proven:         9,    // from here on values alone prove what a name only hints at
+	smallSet:       6,    // most that check digits say over the few codes of a set
 	checksumPass:   0.97, // share of true values that pass
 	checksumLimit:  12,
 	vetoTested:     20,
@@ -64,6 +66,10 @@ var model = numbers{
 	placeContext:   -16,  // start: -3
 	thingContext:   -3,
 	healthContext:  2,
+	healthOther:    -3,  // dates of treatment where nothing speaks of health
+	healthMark:     12,  // a date between proven health columns, whose name says nothing else
+	unitContext:    2.5, // a number beside its unit and what was measured
+	moneyless:      -6,  // the transaction of a database, not of a bank
 	cardContext:    3,
 	pairContext:    3,
 	referenceTable: -5,
@@ -77,6 +83,8 @@ var model = numbers{
 	alternative: 0.2,
 
 	personStrong: 3, // strong classes that make a person table
+	smallSetOf:   8, // distinct values below which a column that repeats them is a set of codes
+	setProves:    5, // codes of a set that pass a check before it counts as one
 }
 
 type numbers struct {
@@ -91,6 +99,6 @@ type numbers struct {
 	maskedShare, maskedKeep, freeTextChars, impossible, unlikely, fewDistinct                         float64
 	personContext, noPerson, placeContext, thingContext, healthContext, cardContext                   float64
 	pairContext, referenceTable, countrySeen, countryOther, copyOf, samePrior                         float64
-	assign, confident, alternative                                                                    float64
-	vetoTested, personStrong                                                                          int
+	assign, confident, alternative, proven, smallSet, healthMark, healthOther, unitContext, moneyless float64
+	vetoTested, personStrong, smallSetOf, setProves                                                   int
 }

@@ -318,6 +318,7 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 	for next < len(tokens) && kindAt(next) == wordNeutral && !covered[next] && tokens[next] != "id" {
 		next++
 	}
+	next = l.pastForm(tokens, next, e)
 	switch k := kindAt(next); k {
 	case wordSubject:
 		if e.class == "loc.geo" && l.ofPlace(tokens[next]) {
@@ -339,6 +340,9 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 	}
 	if k := l.endOfName(tokens, covered, m, e, romance); k != wordUnknown {
 		return k
+	}
+	if l.otherOwner(tokens, m, e, romance) {
+		return wordSubject
 	}
 	if m.from > 0 && tokens[0] == "id" && romance && referenced(e.class) {
 		return wordKindOf // id_cliente is a key, as cliente_id is
@@ -391,11 +395,37 @@ func (l *lexicon) endOfName(tokens []string, covered []bool, m match, e entry, r
 	if romance || m.to >= last || covered[last] || gradesDatum(tokens[last]) && byNameBoolean(e.class) {
 		return wordUnknown
 	}
+	if e.class.group() == "bio" && l.tables["biometric"][tokens[last]] {
+		return wordUnknown
+	}
 	switch k := l.words[tokens[last]]; {
 	case k == wordCount, k == wordKindOf, k == wordSwitch && !byNameBoolean(e.class), k == wordSubject && l.tables["head"][tokens[last]]:
 		return k
 	}
 	return wordUnknown
+}
+
+// pastForm goes on past words that only say in which form the datum is kept.
+func (l *lexicon) pastForm(tokens []string, next int, e entry) int {
+	if next+1 < len(tokens) && tokens[next] == "source" && tokens[next+1] == "value" {
+		next += 2 // race_source_value: as it was in the source
+	}
+	if next < len(tokens) && e.class.group() == "bio" && l.tables["biometric"][tokens[next]] {
+		return len(tokens) // what is kept of a finger or a face is its template
+	}
+	return next
+}
+
+// otherOwner reports a person's word that a firm's follows (sender company), and a card that is none for payments (medical card exp).
+func (l *lexicon) otherOwner(tokens []string, m match, e entry, romance bool) bool {
+	switch e.class {
+	case "person.name", "person.first_name", "person.last_name":
+		last := len(tokens) - 1
+		return m.to <= last && l.tables["org"][tokens[last]] || romance && m.from > 0 && m.to == len(tokens) && l.tables["org"][tokens[0]]
+	case "fin.card_number", "fin.card_expiry", "fin.card_cvv", "fin.card_last4":
+		return m.from > 0 && l.tables["other_card"][tokens[m.from-1]] || romance && m.to < len(tokens) && l.tables["other_card"][tokens[m.to]]
+	}
+	return false
 }
 
 // byNameBoolean lists the classes whose boolean columns count by name, so that is_ and has_ do not speak against them.

@@ -18,6 +18,13 @@ func financeProbes(d *dictionaries) []probe {
 			n, err := strconv.Atoi(v.raw)
 			return shapeOnly(err == nil && (inRange(n, 1, 12) || inRange(n, 20, 45) || inRange(n, 2015, 2050) || inRange(n/100, 1, 12)))
 		}},
+		{class: "fin.card_expiry", how: byWeak, named: true, test: func(v *value) verdict { // a month or a year by itself
+			if !isDigits(v.raw) || len(v.raw) > 4 {
+				return misfit
+			}
+			n, _ := strconv.Atoi(v.raw)
+			return shapeOnly(len(v.raw) <= 2 && (inRange(n, 1, 12) || inRange(n, 20, 60)) || inRange(n, 2015, 2060))
+		}},
 		{class: "fin.card_expiry", how: byWeak, fams: "ds", test: func(v *value) verdict { return shapeOnly(yearOf(v) >= 2000) }},
 		{class: "fin.card_track", how: byChecksum, p0: 0.01, test: cardTrack},
 		{class: "fin.card_last4", how: byWeak, fams: "ti", test: func(v *value) verdict {

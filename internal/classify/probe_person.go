@@ -232,8 +232,11 @@ func yearOf(v *value) int {
 	if len(s) < 6 || len(s) > 40 || v.nDigit < 6 {
 		return 0
 	}
-	if len(s) > 10 && (s[10] == ' ' || s[10] == 'T') {
+	switch {
+	case len(s) > 10 && (s[10] == ' ' || s[10] == 'T' || s[10] == '-' && v.nDigit >= 14):
 		s = s[:10]
+	case len(s) >= 12 && isDigits(s[:8]):
+		return yearOfStamp(s)
 	}
 	if isDigits(s) {
 		switch len(s) {
@@ -268,6 +271,25 @@ func yearOf(v *value) int {
 		return n[2]
 	case len(f[2]) == 2 && (monthDay(n[1], n[0]) || monthDay(n[0], n[1])):
 		return 1900 + n[2]
+	}
+	return 0
+}
+
+// yearOfStamp reads a date and a time of day without separators, as HL7 and hosts write them: 202403011530, 20240301T153000Z,
+// 20240301153000.000+0100.
+func yearOfStamp(s string) int {
+	clock := s[8:]
+	if clock[0] == 'T' || clock[0] == ' ' || clock[0] == '_' {
+		clock = strings.ReplaceAll(clock[1:], ":", "")
+	}
+	if at := strings.IndexAny(clock, ".+-Z"); at >= 0 {
+		clock = clock[:at]
+	}
+	if len(clock) != 4 && len(clock) != 6 || !isDigits(clock) || atoi2(clock) > 23 || atoi2(clock[2:]) > 59 || len(clock) == 6 && atoi2(clock[4:]) > 60 {
+		return 0
+	}
+	if y, _ := strconv.Atoi(s[:4]); inRange(y, 1900, 2100) && monthDay(atoi2(s[4:]), atoi2(s[6:])) {
+		return y
 	}
 	return 0
 }

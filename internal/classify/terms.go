@@ -1,6 +1,9 @@
 package classify
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // valueTerms turns the tallies of a class's probes into evidence: the best probe counts.
 func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
@@ -154,8 +157,20 @@ func (j *judge) weighChecksum(s *scored, pr *probe, t tally, n int, named bool) 
 	if share < model.shapeShare {
 		w = min(w, model.shapeShareCap)
 	}
-	_ = named
+	if !named && s.codeSet() { // the handful of codes of a small set may pass by chance, and there are many checks to try
+		w = min(w, map[bool]float64{true: model.weakLimit, false: model.smallSet}[t.pass < model.setProves])
+	}
 	return Evidence{What: ValueChecksum, Weight: w, Tested: t.pass + t.fail, Matched: t.pass}, false, true
+}
+
+// codeSet reports a column that repeats a few values over many rows.
+func (s *scored) codeSet() bool {
+	rows := max(float64(s.p.rows), s.table.Rows) * (1 - s.p.nullShare)
+	d := s.p.distinct
+	if d < 0 {
+		d *= -rows
+	}
+	return s.p.tested < model.smallSetOf && rows >= 50 && d*8 <= rows
 }
 
 // weighList compares the share of distinct values found in a dictionary with its background rate.
@@ -234,6 +249,9 @@ func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 		if (p.family == famNumber || p.family == famText && p.number.n > 0) && e.Weight > 0 && float64(p.number.decimals4) < 0.7*float64(p.number.n) {
 			e.Weight = min(e.Weight, 0.5)
 		}
+		if e.What == ValueWeakShape && s.name.classes[k.class].weight <= 0 && !s.nameless() {
+			e.Weight = min(e.Weight, 0.5) // rates, scores and factors have four decimals too
+		}
 	case "contact.phone", "fin.customer_id", "fin.bank_account", "fin.transaction":
 		if p.number.n > 5 && p.number.epoch*10 >= p.number.n*9 {
 			e.What, e.Weight = ValueMisfit, model.weakMiss
@@ -256,6 +274,20 @@ func (j *judge) special(s *scored, k *kind, e Evidence) Evidence {
 		}
 	}
 	return e
+}
+
+// nameless reports a name that says nothing in any language: c7, attr_i, x.
+func (s *scored) nameless() bool {
+	return s.name.opaque && !strings.ContainsFunc(s.col.Name, func(r rune) bool { return r > 127 }) && allShort(s.name.tokens, s.lex)
+}
+
+func allShort(tokens []string, lex *lexicon) bool {
+	for _, t := range tokens {
+		if len(t) > 2 && lex.words[t] != wordNeutral && !isDigits(t) {
+			return false
+		}
+	}
+	return true
 }
 
 func (j *judge) dotted(s *scored) bool {
