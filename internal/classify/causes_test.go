@@ -114,8 +114,17 @@ func TestCausesInTheirTables(t *testing.T) {
 func TestEndingsOfSystems(t *testing.T) {
 	c := newClassifier(t)
 	for _, x := range []struct{ plain, marked string }{
-		{"duns", "DUNS__c"}, {"birthdate", "Birthdate__pc"}, {"passport_number", "Passport_Number__c"}, {"latitude", "Location__Latitude__s"},
-		{"iban", "iban_stg"}, {"ssn", "ssn_raw"}, {"email", "email_v1"}, {"last_name", "last_name_x"}, {"ssn", "u_ssn"}, {"iban", "zz_iban"}, {"dob", "dob_orig"},
+		{"duns", "DUNS__c"},
+		{"birthdate", "Birthdate__pc"},
+		{"passport_number", "Passport_Number__c"},
+		{"latitude", "Location__Latitude__s"},
+		{"iban", "iban_stg"},
+		{"ssn", "ssn_raw"},
+		{"email", "email_v1"},
+		{"last_name", "last_name_x"},
+		{"ssn", "u_ssn"},
+		{"iban", "zz_iban"},
+		{"dob", "dob_orig"},
 	} {
 		want, got := c.lex.readName(x.plain, nil), c.lex.readName(x.marked, nil)
 		if want.strong == "" || got.strong != want.strong || got.classes[got.strong].weight < model.nameStrong {
