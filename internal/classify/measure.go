@@ -177,7 +177,7 @@ type numberSpread struct {
 const testLimit = 200
 
 // statsTestLimit is the same for statistics, whose lists say nothing about rates.
-const statsTestLimit = 100
+const statsTestLimit = 45
 
 // Measure reads a column's values once and keeps only counts.
 func (c *Classifier) Measure(col *Column, vals Values) *Profile {
@@ -334,7 +334,7 @@ func (c *Classifier) measureScalars(p *Profile, texts []string) {
 }
 
 // firstTested is how many values say whether a probe that goes by shares is worth running on the rest.
-const firstTested = 40
+const firstTested = 24
 
 // spread puts n values from all over the list first: statistics come sorted.
 func spread(values []*value, n int) []*value {
