@@ -130,7 +130,7 @@ type listenerTLSDoc struct {
 type portalDoc struct {
 	Address policy.Text  `key:"address" required:"true" doc:"host:port to listen on."`
 	TLS     portalTLSDoc `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
-	URL     policy.Text  `key:"url" doc:"the address under which browsers reach the portal, such as https://postern.example. Needed with oidc."`
+	URL     policy.Text  `key:"url" doc:"the address under which browsers reach the portal, such as https://postern.example. Needed with oidc. Hints of refused statements lead there."`
 	OIDC    oidcDoc      `key:"oidc" doc:"single sign-on by OpenID Connect. The provider has to allow the address url and /sign-in/callback behind it."`
 	Pos     policy.Pos
 }

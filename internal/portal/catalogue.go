@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -253,7 +254,8 @@ const manyColumns = 12
 
 type datasetData struct {
 	Dataset
-	Many bool // columns
+	Many  bool   // columns
+	Event string // of the refusal that led here
 }
 
 func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
@@ -262,7 +264,7 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 		for i := range out.Tables {
 			n += len(out.Tables[i].Columns)
 		}
-		return shown{"dataset", out.Name, datasetData{out, n > manyColumns}}
+		return shown{"dataset", out.Name, datasetData{out, n > manyColumns, refusedEvent(r)}}
 	})
 }
 
@@ -368,8 +370,20 @@ func (p *Portal) askForm(r *http.Request, v *viewer, _ nothing) (AskForm, error)
 	return AskForm{}, access.ErrNotFound
 }
 
+// eventID is what an event's id looks like.
+var eventID = regexp.MustCompile(`^[0-9a-z]{10,20}$`)
+
+// refusedEvent is the event whose hint led to a page (ACC-38), as far as it looks like one.
+func refusedEvent(r *http.Request) string {
+	if id := r.FormValue("event"); eventID.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
 type askData struct {
 	AskForm
+	Event   string // of the refusal that led here
 	Written string
 	For     string
 	Key     string // the same form sent twice is one request
@@ -379,7 +393,7 @@ type askData struct {
 
 func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
 	return look(r, v, p.askForm, func(_ nothing, out AskForm) shown {
-		data := askData{AskForm: out, Written: r.PostFormValue("note"), For: r.PostFormValue("for"), Key: p.newID(), Fresh: p.fresh(v)}
+		data := askData{AskForm: out, Event: refusedEvent(r), Written: r.PostFormValue("note"), For: r.PostFormValue("for"), Key: p.newID(), Fresh: p.fresh(v)}
 		pol := p.c.Policy()
 		for _, rule := range pol.Askable(v.Subject, "") {
 			if rule.Name == out.Rule {
@@ -415,8 +429,12 @@ func spans(q *policy.Request, now time.Time) []string {
 }
 
 func (p *Portal) askAct(r *http.Request, v *viewer) (string, error) {
+	note := strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", ""))
+	if id := refusedEvent(r); id != "" && note != "" { // an id alone says nothing of why
+		note += "\n(refused: event " + id + ")"
+	}
 	out, err := p.askFor(r, v, AskCall{
-		What: r.PathValue("rule"), For: r.PostFormValue("for"), Note: strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", "")),
+		What: r.PathValue("rule"), For: r.PostFormValue("for"), Note: note,
 		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"), Break: r.PostFormValue("break") != "",
 	})
 	switch {

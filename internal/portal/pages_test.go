@@ -333,6 +333,35 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	}
 }
 
+// A refused statement's hint leads to its dataset, from there to the form, and its event goes with the request; what is no event's id does
+// not (ACC-38).
+func TestRefusedStatementAsks(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	const event = "d20e13e4sq9ggmrk"
+	_, text := p.call("ana", http.MethodGet, "/datasets/staff?event="+event, nil, nil)
+	if !strings.Contains(text, "A statement of yours was refused") || !strings.Contains(text, `href="/ask/payroll-review?event=`+event+`"`) {
+		t.Fatalf("the dataset shows\n%s", text)
+	}
+	_, text = p.call("ana", http.MethodGet, "/ask/payroll-review?event="+event, nil, nil)
+	if !strings.Contains(text, `name="event" value="`+event+`"`) {
+		t.Fatalf("the form shows\n%s", text)
+	}
+	for _, odd := range []string{"", "%3Cb%3E", "D20E13E4SQ9GGMRK", strings.Repeat("a", 40)} {
+		for _, page := range []string{"/datasets/staff?event=", "/ask/payroll-review?event="} {
+			if _, text := p.call("ana", http.MethodGet, page+odd, nil, nil); strings.Contains(text, "of yours was refused") || strings.Contains(text, `name="event"`) {
+				t.Errorf("%s%s is taken for an event", page, odd)
+			}
+		}
+	}
+	if answer, text := p.post("ana", "/ask/payroll-review", url.Values{"for": {"1h"}, "note": {"the report"}, "event": {event}}); answer.StatusCode != http.StatusSeeOther {
+		t.Fatalf("ana asks: %s\n%s", answer.Status, text)
+	}
+	if _, text := p.call("dora", http.MethodGet, "/inbox", nil, nil); !strings.Contains(text, "the report\n(refused: event "+event+")") {
+		t.Errorf("who decides does not hear of the event:\n%s", text)
+	}
+}
+
 // A request, its decision and its end, each by who may and refused to who may not.
 func TestAskDecideEnd(t *testing.T) {
 	t.Parallel()

@@ -56,7 +56,7 @@ func (e Engine) Protocol(o daemon.ProtocolOptions) (gateway.Engine, error) {
 		}
 		guard.Isolate(p)
 	}
-	c := pgwire.Config{Guard: guard, Random: rand.Reader, Log: e.Log, Opaque: o.Opaque}
+	c := pgwire.Config{Guard: guard, Random: rand.Reader, Log: e.Log, Opaque: o.Opaque, Portal: strings.TrimSuffix(o.Config.Portal.URL, "/")}
 	if o.Config.Audit.ClassifyResults > 0 {
 		w, err := newWatcher(o)
 		if err != nil {

@@ -2,6 +2,8 @@ package pgwire
 
 import (
 	"errors"
+	"net/url"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -24,6 +26,7 @@ type answer struct {
 	state               string
 	message, rule, hint string
 	event               string
+	ask                 string // the dataset that the hint tells to ask for
 	position            int
 	stale               string // a prepared statement to be taken off the server
 	isStale             bool
@@ -65,7 +68,18 @@ func refusalAnswer(r *pgsql.Refusal) *answer {
 	if a.state == "" {
 		a.state = "42501"
 	}
+	if r.Dataset != "" && strings.Contains(r.Hint, pgsql.RequestCommand(r.Dataset)) {
+		a.ask = r.Dataset
+	}
 	return a
+}
+
+// offer adds to the hint of whoever can ask for something where they can in a browser (ACC-38). The event's id lets the portal say what it
+// was about.
+func (a *answer) offer(portal string) {
+	if a.ask != "" && portal != "" {
+		a.hint += " In a browser: " + portal + "/datasets/" + url.PathEscape(a.ask) + "?event=" + url.QueryEscape(a.event)
+	}
 }
 
 // endingAnswer turns the end of a session into its last word.

@@ -389,6 +389,7 @@ func (s *session) refuse(ctx context.Context, kind byte, name []byte, a *answer,
 	}
 	s.totals.refused.Add(1)
 	a.event = id
+	a.offer(s.server.config.Portal)
 	if a.isStale {
 		if err := s.forget(a.stale); err != nil {
 			return err

@@ -94,6 +94,8 @@ type Config struct {
 	Opaque  func(statement string) *audit.Opaque
 	Limits  Limits
 	Watcher Watcher // nil: nobody looks into results
+	// Portal is the address under which people ask for datasets in a browser, without a slash at its end; "": nowhere.
+	Portal string
 }
 
 // Server serves clients. It is safe for concurrent use.

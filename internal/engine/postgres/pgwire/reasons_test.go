@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/gateway"
 	"github.com/postern-sec/postern/internal/pgtest"
 )
 
@@ -61,6 +62,35 @@ func TestReasonsReachClientAndTrail(t *testing.T) {
 				t.Errorf("an allowed statement's event does not name the rules: %+v", all[i])
 			}
 			break
+		}
+	}
+}
+
+// Where there is a portal with an address, the hint leads to the dataset there, with the event; where nobody can ask for anything, and in
+// the trail, there is no link (ACC-38).
+func TestRefusalLeadsToThePortal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pgtest.Default(t), func(_ *rig, _ *gateway.Config, c *Config) { c.Portal = "https://postern.example" })
+	conn := r.connect(t, "")
+	for sql, want := range map[string]string{
+		"select * from payroll":      "Ask for the dataset hr: postern request hr. In a browser: https://postern.example/datasets/hr?event=",
+		"select pg_read_file('x')":   "",
+		"select * from nothing.here": "",
+	} {
+		_, err := conn.Exec(t.Context(), sql)
+		var pe *pgconn.PgError
+		if !errors.As(err, &pe) {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		_, rest, _ := strings.Cut(pe.Detail, "Event ")
+		event := strings.TrimSuffix(rest, ".")
+		if want != "" && pe.Hint != want+event || want == "" && strings.Contains(pe.Hint, "https://") {
+			t.Errorf("%s: the hint of event %s: %q", sql, event, pe.Hint)
+		}
+		for _, e := range r.trail.all() {
+			if e.ID == event && strings.Contains(e.Detail["remedy"], "https://") {
+				t.Errorf("%s: the trail leads to itself: %q", sql, e.Detail["remedy"])
+			}
 		}
 	}
 }
