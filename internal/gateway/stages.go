@@ -253,10 +253,31 @@ func (c *Claimed) Identify(ctx context.Context, proof identity.Proof) (*Identifi
 	if secrets := c.a.g.config.Secrets; secrets != nil && secrets.Barred(c.claim.User) {
 		return nil, c.Failed(ctx, &identity.Failure{Reason: "the account is disabled"})
 	}
+	if err := c.stillFree(ctx, proof); err != nil {
+		return nil, err
+	}
 	if err := c.a.g.throttle.Succeeded(ctx, c.a.facts.Address, c.claim.User, c.a.g.config.Clock.Now()); err != nil {
 		return nil, c.a.unknown(ctx, c.claim, err)
 	}
 	return &Identified{a: c.a, claim: c.claim, subject: subject, proof: proof}, nil
+}
+
+// stillFree asks the brake once more, now that a password was right: of guesses that began together all began before the first of them was
+// counted, and the right one among more of them than lock must not come in.
+func (c *Claimed) stillFree(ctx context.Context, proof identity.Proof) error {
+	if m := proof.Method(); m != identity.SCRAM && m != identity.SCRAMPlus {
+		return nil // nothing was guessed
+	}
+	g := c.a.g
+	_, locked, err := g.throttle.Wait(ctx, c.a.facts.Address, c.claim.User, g.config.Clock.Now())
+	if err != nil {
+		return c.a.unknown(ctx, c.claim, err)
+	}
+	if locked {
+		c.locked = true
+		return c.Failed(ctx, &identity.Failure{Reason: "the right password, among too many guesses"})
+	}
+	return nil
 }
 
 // Subject is who it is.

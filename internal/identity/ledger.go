@@ -53,7 +53,7 @@ func (s *SharedThrottle) keys(addr netip.Addr, user string) sharedKeys {
 		sum := sha256.Sum256([]byte(s.scope + "\x00" + kind + "\x00" + addr + "\x00" + user)) // the last alone may hold a zero
 		return hex.EncodeToString(sum[:])
 	}
-	a := addr.String()
+	a := network(addr).String()
 	return sharedKeys{addr: key("address", a, ""), user: key("user", "", user), pair: key("pair", a, user)}
 }
 
@@ -76,6 +76,9 @@ func (s *SharedThrottle) Wait(ctx context.Context, addr netip.Addr, user string,
 	}
 	delay, locked, _ = s.local.Wait(ctx, addr, user, now)
 	for _, key := range []string{k.addr, who} {
+		if key == k.addr && who == k.pair {
+			continue // see Throttle.Wait
+		}
 		t := found[key]
 		// Nobody waits longer than from now on: the clock of whoever counted may be ahead.
 		wait := min(t.Last.Add(delayAfter(t.Failures)).Sub(now), delayAfter(t.Failures))

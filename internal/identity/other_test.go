@@ -165,6 +165,40 @@ func TestThrottleSparesKnownAddress(t *testing.T) {
 	}
 }
 
+// Behind one proxy everybody has one address: what a stranger tries there keeps nobody out who has come in from there before, and whoever
+// has not waits. And an IPv6 network is one address.
+func TestThrottleBehindAProxy(t *testing.T) {
+	t.Parallel()
+	th, now := NewThrottle(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	proxy := netip.MustParseAddr("192.0.2.1")
+	_ = th.Succeeded(t.Context(), proxy, "ana", now)
+	for range lockAfter {
+		_, _ = th.Failed(t.Context(), proxy, "bob", now)
+	}
+	if d, locked, _ := th.Wait(t.Context(), proxy, "ana", now); d != 0 || locked {
+		t.Errorf("ana waits %s for what is tried under another name, locked: %t", d, locked)
+	}
+	if _, locked, _ := th.Wait(t.Context(), proxy, "carl", now); !locked {
+		t.Error("whoever never came in from there may go on guessing")
+	}
+	for range lockAfter {
+		_, _ = th.Failed(t.Context(), proxy, "ana", now)
+	}
+	if _, locked, _ := th.Wait(t.Context(), proxy, "ana", now); !locked {
+		t.Error("guesses at ana from where she comes from do not lock")
+	}
+	one, other := netip.MustParseAddr("2001:db8:1:2::1"), netip.MustParseAddr("2001:db8:1:2:ffff::9")
+	for range lockAfter {
+		_, _ = th.Failed(t.Context(), one, "dora", now)
+	}
+	if _, locked, _ := th.Wait(t.Context(), other, "emil", now); !locked {
+		t.Error("another address of the same network is not the same to the brake")
+	}
+	if _, locked, _ := th.Wait(t.Context(), netip.MustParseAddr("2001:db8:1:3::1"), "emil", now); locked {
+		t.Error("another network is locked too")
+	}
+}
+
 // TestThrottleIsBounded: a flood of names costs no more than so much memory.
 func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()

@@ -19,8 +19,8 @@ const (
 	maxTracked   = 1 << 16
 )
 
-// Brake slows down guessing, per address and per user (PRO-31). An address from which a user has logged in is not made to wait for
-// what others try under that user's name. It is safe for concurrent use. An error says that it is not known who guessed what: nobody is
+// Brake slows down guessing, per address and per user (PRO-31). A user at an address from which they have logged in is not made to wait for
+// what others try under their name, or from that address. Of IPv6 a /64 is one address. It is safe for concurrent use. An error says that it is not known who guessed what: nobody is
 // let in then.
 type Brake interface {
 	// Wait says how long an attempt has to wait before it is looked at, and whether it is locked out altogether.
@@ -61,10 +61,11 @@ func NewThrottle() *Throttle { return &Throttle{entries: map[throttleKey]*thrott
 func (t *Throttle) Wait(_ context.Context, addr netip.Addr, user string, now time.Time) (delay time.Duration, locked bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, k := range t.keys(addr, user, now) {
+	keys := t.keys(addr, user, now)
+	for _, k := range keys {
 		e := t.entries[k]
-		if e == nil {
-			continue
+		if e == nil || k != keys[1] && keys[1].pair {
+			continue // one whom the address is known of does not wait for strangers there: everybody may be behind one proxy
 		}
 		wait := e.next.Sub(now)
 		if e.failures >= lockAfter && wait > 0 {
@@ -111,6 +112,7 @@ func delayAfter(failures int) time.Duration {
 func (t *Throttle) Succeeded(_ context.Context, addr netip.Addr, user string, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	addr = network(addr)
 	delete(t.entries, throttleKey{addr: addr})
 	if len(t.entries) >= maxTracked {
 		t.prune(now)
@@ -119,9 +121,20 @@ func (t *Throttle) Succeeded(_ context.Context, addr netip.Addr, user string, no
 	return nil
 }
 
+// network is what counts as one address: of IPv6 whoever has one has a whole /64.
+func network(addr netip.Addr) netip.Addr {
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return addr
+}
+
 // keys are what an attempt counts against: the address always, and the user unless this address is known to be theirs, in
 // which case the pair stands for the user.
 func (t *Throttle) keys(addr netip.Addr, user string, now time.Time) [2]throttleKey {
+	addr = network(addr)
 	pair := throttleKey{addr: addr, user: user, pair: true}
 	t.expire(pair, 24*forgetAfter, now)
 	t.expire(throttleKey{addr: addr}, forgetAfter, now)
