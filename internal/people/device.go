@@ -30,6 +30,7 @@ type Device struct {
 	Denied    bool          `json:"denied,omitempty"`
 	Subject   string        `json:"subject,omitempty"` // who said yes
 	Factor    time.Time     `json:"factor,omitzero"`   // of their session
+	Signed    time.Time     `json:"signed,omitzero"`   // when it began
 	Answer    string        `json:"answer,omitempty"`  // hash of what was sent to Port
 }
 
@@ -156,7 +157,7 @@ func (r *Registry) DecideDevice(ctx context.Context, token secret.Text, code str
 	verdict := "refuse"
 	if d.Denied = !yes; yes {
 		verdict = "allow"
-		d.Subject, d.Factor = s.Subject, s.Factor
+		d.Subject, d.Factor, d.Signed = s.Subject, s.Factor, s.signed()
 		if answer, d.Answer, err = identity.NewToken(r.c.Random); err != nil {
 			return nil, answer, err
 		}
@@ -200,7 +201,7 @@ func (r *Registry) RedeemDevice(ctx context.Context, code, answer, verifier secr
 		no := &Refusal{CodeDenied, "this terminal is not on the machine of the browser that said yes", "postern login --device"}
 		return nil, errors.Join(no, r.record(ctx, from, audit.PortalLogin, d.Subject, "refuse", "device", nil))
 	}
-	return r.Enter(ctx, Vouched{Name: d.Subject, Method: "device", Strong: true, Factor: d.Factor}, from)
+	return r.Enter(ctx, Vouched{Name: d.Subject, Method: "device", Strong: true, Factor: d.Factor, Signed: d.Signed}, from)
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

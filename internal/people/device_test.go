@@ -171,3 +171,25 @@ func TestTerminalSignInEnds(t *testing.T) {
 	refused(t, err, people.CodeLogin)
 	p.pol.Users = users
 }
+
+// TestTerminalMakesNoSessionYoung: an old session that lets a terminal in gives it no fresh sign-in, with which a first second factor
+// could be set up; a young one does.
+func TestTerminalMakesNoSessionYoung(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPlace(t), t.Context()
+	browser := must[*people.Entry](t)(p.r.SignIn(ctx, "bob", secret.New("scram password"), p.from()))
+	through := func() *people.Entry {
+		t.Helper()
+		code, d := p.waits(0, "")
+		if _, _, err := p.r.DecideDevice(ctx, browser.Token, d.Code, true, p.from()); err != nil {
+			t.Fatal(err)
+		}
+		return must[*people.Entry](t)(p.redeem(code, none, none))
+	}
+	young := through()
+	must[*people.Enrolment](t)(p.r.Enrol(ctx, young.Token))
+	p.turn(people.FactorFresh + time.Second)
+	browser = through() // also over several
+	_, err := p.r.Enrol(ctx, through().Token)
+	refused(t, err, people.CodeStage)
+}

@@ -14,6 +14,7 @@ type Vouched struct {
 	Method string    // how, for the trail: oidc, device
 	Strong bool      // with more than one factor
 	Factor time.Time // when the second one was proved, if that was said
+	Signed time.Time // when the session of theirs had begun; zero: they have just signed in
 }
 
 // Enter signs in whom somebody else vouches for. Whoever has a second factor here, or must have one, proves it here too, unless the
@@ -35,7 +36,7 @@ func (r *Registry) Enter(ctx context.Context, v Vouched, from From) (*Entry, err
 	if !v.Strong {
 		stage = r.stageAfterPassword(&a)
 	}
-	return r.begin(ctx, &a, stage, from, "", v.Factor)
+	return r.beginSigned(ctx, &a, stage, from, "", v.Factor, v.Signed)
 }
 
 // HasPassword says whether a name is that of an account with a password of its own here.

@@ -291,13 +291,14 @@ func (r *Registry) MayManage(ctx context.Context, token secret.Text) error {
 	return err
 }
 
-// manages finds a session that may add or remove passkeys now: whoever finds an open browser shall not make themselves a key to it.
-func (r *Registry) manages(ctx context.Context, token secret.Text, add bool) (Session, Account, error) {
+// manages finds a session that may set up, add or remove second factors now: whoever finds an open browser, or a token that is hours
+// old, shall not make themselves a key to it. A passkey needs a site to belong to.
+func (r *Registry) manages(ctx context.Context, token secret.Text, passkey bool) (Session, Account, error) {
 	s, a, err := r.live(ctx, token)
 	switch {
 	case err != nil:
 		return s, a, err
-	case r.site == nil && add:
+	case r.site == nil && passkey:
 		return s, a, errNoPasskeys
 	case s.Stage == AtFactor:
 		return s, a, &Refusal{CodeStage, "prove your second factor first", ""}
@@ -305,7 +306,7 @@ func (r *Registry) manages(ctx context.Context, token secret.Text, add bool) (Se
 		return s, a, nil
 	case a.Factored() && r.c.Now().Sub(s.Factor) > FactorFresh:
 		return s, a, &Refusal{CodeStage, "this wants a fresh second factor", "prove it again"}
-	case !a.Factored() && r.c.Now().Sub(s.Created) > FactorFresh:
+	case !a.Factored() && r.c.Now().Sub(s.signed()) > FactorFresh:
 		return s, a, &Refusal{CodeStage, "this wants a fresh sign-in", "sign out and in again"}
 	}
 	return s, a, nil

@@ -89,8 +89,17 @@ type Session struct {
 	End     time.Time `json:"end"` // at the latest
 	Idle    bool      `json:"idle,omitempty"`
 	Factor  time.Time `json:"factor,omitzero"` // when a second factor was last proved
+	Signed  time.Time `json:"signed,omitzero"` // when the session that let this one in had begun
 	Seed    []byte    `json:"seed,omitempty"`  // of a factor that is being set up, sealed
 	Tries   int       `json:"tries,omitempty"` // wrong second factors
+}
+
+// signed is when somebody last proved who they are for a session.
+func (s *Session) signed() time.Time {
+	if s.Signed.IsZero() {
+		return s.Created
+	}
+	return s.Signed
 }
 
 // Accounts keeps accounts. It is safe for concurrent use, also by several processes.

@@ -603,6 +603,32 @@ func TestStepUpAndChanges(t *testing.T) {
 	must[*people.Entry](t)(p.r.SignIn(ctx, "dora", secret.New(other), p.from()))
 }
 
+// TestFirstFactorWantsAFreshSignIn: a session that is old is not good for a first authenticator app, neither to begin with nor to end,
+// whoever has it; a sign-in of the moment is, and so is one that has to set one up.
+func TestFirstFactorWantsAFreshSignIn(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPlace(t), t.Context()
+	old := p.member("ana", people.NoRole)
+	begun := must[*people.Enrolment](t)(p.r.Enrol(ctx, old.Token))
+	p.turn(people.FactorFresh + time.Second)
+	_, err := p.r.Enrol(ctx, old.Token)
+	refused(t, err, people.CodeStage)
+	_, err = p.r.Confirm(ctx, old.Token, p.code(begun.Secret, 0), p.from())
+	refused(t, err, people.CodeStage)
+	if a := must[people.Account](t)(p.db.Account(ctx, "ana")); a.Factored() || p.opens(old.Token) != nil {
+		t.Errorf("afterwards: factor %v, the session %v", a.Factored(), p.opens(old.Token))
+	}
+	fresh := must[*people.Entry](t)(p.r.SignIn(ctx, "ana", secret.New(good), p.from()))
+	p.turn(people.FactorFresh)
+	set := must[*people.Enrolment](t)(p.r.Enrol(ctx, fresh.Token))
+	must[*people.Entry](t)(p.r.Confirm(ctx, fresh.Token, p.code(set.Secret, 0), p.from()))
+
+	half := p.member("root", people.Admin) // who must have one takes the time that the sign-in has
+	p.turn(people.FactorFresh + time.Minute)
+	set = must[*people.Enrolment](t)(p.r.Enrol(ctx, half.Token))
+	must[*people.Entry](t)(p.r.Confirm(ctx, half.Token, p.code(set.Secret, 0), p.from()))
+}
+
 // What the trail does not have does not happen.
 func TestNoTrailNoSignIn(t *testing.T) {
 	t.Parallel()

@@ -160,6 +160,11 @@ func (r *Registry) needsFactor(a *Account) bool {
 
 // begin makes a session and ends the one that it follows from.
 func (r *Registry) begin(ctx context.Context, a *Account, stage Stage, from From, instead string, factor time.Time) (*Entry, error) {
+	return r.beginSigned(ctx, a, stage, from, instead, factor, time.Time{})
+}
+
+// beginSigned makes a session of somebody who signed in before, elsewhere.
+func (r *Registry) beginSigned(ctx context.Context, a *Account, stage Stage, from From, instead string, factor, signed time.Time) (*Entry, error) {
 	token, hash, err := identity.NewToken(r.c.Random)
 	if err != nil {
 		return nil, err
@@ -178,6 +183,7 @@ func (r *Registry) begin(ctx context.Context, a *Account, stage Stage, from From
 	s := Session{
 		ID: hex.EncodeToString(id), Hash: hash, Subject: a.Name, Stage: stage, Channel: from.Channel, Address: from.Remote,
 		Created: now, Seen: now, End: now.Add(life).Truncate(time.Second), Idle: from.Channel == "portal", Factor: factor,
+		Signed: signed,
 	}
 	detail := map[string]string{"session": s.ID, "stage": string(stage)}
 	if !factor.IsZero() {
@@ -317,15 +323,9 @@ func (r *Registry) recoveryHash(code string) string {
 
 // Enrol begins to set up a second factor, in a sign-in that needs one or in a session that adds or replaces it.
 func (r *Registry) Enrol(ctx context.Context, token secret.Text) (*Enrolment, error) {
-	s, a, err := r.live(ctx, token)
+	s, _, err := r.manages(ctx, token, false)
 	if err != nil {
 		return nil, err
-	}
-	if s.Stage == AtFactor {
-		return nil, &Refusal{CodeStage, "prove your second factor first", ""}
-	}
-	if s.Stage == Full && a.Factored() && r.c.Now().Sub(s.Factor) > FactorFresh {
-		return nil, &Refusal{CodeStage, "replacing a second factor wants a fresh one", "prove it again"}
 	}
 	seed, err := r.draw(seedBytes)
 	if err != nil {
@@ -341,11 +341,11 @@ func (r *Registry) Enrol(ctx context.Context, token secret.Text) (*Enrolment, er
 
 // Confirm ends the set-up with the first code, and shows the recovery codes. Every other session of the account ends.
 func (r *Registry) Confirm(ctx context.Context, token secret.Text, code string, from From) (*Entry, error) {
-	s, _, err := r.live(ctx, token)
+	s, _, err := r.manages(ctx, token, false)
 	if err != nil {
 		return nil, err
 	}
-	if len(s.Seed) == 0 || s.Stage == AtFactor {
+	if len(s.Seed) == 0 {
 		return nil, &Refusal{CodeStage, "there is no second factor being set up", ""}
 	}
 	seed, err := r.opened(s.Subject, s.Seed)
