@@ -132,11 +132,11 @@ func (r *Registry) proved(ctx context.Context, user string, password secret.Text
 }
 
 // welcome says whether an account may come in at all: a person of the policy, or somebody with a role; nobody who is disabled, here or in the
-// directory.
+// directory, and nobody whom the provider has ended, whatever password or role they have here.
 func (r *Registry) welcome(a *Account) bool {
 	pol := r.c.Policy()
 	u := pol.Users[a.Name]
-	return a.Disabled.IsZero() && !pol.IsBarred(a.Name) && (u != nil && u.Owner == "" || u == nil && a.Role != NoRole)
+	return a.Disabled.IsZero() && !pol.IsBarred(a.Name) && (u != nil && u.Owner == "" || u == nil && a.Role != NoRole && !pol.IsEnded(a.Name))
 }
 
 // needsFactor says whether an account must not be without a second factor: those with a role and owners of datasets that sign in

@@ -91,6 +91,9 @@ func (p *Policy) IsProvided(name string) bool { _, ok := p.people[name]; return 
 // IsBarred says whether the directory has ended somebody.
 func (p *Policy) IsBarred(name string) bool { return p.people[name].Barred }
 
+// IsEnded says whether the provider or the directory has ended somebody, until they come in there again.
+func (p *Policy) IsEnded(name string) bool { return p.people[name].Ended }
+
 // ProviderGroups lists the provider's groups that groups of the file name, sorted.
 func (p *Policy) ProviderGroups() []string { return p.outer(ProviderPrefix) }
 

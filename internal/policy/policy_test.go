@@ -534,8 +534,8 @@ func TestPeopleOfADirectory(t *testing.T) {
 		if s, known := p.Subject(name); known {
 			got = strings.Join(s.Groups, " ")
 		}
-		if got != want || p.IsBarred(name) != (name == "bob") {
-			t.Errorf("%s: %q, want %q; barred %v", name, got, want, p.IsBarred(name))
+		if got != want || p.IsBarred(name) != (name == "bob") || p.IsEnded(name) != (name == "bob") {
+			t.Errorf("%s: %q, want %q; barred %v, ended %v", name, got, want, p.IsBarred(name), p.IsEnded(name))
 		}
 	}
 	if got := strings.Join(p.Provided(), " "); got != "ana bob dora" {

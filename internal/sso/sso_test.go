@@ -608,6 +608,55 @@ func TestEndedAtTheProvider(t *testing.T) {
 	p.wantGroups("ana", "all", "office")
 }
 
+// TestEndedWithARole: a role and a password here do not outlive somebody's end at the provider, in the file or not; they count again
+// once they have signed in there, or an operator has let go of the tie. Whom the provider never knew is not its to end.
+func TestEndedWithARole(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	ctx, from, password := t.Context(), people.From{Channel: "portal"}, secret.New("four plain words here")
+	p.idp.Users["u2"] = map[string]any{"email": "new@example.com", "email_verified": true, "groups": []string{}, "amr": []string{"pwd", "otp"}}
+	p.idp.As = "u2"
+	p.in(p.r)
+	for _, name := range []string{"new@example.com", "local"} {
+		inv, err := p.reg.Create(ctx, "", name, people.Admin, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.reg.Accept(ctx, inv.Code, password, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opens := func(when, name string, want bool) {
+		t.Helper()
+		_, err := p.reg.SignIn(ctx, name, password, from)
+		if want && err != nil || !want && refusal(err) != people.CodeLogin {
+			t.Errorf("%s, %s by password: %v", when, name, err)
+		}
+		if _, err := p.reg.Owner(ctx, name); want != (err == nil) {
+			t.Errorf("%s, a token of %s: %v", when, name, err)
+		}
+	}
+	opens("known", "new@example.com", true)
+	p.idp.End("u2")
+	p.turn(5 * time.Minute)
+	p.recheck(p.r)
+	opens("ended", "new@example.com", false)
+	opens("ended", "local", true)
+	p.in(p.r) // the provider knows them again
+	opens("back", "new@example.com", true)
+	p.idp.End("u2")
+	p.turn(5 * time.Minute)
+	p.recheck(p.r)
+	opens("ended again", "new@example.com", false)
+	if err := p.db.Unlink(ctx, "new@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.r.Refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	opens("let go", "new@example.com", true)
+}
+
 func TestProviderDownAtRecheck(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, nil)
