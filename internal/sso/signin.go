@@ -244,8 +244,13 @@ func (r *RelyingParty) unknown(ctx context.Context, l *Link, why string) error {
 	return nil
 }
 
+// local is about an account here whose password is its owner's proof: an operator alone can give it to whom the provider vouches for.
+func local(name string) error {
+	return &fault{faultName, "a local account with a password of its own is called " + name + " here", "sign in with its password; or an admin at the machine gives it up to the identity provider: postern user invite --reset " + name}
+}
+
 func taken(name string) error {
-	return &fault{faultName, "somebody else at the identity provider, or a local account, is called " + name + " here", "an admin at the machine can undo that: postern user unlink " + name}
+	return &fault{faultName, "somebody else at the identity provider is called " + name + " here", "an admin at the machine can undo that: postern user unlink " + name}
 }
 
 // nameOf is what somebody who comes for the first time is called here.
@@ -257,8 +262,11 @@ func (r *RelyingParty) nameOf(ctx context.Context, c *claims) (string, error) {
 			return "", &fault{faultEmail, "the identity provider has not verified your e-mail address", "verify it there and sign in again; or portal.oidc.name names another claim"}
 		}
 		found, err := ownerOf(pol, name)
-		if err != nil || found != "" {
-			return found, err
+		if err != nil {
+			return "", err
+		}
+		if found != "" {
+			return found, r.free(ctx, found)
 		}
 	}
 	if !people.ValidName(name) {
@@ -267,14 +275,17 @@ func (r *RelyingParty) nameOf(ctx context.Context, c *claims) (string, error) {
 	if u := pol.FileUser(name); u != nil && u.Owner != "" {
 		return "", &fault{faultName, name + " is a service account: nobody signs in as one", ""}
 	}
-	local, err := r.c.People.HasPassword(ctx, name)
-	if err != nil {
-		return "", err
+	return name, r.free(ctx, name)
+}
+
+// free refuses a name that has a password here, such as the first admin's, whom nobody becomes by being called so elsewhere, or by having
+// an address that the file says is theirs.
+func (r *RelyingParty) free(ctx context.Context, name string) error {
+	has, err := r.c.People.HasPassword(ctx, name)
+	if err == nil && has {
+		err = local(name)
 	}
-	if local && pol.FileUser(name) == nil {
-		return "", taken(name) // such as the first admin, whom nobody becomes by being called so elsewhere
-	}
-	return name, nil
+	return err
 }
 
 // ownerOf finds the person of the file whose address this is.

@@ -465,6 +465,43 @@ func TestNobodyBecomesALocalAccount(t *testing.T) {
 	}
 }
 
+// TestNobodyBecomesAPersonOfTheFile: who has a password of their own here is nobody's to become either when the file has them, neither by
+// the name nor by the address; until an operator takes the password away. A tie that was made before stays.
+func TestNobodyBecomesAPersonOfTheFile(t *testing.T) {
+	t.Parallel()
+	for _, claim := range []string{"email", "preferred_username"} {
+		t.Run(claim, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, func(s *sso.Settings) { s.Name = claim })
+			ctx, from := t.Context(), people.From{Channel: "portal"}
+			p.idp.Users["u1"]["preferred_username"] = "ana"
+			accept := func(inv *people.Invitation, err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.reg.Accept(ctx, inv.Code, secret.New("four plain words here"), from); err != nil {
+					t.Fatal(err)
+				}
+			}
+			accept(p.reg.Create(ctx, "", "ana", people.NoRole, from))
+			if _, err := p.signIn(p.r); refusal(err) != people.CodeSignOn || p.count(audit.PortalLogin, "sso name") != 1 {
+				t.Errorf("as ana, who has a password: %v", err)
+			}
+			if _, err := p.reg.Invite(ctx, "", "ana", true, from); err != nil {
+				t.Fatal(err)
+			}
+			if e := p.in(p.r); e.Session.Subject != "ana" {
+				t.Errorf("after a reset: %q", e.Session.Subject)
+			}
+			accept(p.reg.Invite(ctx, "", "ana", false, from))
+			if e := p.in(p.r); e.Session.Subject != "ana" {
+				t.Errorf("by the tie: %q", e.Session.Subject)
+			}
+		})
+	}
+}
+
 // TestRolesWantASecondFactor: whoever has a role proves one here, unless the provider has seen it.
 func TestRolesWantASecondFactor(t *testing.T) {
 	t.Parallel()
