@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -43,8 +44,8 @@ type Devices interface {
 	DeviceByCode(ctx context.Context, code string) (Device, error)
 	// DropDevice returns ErrNone if somebody else did.
 	DropDevice(ctx context.Context, hash string) error
-	// WaitingDevices counts those that have not ended.
-	WaitingDevices(ctx context.Context, now time.Time) (int, error)
+	// WaitingDevices lists where those that have not ended come from, an address for each.
+	WaitingDevices(ctx context.Context, now time.Time) (addresses []string, err error)
 }
 
 // The codes of refusals to terminals, as RFC 8628 names them.
@@ -61,6 +62,7 @@ const (
 	devicePoll    = 5 * time.Second
 	deviceSlack   = time.Second // of a client's timer
 	maxDevices    = 1000        // that wait: anybody may ask
+	maxDevicesOf  = 20          // from one network: nobody takes all the places; a proxy on this machine may be anybody
 	deviceLetters = "BCDFGHJKLMNPQRSTVWXZ"
 )
 
@@ -73,7 +75,11 @@ func (r *Registry) StartDevice(ctx context.Context, port int, challenge string, 
 	switch {
 	case err != nil:
 		return code, nil, err
-	case waiting >= maxDevices:
+	case from.Addr.IsValid() && !from.Addr.IsLoopback() && fromNetwork(waiting, from.Addr) >= maxDevicesOf:
+		return code, nil, &Refusal{
+			"too_many", "too many terminals of your address wait to be signed in: at most 20 may at once", "let one in or turn it away in a browser, or try again in ten minutes",
+		}
+	case len(waiting) >= maxDevices:
 		return code, nil, &Refusal{"too_many", "too many terminals wait to be signed in", "try again in a few minutes"}
 	case port != 0 && (port < 1024 || port > 65535 || len(challenge) != base64.RawURLEncoding.EncodedLen(sha256.Size)):
 		return code, nil, &Refusal{"bad_call", "port and challenge do not fit each other", ""}
@@ -91,6 +97,26 @@ func (r *Registry) StartDevice(ctx context.Context, port int, challenge string, 
 		Port: port, Challenge: challenge,
 	}
 	return token, d, r.c.Devices.KeepDevice(ctx, *d)
+}
+
+// fromNetwork counts the addresses in somebody's network: whoever has an address of version 6 has all of its /64.
+func fromNetwork(remotes []string, addr netip.Addr) (n int) {
+	own := networkOf(addr)
+	for _, remote := range remotes {
+		if a, err := netip.ParseAddrPort(remote); err == nil && networkOf(a.Addr()) == own {
+			n++
+		}
+	}
+	return n
+}
+
+func networkOf(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(addr, bits).Masked()
 }
 
 // letters draws a code that is read and typed without mistakes: eight of twenty consonants, 34 bits, for ten minutes.

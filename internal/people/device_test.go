@@ -3,6 +3,7 @@ package people_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,44 @@ func TestTerminalsAreBounded(t *testing.T) {
 	refused(t, err, "too_many")
 	p.turn(10 * time.Minute)
 	p.waits(0, "")
+}
+
+// TestTerminalsOfOneAddress: one network has a bound of its own, below the whole's; others come in beside it, and so does it once its
+// terminals are done. Behind a proxy on this machine may be anybody.
+func TestTerminalsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	start := func(addr string) error {
+		from := people.From{Addr: netip.MustParseAddr(addr), Remote: netip.AddrPortFrom(netip.MustParseAddr(addr), 9).String(), Channel: "cli"}
+		_, _, err := p.r.StartDevice(t.Context(), 0, "", from)
+		return err
+	}
+	for _, x := range []struct{ full, next, other string }{
+		{"198.51.100.7", "198.51.100.7", "198.51.100.8"}, {"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"},
+	} {
+		for range 20 {
+			if err := start(x.full); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := start(x.next)
+		refused(t, err, "too_many")
+		if !strings.Contains(err.Error(), "of your address") {
+			t.Errorf("it says %q", err)
+		}
+		if err := start(x.other); err != nil {
+			t.Errorf("from %s: %v", x.other, err)
+		}
+	}
+	for range 21 {
+		if err := start("127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.turn(10 * time.Minute)
+	if err := start("198.51.100.7"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 }
 
 // TestTerminalSignInEnds: whoever was let in is out with the person.

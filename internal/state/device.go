@@ -60,9 +60,14 @@ func (db *DB) DropDevice(ctx context.Context, hash string) error {
 }
 
 // WaitingDevices implements people.Devices.
-func (db *DB) WaitingDevices(ctx context.Context, now time.Time) (n int, err error) {
-	if err := db.queryRow(ctx, "SELECT count(*) FROM person_device WHERE due > ?", now.UnixMicro()).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count terminals that wait: %w", explain(err))
+func (db *DB) WaitingDevices(ctx context.Context, now time.Time) ([]string, error) {
+	all, err := read[people.Device](ctx, db, "SELECT doc FROM person_device WHERE due > ?", now.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("count terminals that wait: %w", err)
 	}
-	return n, nil
+	out := make([]string, 0, len(all))
+	for i := range all {
+		out = append(out, all[i].Address)
+	}
+	return out, nil
 }
