@@ -52,11 +52,11 @@ func CheckEmergency(hash string) error {
 // emergency signs in the emergency admin. Whoever comes another way, or to a site that has none, hears what anybody hears who gives a
 // wrong password, after as much work.
 func (r *Registry) emergency(ctx context.Context, password secret.Text, from From) (*Entry, error) {
-	brake := r.c.Throttle
+	gate, brake := r.gate, r.c.Throttle
 	if ByEmergency(ctx) {
-		brake = r.machine // state may be away, and what strangers try elsewhere keeps nobody out at the machine
+		gate, brake = r.own, r.machine // state may be away, and what strangers try elsewhere keeps nobody out at the machine
 	}
-	leave, locked, err := r.enterBy(ctx, brake, EmergencyName, from)
+	leave, locked, err := r.enterBy(ctx, gate, brake, EmergencyName, from)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,57 @@ func TestEmergencyAdminIsThrottledAndEnds(t *testing.T) {
 		if e := p.trail.last(); e.Reason != "locked" {
 			t.Errorf("the trail says %+v", e)
 		}
+	})
+}
+
+// stuckBrake is a brake that lets whoever asks it wait in the place where they hash, as a crowd of strangers would.
+type stuckBrake struct {
+	identity.Brake
+	in   chan struct{}
+	free chan struct{}
+}
+
+func (b stuckBrake) Wait(ctx context.Context, a netip.Addr, user string, now time.Time) (time.Duration, bool, error) {
+	b.in <- struct{}{}
+	<-b.free
+	return b.Brake.Wait(ctx, a, user, now)
+}
+
+// TestEmergencyAdminQueuesBehindNobody: while strangers fill every place to hash, the socket still opens; the same name from elsewhere waits
+// with them.
+func TestEmergencyAdminQueuesBehindNobody(t *testing.T) {
+	hash, err := people.HashEmergency(secret.New(good), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t)
+	mock := must[*identity.Mock](t)(identity.NewMock([]byte("the secret of an installation"), 1))
+	synctest.Test(t, func(t *testing.T) {
+		brake := stuckBrake{identity.NewThrottle(), make(chan struct{}, 10), make(chan struct{})}
+		r := must[*people.Registry](t)(people.New(people.Config{
+			Accounts: awayAccounts{}, Sessions: awaySessions{}, Devices: p.db, Policy: func() *policy.Policy { return p.pol }, Audit: p.trail, Throttle: brake, Mock: mock,
+			Key: secret.New("root"), Now: time.Now, Random: rand.Reader, Cost: people.Cost{Memory: cheap, Passes: 1, Threads: 1}, Emergency: hash,
+			Alarm: func(context.Context, audit.Kind, string) {},
+		}))
+		elsewhere := people.From{Addr: netip.MustParseAddr("198.51.100.7"), Remote: "198.51.100.7:9", Channel: "cli"}
+		var strangers sync.WaitGroup
+		for range 2 {
+			strangers.Go(func() { _, _ = r.SignIn(context.Background(), "nobody", secret.New(other), elsewhere) })
+		}
+		synctest.Wait()
+		if len(brake.in) != 2 {
+			t.Fatalf("%d strangers are in", len(brake.in))
+		}
+		soon, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := r.SignIn(soon, people.EmergencyName, secret.New(good), elsewhere); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("from elsewhere: %v", err)
+		}
+		here, stop := context.WithTimeout(people.WithEmergency(context.Background()), time.Minute)
+		defer stop()
+		must[*people.Entry](t)(r.SignIn(here, people.EmergencyName, secret.New(good), people.From{Remote: "local:uid=0", Channel: "cli"}))
+		close(brake.free)
+		strangers.Wait()
 	})
 }
 

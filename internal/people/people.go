@@ -216,8 +216,9 @@ type Registry struct {
 	carry cipher.AEAD        // seals ceremonies
 	decoy []byte             // a public key that no passkey fits
 	gate  chan struct{}
-	// machine is the brake of the emergency admin's socket, which works without state.
+	// machine is the brake of the emergency admin's socket, which works without state, and own its place to hash, beside strangers'.
 	machine identity.Brake
+	own     chan struct{}
 	// alarms are the sessions of the emergency admin, by the hashes of their tokens.
 	alarms sync.Map
 }
@@ -240,7 +241,7 @@ func New(c Config) (*Registry, error) {
 	if c.Cost == (Cost{}) {
 		c.Cost = DefaultCost()
 	}
-	r := &Registry{c: c, gate: make(chan struct{}, hashingAtOnce), machine: identity.NewThrottle()}
+	r := &Registry{c: c, gate: make(chan struct{}, hashingAtOnce), machine: identity.NewThrottle(), own: make(chan struct{}, 1)}
 	key, err := hkdf.Key(sha256.New, []byte(c.Key.Reveal()), nil, "postern people seal v1", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive from keys.root: %w", err)

@@ -67,25 +67,25 @@ func (r *Registry) stageAfterPassword(a *Account) Stage {
 // enter waits for its turn: as long as the brake says, and until few others hash. The brake is asked again inside, so that guesses
 // made at once count one after another.
 func (r *Registry) enter(ctx context.Context, user string, from From) (leave func(), locked bool, err error) {
-	return r.enterBy(ctx, r.c.Throttle, user, from)
+	return r.enterBy(ctx, r.gate, r.c.Throttle, user, from)
 }
 
-func (r *Registry) enterBy(ctx context.Context, brake identity.Brake, user string, from From) (leave func(), locked bool, err error) {
+func (r *Registry) enterBy(ctx context.Context, gate chan struct{}, brake identity.Brake, user string, from From) (leave func(), locked bool, err error) {
 	for waited := false; ; waited = true {
 		select {
-		case r.gate <- struct{}{}:
+		case gate <- struct{}{}:
 		case <-ctx.Done():
 			return nil, false, ctx.Err()
 		}
 		delay, locked, err := brake.Wait(ctx, from.Addr, user, r.c.Now())
 		if err != nil {
-			<-r.gate
+			<-gate
 			return nil, false, err
 		}
 		if delay <= 0 || locked && waited {
-			return func() { <-r.gate }, locked, nil
+			return func() { <-gate }, locked, nil
 		}
-		<-r.gate
+		<-gate
 		wait := time.NewTimer(delay)
 		select {
 		case <-wait.C:
