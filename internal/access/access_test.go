@@ -399,6 +399,49 @@ func TestPolicyChanges(t *testing.T) {
 	}
 }
 
+// A request that waits is decided by who approves the rule as it was asked for, or not at all: with other approvers, or more of them, it is
+// superseded, also where the last approval comes before anything else looked (ACC-21, ACC-22).
+func TestApproversOfARuleChange(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(q *policy.Request){
+		"other people":  func(q *policy.Request) { q.Approvers = []policy.Step{{Names: []string{"hugo"}, Min: 2}} },
+		"more of them":  func(q *policy.Request) { q.Approvers = []policy.Step{{Names: []string{"group:office"}, Min: 3}} },
+		"fewer of them": func(q *policy.Request) { q.Approvers = []policy.Step{{Names: []string{"group:office"}, Min: 1}} },
+		"a step more": func(q *policy.Request) {
+			q.Approvers = append(slices.Clone(q.Approvers), policy.Step{Names: []string{"hugo"}, Min: 1})
+		},
+		"one of each": func(q *policy.Request) {
+			q.Approvers = []policy.Step{{Names: []string{"group:office"}, Min: 2, Each: true}}
+		},
+		"nothing at all": nil,
+	} {
+		w, ctx := newWorld(t), t.Context()
+		acted, waits := w.ask("ana", access.Ask{Rule: "two"}).Request, w.ask("bob", access.Ask{Rule: "two"}).Request
+		w.approve("emil", acted.ID)
+		w.approve("emil", waits.ID)
+		if change != nil {
+			change(w.p.Rule("two").Request)
+		}
+		w.p.Groups["office"].Members = []string{"dora", "emil", "finn", "gina"} // who is in a group is looked at when somebody acts
+		out, err := w.desk.Approve(ctx, w.as("gina"), acted.ID, "")
+		w.must(err)
+		w.must(w.desk.Recheck(ctx))
+		got := w.request(waits.ID)
+		if change == nil {
+			if out.Grant == nil || got.State != access.Pending {
+				t.Errorf("%s: %+v, and %s", name, out, got.State)
+			}
+			continue
+		}
+		if left := w.request(acted.ID); out.Grant != nil || left.State != access.Superseded || got.State != access.Superseded {
+			t.Errorf("%s: granted %+v; they are %s and %s", name, out.Grant, left.State, got.State)
+		}
+		if n := w.count("grant.prepared"); n != 0 {
+			t.Errorf("%s: %d grants", name, n)
+		}
+	}
+}
+
 func TestBreakGlassIsLoudAndReviewed(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t), t.Context()

@@ -169,6 +169,9 @@ func (d *Desk) stillFits(ctx context.Context, p *policy.Policy, r *Request, now 
 	switch {
 	case rule == nil || rule.Request == nil || !rule.Enabled || rule.On != r.Dataset:
 		return nil, "the rule has changed", nil
+	case !slices.EqualFunc(r.Steps, rule.Request.Approvers, sameStep):
+		// Decisions say which step they were for: they cannot be counted towards other steps (ACC-21).
+		return nil, "who approves it has changed", nil
 	case !known || !s.Is(rule.To):
 		return nil, "the requester can no longer ask for it", nil
 	case d.long(rule, r, now) != nil:
@@ -183,6 +186,11 @@ func (d *Desk) stillFits(ctx context.Context, p *policy.Policy, r *Request, now 
 		return nil, "the grant that it extends is over", nil
 	}
 	return old, "", nil
+}
+
+// sameStep says whether a step asks the same of the same names. Who is in a group may change: that is looked at when somebody acts.
+func sameStep(a, b policy.Step) bool {
+	return slices.Equal(a.Names, b.Names) && a.Each == b.Each && a.Min == b.Min && a.SkipAfter == b.SkipAfter
 }
 
 func (d *Desk) supersede(c *Change, p *policy.Policy, r *Request, why string, now time.Time) {
