@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -511,6 +512,80 @@ func TestWhoMayEndAGrant(t *testing.T) {
 	}
 	if got, err := w.desk.Resume(ctx, w.as("dora"), g.ID); err != nil || !got.Holds(w.desk.Now()) {
 		t.Errorf("resumed: %+v, %v", got, err)
+	}
+}
+
+// Whoever approved a grant may end it, and no more: pausing, resuming and reviewing are the owners' and an admin's, and none of them
+// resumes or reviews what they, or a service account that they answer for, hold (ACC-19).
+func TestWhoAnswersForAGrant(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	w.p.Rule("any").Request.Approvers = []policy.Step{{Names: []string{"hugo"}, Min: 1}}
+	admin := func(name string) access.Actor { a := w.as(name); a.Admin = true; return a }
+	mine := w.approve("hugo", w.ask("ana", access.Ask{Rule: "any"}).Request.ID).Grant
+	program := w.approve("hugo", w.ask("etl", access.Ask{Rule: "any"}).Request.ID).Grant
+	for _, tt := range []struct {
+		name    string
+		who     access.Actor
+		grant   string
+		suspend string // the refusal, "" for none
+		resume  string
+		confirm string
+	}{
+		{"who approved it", w.as("hugo"), mine.ID, access.CodeNotYours, access.CodeNotYours, access.CodeNotYours},
+		{"the holder", w.as("ana"), mine.ID, access.CodeNotYours, access.CodeNotYours, access.CodeNotYours},
+		{"the holder, an admin", admin("ana"), mine.ID, "", access.CodeSelf, access.CodeSelf},
+		{"an admin", admin("gina"), mine.ID, "", "", ""},
+		{"an owner", w.as("emil"), mine.ID, "", "", ""},
+		{"who answers for the program, an owner", w.as("dora"), program.ID, "", access.CodeSelf, access.CodeSelf},
+		{"who answers for the program, an admin", admin("dora"), program.ID, "", access.CodeSelf, access.CodeSelf},
+		{"another owner", w.as("emil"), program.ID, "", "", ""},
+	} {
+		check := func(what, code string, err error) {
+			t.Helper()
+			if code == "" && err != nil {
+				t.Errorf("%s: %s: %v", tt.name, what, err)
+			} else if code != "" {
+				refused(t, code, err)
+			}
+		}
+		_, err := w.desk.Suspend(ctx, tt.who, tt.grant, "look")
+		check("suspend", tt.suspend, err)
+		if tt.suspend != "" {
+			_, err = w.desk.Suspend(ctx, w.as("emil"), tt.grant, "look")
+			w.must(err)
+		}
+		_, err = w.desk.Resume(ctx, tt.who, tt.grant)
+		check("resume", tt.resume, err)
+		if held := w.grant(tt.grant); (held.State == access.Active) != (tt.resume == "") {
+			t.Errorf("%s: after resume it is %s", tt.name, held.State)
+		}
+		if tt.resume != "" {
+			_, err = w.desk.Resume(ctx, w.as("emil"), tt.grant)
+			w.must(err)
+		}
+		_, err = w.desk.Confirm(ctx, tt.who, tt.grant)
+		check("confirm", tt.confirm, err)
+	}
+	if g, err := w.desk.Revoke(ctx, w.as("hugo"), mine.ID, "no longer"); err != nil || g.State != access.Revoked {
+		t.Errorf("who approved it ends it: %+v, %v", g, err)
+	}
+}
+
+// A reason is held to what a note is, whoever writes it.
+func TestReasonsOfPausing(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	id := w.taken("8h")
+	for _, reason := range []string{"a\x1b[2Jb", strings.Repeat("x", 1001)} {
+		_, err := w.desk.Suspend(ctx, w.as("dora"), id, reason)
+		refused(t, access.CodeNote, err)
+	}
+	if g := w.grant(id); g.State != access.Active {
+		t.Errorf("it is %s", g.State)
+	}
+	if g, err := w.desk.Suspend(ctx, w.as("dora"), id, strings.Repeat("x", 1000)); err != nil || g.State != access.Suspended {
+		t.Errorf("%+v, %v", g, err)
 	}
 }
 

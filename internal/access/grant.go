@@ -23,7 +23,7 @@ func (d *Desk) Revoke(ctx context.Context, who Actor, id, reason string) (*Grant
 		from := g.State
 		c.over(p, who, g, Revoked, ByPerson, reason, now)
 		return d.dropped(ctx, c, p, who, g, from, now)
-	}, true)
+	}, mayRevoke)
 }
 
 // Suspend ends a grant's sessions until Resume, or until its end.
@@ -35,14 +35,20 @@ func (d *Desk) Suspend(ctx context.Context, who Actor, id, reason string) (*Gran
 		if g.State != Active {
 			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
 		}
+		if err := checkNote(reason); err != nil {
+			return err
+		}
 		c.park(p, who, g, ByPerson, reason, now)
 		return nil
-	}, false)
+	}, mayAnswer)
 }
 
-// Resume lets a suspended grant go on, if its end has not come.
+// Resume lets a suspended grant go on, if its end has not come. Nobody lifts what was put on themselves.
 func (d *Desk) Resume(ctx context.Context, who Actor, id string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
+		if theirs(p, who, g) {
+			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody resumes what they hold themselves")
+		}
 		if g.State == Active {
 			return nil
 		}
@@ -54,14 +60,14 @@ func (d *Desk) Resume(ctx context.Context, who Actor, id string) (*Grant, error)
 		}
 		c.unpark(p, who, g, now)
 		return nil
-	}, false)
+	}, mayAnswer)
 }
 
 // Confirm says in a review that a grant is still needed. Nobody reviews their own.
 func (d *Desk) Confirm(ctx context.Context, who Actor, id string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
-		if g.Subject == who.Subject.Name {
-			return refuse(CodeSelf, "", "nobody reviews what they hold themselves")
+		if theirs(p, who, g) {
+			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody reviews what they hold themselves")
 		}
 		kind := "review.confirmed"
 		if g.Breaking {
@@ -72,11 +78,17 @@ func (d *Desk) Confirm(ctx context.Context, who Actor, id string) (*Grant, error
 		c.event(p, who, now, Event{Kind: kind, From: g.State, To: g.State}, nil, g)
 		c.Grants = []Grant{*g}
 		return nil
-	}, false)
+	}, mayAnswer)
+}
+
+// theirs says whether a grant is somebody's own: they hold it, or answer for the service account that does (ACC-19).
+func theirs(p *policy.Policy, who Actor, g *Grant) bool {
+	holder := p.Users[g.Subject]
+	return who.Subject.Name == g.Subject || holder != nil && holder.Owner == who.Subject.Name
 }
 
 // change loads a grant, checks who may touch it, and carries out what act does with it.
-func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Change, *policy.Policy, *Grant, time.Time) error, holder bool) (*Grant, error) {
+func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Change, *policy.Policy, *Grant, time.Time) error, allows may) (*Grant, error) {
 	var out Grant
 	err := d.transition(ctx, func(ctx context.Context, now time.Time) (Change, error) {
 		g, err := d.grant(ctx, id)
@@ -84,7 +96,7 @@ func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Chang
 			return Change{}, err
 		}
 		p := d.c.Policy()
-		allowed, err := d.mayEnd(ctx, p, who, g, holder)
+		allowed, err := allows(ctx, d, p, who, g)
 		if err != nil {
 			return Change{}, err
 		}
@@ -106,16 +118,19 @@ func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Chang
 	return &out, nil
 }
 
-// mayEnd says whether somebody may end a grant: owners of the dataset, who approved it, an admin, and where it is said the holder.
-func (d *Desk) mayEnd(ctx context.Context, p *policy.Policy, who Actor, g *Grant, holder bool) (bool, error) {
-	if who.Admin || holder && who.Subject.Name == g.Subject {
-		return true, nil
-	}
-	if who.Subject.Name == g.Subject {
-		return false, nil
-	}
-	if set := p.Datasets[g.Dataset]; set != nil && who.Subject.Is(set.Owners) {
-		return true, nil
+// may says who may do something to a grant.
+type may func(ctx context.Context, d *Desk, p *policy.Policy, who Actor, g *Grant) (bool, error)
+
+// mayAnswer is for who answers for a grant: an admin, and the owners of the dataset but for whoever holds it.
+func mayAnswer(_ context.Context, _ *Desk, p *policy.Policy, who Actor, g *Grant) (bool, error) {
+	set := p.Datasets[g.Dataset]
+	return who.Admin || who.Subject.Name != g.Subject && set != nil && who.Subject.Is(set.Owners), nil
+}
+
+// mayRevoke is besides for the holder, and for who approved it: they may take their yes back, and decide on nothing more by it.
+func mayRevoke(ctx context.Context, d *Desk, p *policy.Policy, who Actor, g *Grant) (bool, error) {
+	if ok, err := mayAnswer(ctx, d, p, who, g); ok || err != nil || who.Subject.Name == g.Subject {
+		return ok || who.Subject.Name == g.Subject, err
 	}
 	r, err := d.request(ctx, g.Request)
 	if err != nil {
