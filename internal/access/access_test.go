@@ -572,6 +572,61 @@ func TestWhoAnswersForAGrant(t *testing.T) {
 	}
 }
 
+// An extension ends no later than the rule's maximum from now, however it is asked for; who names no length gets what there is (ACC-13, ACC-16).
+func TestExtensionsStayWithinTheMaximum(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []string{"self", "any"} {
+		w, ctx := newWorld(t), t.Context()
+		w.p.Rule(rule).Request.Max = span("10h")
+		g := w.ask("ana", access.Ask{Rule: rule, For: span("10h")})
+		if g.Grant == nil {
+			g = w.approve("dora", g.Request.ID)
+		}
+		w.pass(8*time.Hour + 6*time.Minute) // until 10 h; as of now at most until 18 h 6 min
+		_, err := w.desk.Request(ctx, w.as("ana"), access.Ask{Rule: rule, For: span("10h"), Extends: g.Grant.ID})
+		refused(t, access.CodeTooLong, err)
+		_, err = w.desk.Request(ctx, w.as("ana"), access.Ask{Rule: rule, Until: start.Add(18*time.Hour + 7*time.Minute), Extends: g.Grant.ID})
+		refused(t, access.CodeTooLong, err)
+		w.p.Rule(rule).Request.Default = span("10h")
+		out := w.ask("ana", access.Ask{Rule: rule, Extends: g.Grant.ID})
+		if out.Grant == nil {
+			out = w.approve("dora", out.Request.ID)
+		}
+		if want := start.Add(18*time.Hour + 6*time.Minute); out.Grant == nil || !out.Grant.End.Equal(want) {
+			t.Errorf("%s: extended to %+v, want %s", rule, out.Grant, want)
+		}
+		w.pass(9 * time.Hour)
+		out = w.ask("ana", access.Ask{Rule: rule, For: span("2h"), Extends: g.Grant.ID})
+		if out.Grant == nil {
+			out = w.approve("dora", out.Request.ID)
+		}
+		if want := start.Add(20*time.Hour + 6*time.Minute); out.Grant == nil || !out.Grant.End.Equal(want) {
+			t.Errorf("%s: a length that fits comes to %+v, want %s", rule, out.Grant, want)
+		}
+	}
+}
+
+// A manager is one person, whatever stands in the attribute.
+func TestAManagerIsOnePerson(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	for _, nobody := range []string{"group:office", "group:askers", "owners", "stranger", ""} {
+		w.p.Users["ana"].Attributes["manager"] = nobody
+		_, err := w.desk.Request(ctx, w.as("ana"), access.Ask{Rule: "steps"})
+		refused(t, access.CodeNobody, err)
+	}
+	w.p.Users["ana"].Attributes["manager"] = "hugo"
+	id := w.pending("steps")
+	w.p.Users["ana"].Attributes["manager"] = "group:office"
+	_, err := w.desk.Approve(ctx, w.as("emil"), id, "")
+	refused(t, access.CodeNotApprover, err)
+	w.p.Users["ana"].Attributes["manager"] = "hugo"
+	w.approve("hugo", id)
+	if out := w.approve("emil", id); out.Grant == nil {
+		t.Error("a manager and an owner did not do")
+	}
+}
+
 // A reason is held to what a note is, whoever writes it.
 func TestReasonsOfPausing(t *testing.T) {
 	t.Parallel()

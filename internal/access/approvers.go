@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/policy"
@@ -24,8 +25,11 @@ func (c circle) names(r *Request, s policy.Step) []string {
 				out = append(out, d.Owners...)
 			}
 		case policy.ApproverManager:
-			if u := c.p.Users[r.Subject]; u != nil && u.Attributes[policy.ApproverManager] != "" {
-				out = append(out, u.Attributes[policy.ApproverManager])
+			// One person, whatever a provider or a directory writes there: never all of a group.
+			if u := c.p.Users[r.Subject]; u != nil {
+				if one := u.Attributes[policy.ApproverManager]; c.p.Users[one] != nil && !strings.HasPrefix(one, policy.GroupPrefix) {
+					out = append(out, one)
+				}
 			}
 		default:
 			out = append(out, n)

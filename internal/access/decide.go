@@ -185,6 +185,9 @@ func (d *Desk) stillFits(ctx context.Context, p *policy.Policy, r *Request, now 
 	if old.State != Active || !now.Before(old.End) {
 		return nil, "the grant that it extends is over", nil
 	}
+	if r.end(old.End).After(rule.Request.Max.From(now)) {
+		return nil, "it is longer than the rule allows", nil
+	}
 	return old, "", nil
 }
 

@@ -231,6 +231,11 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	if err != nil {
 		return Change{}, Outcome{}, err
 	}
+	if old != nil {
+		if err := extends(rule, &r, a, old, now); err != nil {
+			return Change{}, Outcome{}, err
+		}
+	}
 	c := Change{}
 	c.event(p, who, now, Event{Kind: "request.submitted", Reason: r.Purpose, To: Pending}, &r, nil)
 	if rule.Request.Kind == policy.SelfService || a.Break {
@@ -403,10 +408,23 @@ func (d *Desk) inTheWay(ctx context.Context, r *Request, now time.Time) (*Grant,
 	if left, whole := g.End.Sub(now), g.End.Sub(g.Start); left > whole/extendFrom {
 		return nil, refuse(CodeTime, "", "grant %s can be extended from %s", g.ID, g.End.Add(-whole/extendFrom).UTC().Format(time.RFC3339))
 	}
-	if !r.end(g.End).After(g.End) {
-		return nil, refuse(CodeTime, "", "grant %s ends on %s already", g.ID, g.End.Format(time.RFC3339))
-	}
 	return &g, nil
+}
+
+// extends checks the end that an extension comes to: what is held may lie as far ahead as a rule's maximum, whether it was asked for at once
+// or in parts. Who names no length gets what is left of it.
+func extends(rule *policy.Rule, r *Request, a Ask, old *Grant, now time.Time) error {
+	limit := rule.Request.Max.From(now).Truncate(time.Second)
+	if r.end(old.End).After(limit) {
+		if !a.For.IsZero() || !a.Until.IsZero() {
+			return refuse(CodeTooLong, "ask for an end until "+limit.Format(time.RFC3339), "rule %s is held for %s from now at most, and grant %s ends on %s already", rule.Name, rule.Request.Max, old.ID, old.End.Format(time.RFC3339))
+		}
+		r.For, r.Until = policy.Span{}, limit
+	}
+	if !r.end(old.End).After(old.End) {
+		return refuse(CodeTime, "", "grant %s ends on %s already", old.ID, old.End.Format(time.RFC3339))
+	}
+	return nil
 }
 
 func levelName(l policy.Level) string {
