@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -245,11 +246,42 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 	case !until.After(now) || until.After(now.Add(maxDelegation)):
 		return nil, refuse(CodeTime, "", "somebody stands in for at most 60 days")
 	}
+	if rule := factored(p, who.Subject); rule != "" && !who.proved(now) {
+		// A yes by a deputy is this person's yes: what they would have to prove to say it themselves they prove to hand it on.
+		c := Change{}
+		c.event(p, who, now, Event{Kind: "request.decision_refused", Reason: CodeFactor, Subject: who.Subject.Name, Rule: rule}, nil, nil)
+		no := refuse(CodeFactor, hintFactor, "you decide by rule %s, which wants a fresh second factor of who approves, and of who lets somebody stand in", rule)
+		return nil, errors.Join(no, d.c.Store.Commit(ctx, c))
+	}
 	out := Delegation{ID: d.c.NewID(), From: who.Subject.Name, To: to, End: until.UTC().Truncate(time.Second)}
 	c := Change{Delegations: []Delegation{out}}
 	c.event(p, who, now, Event{Kind: "approver.delegated", Subject: who.Subject.Name, Reason: to + " until " + out.End.Format(time.RFC3339)}, nil, nil)
-	c.say(Notice{Kind: kindDelegated, At: now, Reason: "for " + out.From + " until " + out.End.Format(time.RFC3339)}, to)
+	// Who is away is told too: somebody else may have done it with what they left open.
+	c.say(Notice{Kind: kindDelegated, At: now, Reason: to + " for " + out.From + " until " + out.End.Format(time.RFC3339)}, to, out.From)
 	return &out, d.c.Store.Commit(ctx, c)
+}
+
+// factored finds a rule on which somebody decides, at whatever step, and that wants a fresh second factor of who approves; "" for none.
+func factored(p *policy.Policy, s policy.Subject) string {
+	manages := false
+	for _, u := range p.Users {
+		manages = manages || u.Attributes[policy.ApproverManager] == s.Name
+	}
+	for _, rule := range p.Rules {
+		if rule.Request == nil || !rule.Request.Factor.Answers() {
+			continue
+		}
+		for _, step := range rule.Request.Approvers {
+			set := p.Datasets[rule.On]
+			switch {
+			case s.Is(step.Names),
+				slices.Contains(step.Names, policy.ApproverOwners) && set != nil && s.Is(set.Owners),
+				slices.Contains(step.Names, policy.ApproverManager) && manages:
+				return rule.Name
+			}
+		}
+	}
+	return ""
 }
 
 // Inbox picks the open requests that somebody could decide on at this moment.

@@ -35,7 +35,7 @@ const (
 	kindReviewReminder = "review.reminder" // to owners: they still are, at half of the time
 	kindReviewOverdue  = "review.overdue"  // to owners and admins
 
-	kindDelegated = "approver.delegated" // to who stands in
+	kindDelegated = "approver.delegated" // to who stands in, and to whom they stand in for
 )
 
 // aheads are how long before its end a holder is told of it, the longest first.

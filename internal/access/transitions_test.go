@@ -305,6 +305,53 @@ func TestFactorDemanded(t *testing.T) {
 	}
 }
 
+// Letting somebody stand in takes what deciding takes: a fresh factor of whoever decides by a rule that wants one, at whatever step and
+// in whatever way, and of nobody else. Both are told.
+func TestFactorOfWhoIsAway(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		rule, who string
+		demand    policy.Demand
+		wants     bool
+	}{
+		"by group":           {"any", "dora", policy.NoteApprover, true},
+		"by the second step": {"steps", "emil", policy.NoteBoth, true},
+		"as manager":         {"steps", "hugo", policy.NoteApprover, true},
+		"of who asks alone":  {"any", "dora", policy.NoteRequester, false},
+		"none":               {"any", "dora", policy.NoteNone, false},
+		"decides on others":  {"any", "gina", policy.NoteApprover, false},
+		"as owner":           {"owned", "finn", policy.NoteApprover, true},
+		"no owner":           {"owned", "gina", policy.NoteApprover, false},
+	} {
+		w, ctx := newWorld(t), t.Context()
+		if tt.rule == "owned" {
+			w.p.Rule("orphan").Request.Approvers[0].Names = []string{policy.ApproverOwners}
+			tt.rule = "orphan"
+		}
+		w.p.Rule(tt.rule).Request.Factor = tt.demand
+		who, until := w.as(tt.who), start.Add(time.Hour)
+		_, err := w.desk.Delegate(ctx, who, "bob", until)
+		if !tt.wants {
+			if err != nil || w.count("approver.delegated") != 1 {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		refused(t, access.CodeFactor, err)
+		who.Factor = w.now.Add(-6 * time.Minute)
+		_, err = w.desk.Delegate(ctx, who, "bob", until)
+		refused(t, access.CodeFactor, err)
+		if left, err := w.db.Delegations(ctx, w.now); err != nil || len(left) != 0 || w.count("request.decision_refused") != 2 {
+			t.Errorf("%s: refused, and there is %v, %v", name, left, err)
+		}
+		who.Factor = w.now.Add(-time.Minute)
+		if _, err = w.desk.Delegate(ctx, who, "bob", until); err != nil || w.count("approver.delegated") != 1 {
+			t.Errorf("%s: with a factor: %v", name, err)
+		}
+		w.wants(name, w.notices("approver.delegated"), []string{"approver.delegated bob", "approver.delegated " + tt.who})
+	}
+}
+
 // open is the only request that waits.
 func (w *world) open() string {
 	w.t.Helper()

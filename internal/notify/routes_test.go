@@ -50,7 +50,7 @@ var everybody = []string{"ana", "dora", "emil", "olga", "hugo", "root", "finn"}
 
 // circles are the words of the guide.
 var circles = map[string][]string{
-	"approvers": {"dora", "emil"}, "requester": {"ana"}, "owners": {"olga"}, "admins": {"root"}, "deputy": {"hugo"}, "channel": {room},
+	"approvers": {"dora", "emil"}, "requester": {"ana"}, "owners": {"olga"}, "admins": {"root"}, "deputy": {"hugo"}, "who is away": {"dora"}, "channel": {room},
 }
 
 // room is the dataset's channel.

@@ -49,7 +49,7 @@ func (p *Portal) accessCalls() {
 			return p.changeGrant(r, v, r.PathValue("id"), what, call.Note)
 		})
 	}
-	route(p, Call{Pattern: "POST /api/v1/delegations", Scope: identity.ScopeDecide, Summary: "Let somebody stand in for you, as one who decides"}, p.delegate)
+	route(p, Call{Pattern: "POST /api/v1/delegations", Scope: peopleOnly, Summary: "Let somebody stand in for you, as one who decides"}, p.delegate)
 }
 
 // credentialCalls are those of passwords and tokens for programs.

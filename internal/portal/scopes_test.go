@@ -72,7 +72,7 @@ var scopeOf = map[string]identity.Scope{
 	"POST /api/v1/grants/{id}/suspend":     "decide",
 	"POST /api/v1/grants/{id}/resume":      "decide",
 	"POST /api/v1/grants/{id}/confirm":     "decide",
-	"POST /api/v1/delegations":             "decide",
+	"POST /api/v1/delegations":             "",
 	"POST /api/v1/credentials":             "",
 	"POST /api/v1/certificates":            "",
 	"DELETE /api/v1/credentials/{id}":      "",
