@@ -147,6 +147,9 @@ func (b *builder) requestApprovers(r *Rule, out *Request, q RequestEntry) {
 		if out.Note.Answers() {
 			b.report(KindConflict, q.Note.Pos, "write note: requester", "rule %s: nobody approves a rule of self-service", r.Name)
 		}
+		if out.Factor.Answers() {
+			b.report(KindConflict, q.Factor.Pos, "write factor: requester", "rule %s: nobody approves a rule of self-service", r.Name)
+		}
 		return
 	}
 	d := b.p.Datasets[r.On]
