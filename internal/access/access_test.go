@@ -606,6 +606,45 @@ func TestExtensionsStayWithinTheMaximum(t *testing.T) {
 	}
 }
 
+// A grant that ends while it is paused is found among those on their way out, though its wall was gone: what was made under it is ended
+// from there (ACC-32). One that goes on is not.
+func TestEndsWhilePaused(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	closing := func() int {
+		t.Helper()
+		found, err := w.db.Grants(ctx, access.Filter{Closing: true})
+		w.must(err)
+		return len(found)
+	}
+	for name, end := range map[string]func(id string) error{
+		"revoked": func(id string) error { _, err := w.desk.Revoke(ctx, w.as("dora"), id, ""); return err },
+		"in time": func(string) error { w.pass(8 * time.Hour); return nil },
+		"resumed": func(id string) error { _, err := w.desk.Resume(ctx, w.as("dora"), id); return err },
+	} {
+		id := w.taken("8h")
+		_, err := w.desk.Suspend(ctx, w.as("dora"), id, "look")
+		w.must(err)
+		w.built(true)
+		if g := w.grant(id); g.Wall != access.WallGone || closing() != 0 {
+			t.Errorf("%s: paused it is %s", name, g.Wall)
+		}
+		w.must(end(id))
+		if n, want := closing(), map[bool]int{true: 1}[name != "resumed"]; n != want {
+			t.Errorf("%s: %d are on their way out, want %d", name, n, want)
+		}
+		w.built(true)
+		if g := w.grant(id); closing() != 0 || (g.Wall == access.WallGone) != (name != "resumed") {
+			t.Errorf("%s: later it is %s", name, g.Wall)
+		}
+		if name == "resumed" {
+			_, err := w.desk.Revoke(ctx, w.as("ana"), id, "")
+			w.must(err)
+			w.built(true)
+		}
+	}
+}
+
 // A manager is one person, whatever stands in the attribute.
 func TestAManagerIsOnePerson(t *testing.T) {
 	t.Parallel()

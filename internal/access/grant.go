@@ -153,9 +153,8 @@ func (c *Change) close(p *policy.Policy, who Actor, g *Grant, to State, cause Ca
 	from := g.State
 	g.Version++
 	g.State, g.Cause, g.Reason, g.Closed = to, cause, reason, now
-	if g.Wall != WallGone {
-		g.Wall = WallRemoving
-	}
+	// Also where a pause has taken the wall away: what was made under the grant was kept for its going on, and is to be ended now (ACC-32).
+	g.Wall = WallRemoving
 	kind := map[State]string{Ended: kindEnded, Revoked: kindRevoked, Failed: kindFailed}[to]
 	why := string(cause)
 	if reason != "" {

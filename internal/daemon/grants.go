@@ -285,8 +285,9 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 	if err != nil || idle {
 		return err
 	}
+	var seen map[string]bool
 	if g.leads {
-		if err := g.minted(ctx, g.desk.Now()); err != nil {
+		if seen, err = g.minted(ctx, g.desk.Now()); err != nil {
 			return err
 		}
 	}
@@ -311,7 +312,10 @@ func (g *grants) bring(ctx context.Context, s *stores) error {
 		g.dirty = true
 		g.changed()
 	}
-	return g.desk.Built(ctx, live, ready, func(*access.Grant) bool { return len(down) == 0 && !more })
+	// A grant that ended since, or whose credentials somebody else looks after, is left for the next time: once its wall is gone nobody
+	// finds it. One that is paused has none to end.
+	gone := func(x *access.Grant) bool { return len(down) == 0 && !more && (x.Live() || seen[x.ID]) }
+	return g.desk.Built(ctx, live, ready, gone)
 }
 
 // without leaves out what waits for a profile: whoever is granted one rule more goes on with what they hold until it is built.

@@ -193,7 +193,7 @@ func TestCredentialsEndWithTheirGrant(t *testing.T) {
 	if err := opens("ana", other, "SELECT count(*) FROM base"); err != nil {
 		t.Errorf("ana: %v", err)
 	}
-	p.take("eve", "take-a", nil)
+	next := p.take("eve", "take-a", nil)
 	if err := opens("eve", hers, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
 		t.Errorf("with the next grant the old credential is good again: %v", err)
 	}
@@ -201,8 +201,29 @@ func TestCredentialsEndWithTheirGrant(t *testing.T) {
 	if err := opens("eve", again, "SELECT count(*) FROM a"); err != nil || live("eve") != 1 {
 		t.Errorf("a new one: %v", err)
 	}
+	// What was paused until its wall was gone, and ended only then, ends them too.
+	p.call("bob", http.MethodPost, "grants/"+next.Grant.ID+"/suspend", struct{}{}, nil)
+	eventually(t, "the wall of the paused grant is gone", func() bool {
+		var held []struct{ ID, State, Wall string }
+		p.call("eve", http.MethodGet, "grants", nil, &held)
+		return len(held) == 1 && held[0].ID == next.Grant.ID && held[0].State == "suspended" && held[0].Wall == "gone"
+	})
+	if n := live("eve"); n != 1 {
+		t.Errorf("paused, eve has %d", n)
+	}
+	p.call("bob", http.MethodPost, "grants/"+next.Grant.ID+"/revoke", struct{}{}, nil)
+	eventually(t, "eve's credential of the paused grant is over", func() bool { return live("eve") == 0 })
+	p.take("eve", "take-a", nil)
+	if err := opens("eve", again, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("paused and revoked, with the next grant the old credential is good again: %v", err)
+	}
+	last := mint("eve")
+	if err := opens("eve", last, "SELECT count(*) FROM a"); err != nil || live("eve") != 1 {
+		t.Errorf("a new one: %v", err)
+	}
 	p.Stop(t)
-	if found := p.Must(t, "audit", "search", "--kind", "credential.revoked", "--format", "json"); !strings.Contains(found, hers.ID) || strings.Contains(found, other.ID) {
+	if found := p.Must(t, "audit", "search", "--kind", "credential.revoked", "--format", "json"); !strings.Contains(found, hers.ID) || !strings.Contains(found, again.ID) ||
+		strings.Contains(found, other.ID) || strings.Contains(found, last.ID) {
 		t.Errorf("the trail says\n%s", found)
 	}
 }
