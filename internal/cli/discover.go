@@ -112,6 +112,11 @@ func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) 
 	if err != nil {
 		return err
 	}
+	if f.write != "" { // before the work, which may take long
+		if _, _, err := patchBase(c, f.write); err != nil {
+			return err
+		}
+	}
 	var reports discover.Reports
 	incomplete := false
 	for _, t := range targets {
@@ -260,31 +265,7 @@ func (a *app) finishDiscover(f *discoverFlags, c *config.Config, reports discove
 	if f.write == "" {
 		return nil
 	}
-	var patched []byte
-	var err error
-	if len(c.Files) == 1 {
-		if patched, err = os.ReadFile(c.Files[0]); err != nil {
-			return failed("", fmt.Errorf("read the policy: %w", err))
-		}
-	}
-	for _, r := range reports {
-		if patched, err = r.Patch(patched, c.Policy); err != nil {
-			return failed("", err)
-		}
-		if left := r.Unserved(c.Policy); len(left) > 0 {
-			a.ui.note("store %s does not serve the schemas %q: what was found there is not in the patch; add them to stores.%s.schemas", r.Store, left, r.Store)
-		}
-	}
-	for _, r := range reports {
-		if n := r.Unwritable(); n > 0 {
-			a.ui.note("%s of store %s not in the patch: their names have control characters, which the policy refuses", count(n, "column"), r.Store)
-		}
-	}
-	if err := os.WriteFile(f.write, patched, 0o600); err != nil {
-		return failed("", fmt.Errorf("write the patch: %w", err))
-	}
-	a.ui.note("wrote %s: review it, then postern policy check and postern plan", f.write)
-	return nil
+	return a.writePatch(f.write, c, reports)
 }
 
 // narrow names the flag that makes a run see less than the whole store: its report is no measure for the next one.
