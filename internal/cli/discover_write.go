@@ -42,11 +42,11 @@ func (a *app) writePatch(path string, c *config.Config, reports discover.Reports
 	if err != nil {
 		return err
 	}
-	patched := existing
+	patched, err := reports.Patch(existing, c.Policy)
+	if err != nil {
+		return err
+	}
 	for _, r := range reports {
-		if patched, err = r.Patch(patched, c.Policy); err != nil {
-			return err
-		}
 		if left := r.Unserved(c.Policy); len(left) > 0 {
 			a.ui.note("store %s does not serve the schemas %q: what was found there is not in the patch; add them to stores.%s.schemas", r.Store, left, r.Store)
 		}

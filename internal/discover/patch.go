@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
@@ -23,12 +23,22 @@ const (
 	patchDataset = "discovered"
 )
 
+// Patch returns the policy file with what was found in one store: see Reports.Patch.
+func (r *Report) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
+	return Reports{r}.Patch(existing, known)
+}
+
 // Patch returns the policy file with labels for what was found, a mask profile that fits them and a dataset of the tables that no
 // dataset names yet. Comments, order and everything else stay as they are: text is inserted, nothing is written anew. existing may
-// be empty; known is the policy that the file loads as, or nil. Labels that the file has are left alone.
-func (r *Report) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
-	if r.Store == "" {
-		return nil, errors.New("a patch needs the name of the store: run discover with --store")
+// be empty; known is the policy that the file loads as, or nil. Labels that the file has are left alone. The stores share the profile
+// and the dataset, so that all of them are looked at before either is written.
+func (rs Reports) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
+	var labels []entry
+	for _, r := range rs {
+		if r.Store == "" {
+			return nil, errors.New("a patch needs the name of the store: run discover with --store")
+		}
+		labels = append(labels, r.labelEntries(known)...)
 	}
 	text := string(existing)
 	var err error
@@ -36,9 +46,9 @@ func (r *Report) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
 		path    []string
 		entries []entry
 	}{
-		{[]string{"labels"}, r.labelEntries(known)},
-		{[]string{"masks", patchProfile}, r.maskEntries(known)},
-		{[]string{"datasets"}, r.datasetEntries(known)},
+		{[]string{"labels"}, labels},
+		{[]string{"masks", patchProfile}, rs.maskEntries(known)},
+		{[]string{"datasets"}, rs.datasetEntries(known)},
 	} {
 		if len(step.entries) == 0 {
 			continue
@@ -150,19 +160,16 @@ func (r *Report) labelEntries(known *policy.Policy) []entry {
 }
 
 // maskEntries gives each class one mask; columns whose type wants another are named.
-func (r *Report) maskEntries(known *policy.Policy) []entry {
+func (rs Reports) maskEntries(known *policy.Policy) []entry {
 	byClass := map[classify.Class]map[string]int{}
-	for _, c := range r.served(known) {
-		if byClass[c.Class] == nil {
-			byClass[c.Class] = map[string]int{}
+	for _, r := range rs {
+		for _, c := range r.served(known) {
+			if byClass[c.Class] == nil {
+				byClass[c.Class] = map[string]int{}
+			}
+			byClass[c.Class][usable(c.Mask)]++
 		}
-		byClass[c.Class][usable(c.Mask)]++
 	}
-	classes := make([]string, 0, len(byClass))
-	for c := range byClass {
-		classes = append(classes, string(c))
-	}
-	sort.Strings(classes)
 	have := map[string]bool{}
 	if known != nil && known.Masks[patchProfile] != nil {
 		for _, e := range known.Masks[patchProfile].Entries {
@@ -171,24 +178,26 @@ func (r *Report) maskEntries(known *policy.Policy) []entry {
 	}
 	var out []entry
 	common := map[classify.Class]string{}
-	for _, c := range classes {
-		m := commonestMask(byClass[classify.Class(c)])
-		common[classify.Class(c)] = m
-		if !have[c] {
-			out = append(out, entry{key: c, value: scalar(m)})
+	for _, c := range slices.Sorted(maps.Keys(byClass)) {
+		m := commonestMask(byClass[c])
+		common[c] = m
+		if !have[string(c)] {
+			out = append(out, entry{key: string(c), value: scalar(m)})
 		}
 	}
-	for _, c := range r.served(known) {
-		if m := usable(c.Mask); m != common[c.Class] {
-			if place := r.place(c.Schema, c.Table, c.Column); place != "" && !have[place] {
-				out = append(out, entry{key: place, value: scalar(m)})
+	for _, r := range rs {
+		for _, c := range r.served(known) {
+			if m := usable(c.Mask); m != common[c.Class] {
+				if place := r.place(c.Schema, c.Table, c.Column); place != "" && !have[place] {
+					out = append(out, entry{key: place, value: scalar(m)})
+				}
 			}
 		}
 	}
 	if len(out) > 0 && !have["*"] {
 		out = append(out, entry{key: "*", value: "hidden"})
 		rest := "keep"
-		if r.incomplete() {
+		if slices.ContainsFunc(rs, (*Report).incomplete) {
 			rest = "hidden" // what was not examined is not shown
 		}
 		out = append(out, entry{key: "unlabelled", value: rest})
@@ -226,16 +235,18 @@ func scalar(s string) string {
 	return s
 }
 
-func (r *Report) datasetEntries(known *policy.Policy) []entry {
+func (rs Reports) datasetEntries(known *policy.Policy) []entry {
 	var include []string
-	last := ""
-	for _, c := range r.served(known) {
-		place := r.place(c.Schema, c.Table)
-		if place == "" || place == last || (c.Kind != "r" && c.Kind != "p" && c.Kind != "m") || inDataset(known, r.Store, c.Schema, c.Table) {
-			continue
+	for _, r := range rs {
+		last := ""
+		for _, c := range r.served(known) {
+			place := r.place(c.Schema, c.Table)
+			if place == "" || place == last || (c.Kind != "r" && c.Kind != "p" && c.Kind != "m") || inDataset(known, r.Store, c.Schema, c.Table) {
+				continue
+			}
+			last = place
+			include = append(include, yamlText(place))
 		}
-		last = place
-		include = append(include, yamlText(place))
 	}
 	if len(include) == 0 || known != nil && known.Datasets[patchDataset] != nil {
 		return nil
