@@ -54,6 +54,9 @@ func (a *app) writePatch(path string, c *config.Config, reports discover.Reports
 			a.ui.note("%s of store %s not in the patch: their names have control characters, which the policy refuses", count(n, "column"), r.Store)
 		}
 	}
+	for _, n := range reports.Notes(existing, c.Policy) {
+		a.ui.note("%s", n)
+	}
 	if bytes.Equal(existing, patched) {
 		a.ui.note("nothing is new for the policy: %s is left as it is", path)
 		return nil

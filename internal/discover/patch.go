@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,8 +46,7 @@ func (rs Reports) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
 		entries []entry
 	}{
 		{[]string{"labels"}, labels},
-		{[]string{"masks", patchProfile}, rs.maskEntries(known)},
-		{[]string{"datasets"}, rs.datasetEntries(known)},
+		{[]string{"masks", patchProfile}, rs.maskEntries(existing, known)},
 	} {
 		if len(step.entries) == 0 {
 			continue
@@ -56,6 +54,9 @@ func (rs Reports) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
 		if text, err = insert(text, step.path, step.entries); err != nil {
 			return nil, fmt.Errorf("patch %s: %w", strings.Join(step.path, "."), err)
 		}
+	}
+	if text, err = rs.addTables(text, known); err != nil {
+		return nil, fmt.Errorf("patch datasets: %w", err)
 	}
 	if err := extends(existing, []byte(text)); err != nil {
 		return nil, err
@@ -159,48 +160,31 @@ func (r *Report) labelEntries(known *policy.Policy) []entry {
 	return out
 }
 
-// maskEntries gives each class one mask; columns whose type wants another are named.
-func (rs Reports) maskEntries(known *policy.Policy) []entry {
-	byClass := map[classify.Class]map[string]int{}
+// maskEntries gives each class one mask; columns whose type wants another are named. A mask that stands in the profile is kept, and
+// columns are measured by it.
+func (rs Reports) maskEntries(existing []byte, known *policy.Policy) []entry {
+	have := standing(existing, known)
+	out, masks := rs.extending(have, known)
 	for _, r := range rs {
 		for _, c := range r.served(known) {
-			if byClass[c.Class] == nil {
-				byClass[c.Class] = map[string]int{}
+			mask, wants := masks[c.Class], usable(c.Mask)
+			if mask == "" {
+				mask = standingMask(have, c.Class)
+				wants = fitted(mask, c)
 			}
-			byClass[c.Class][usable(c.Mask)]++
-		}
-	}
-	have := map[string]bool{}
-	if known != nil && known.Masks[patchProfile] != nil {
-		for _, e := range known.Masks[patchProfile].Entries {
-			have[e.Pattern] = true
-		}
-	}
-	var out []entry
-	common := map[classify.Class]string{}
-	for _, c := range slices.Sorted(maps.Keys(byClass)) {
-		m := commonestMask(byClass[c])
-		common[c] = m
-		if !have[string(c)] {
-			out = append(out, entry{key: string(c), value: scalar(m)})
-		}
-	}
-	for _, r := range rs {
-		for _, c := range r.served(known) {
-			if m := usable(c.Mask); m != common[c.Class] {
-				if place := r.place(c.Schema, c.Table, c.Column); place != "" && !have[place] {
-					out = append(out, entry{key: place, value: scalar(m)})
-				}
+			place := r.place(c.Schema, c.Table, c.Column)
+			if _, named := have[place]; wants != mask && place != "" && !named {
+				out = append(out, entry{key: place, value: scalar(wants)})
 			}
 		}
 	}
-	if len(out) > 0 && !have["*"] {
-		out = append(out, entry{key: "*", value: "hidden"})
+	if _, any := have[policy.PatternAny]; len(out) > 0 && !any {
+		out = append(out, entry{key: policy.PatternAny, value: "hidden"})
 		rest := "keep"
 		if slices.ContainsFunc(rs, (*Report).incomplete) {
 			rest = "hidden" // what was not examined is not shown
 		}
-		out = append(out, entry{key: "unlabelled", value: rest})
+		out = append(out, entry{key: policy.PatternUnlabelled, value: rest})
 	}
 	return out
 }
@@ -233,25 +217,6 @@ func scalar(s string) string {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	return s
-}
-
-func (rs Reports) datasetEntries(known *policy.Policy) []entry {
-	var include []string
-	for _, r := range rs {
-		last := ""
-		for _, c := range r.served(known) {
-			place := r.place(c.Schema, c.Table)
-			if place == "" || place == last || (c.Kind != "r" && c.Kind != "p" && c.Kind != "m") || inDataset(known, r.Store, c.Schema, c.Table) {
-				continue
-			}
-			last = place
-			include = append(include, yamlText(place))
-		}
-	}
-	if len(include) == 0 || known != nil && known.Datasets[patchDataset] != nil {
-		return nil
-	}
-	return []entry{{key: patchDataset, note: "owners are missing", below: []entry{{key: "include", value: "[" + strings.Join(include, ", ") + "]"}}}}
 }
 
 func inDataset(known *policy.Policy, store, schema, table string) bool {
@@ -511,13 +476,20 @@ func extends(old, patched []byte) error {
 	if err := yaml.Unmarshal(patched, &whole); err != nil {
 		return fmt.Errorf("the patched file does not parse: %w", err)
 	}
-	if len(a.Content) > 0 && (len(b.Content) == 0 || !within(a.Content[0], b.Content[0])) {
+	if len(a.Content) == 0 {
+		return nil
+	}
+	var list *yaml.Node // the one list that may grow
+	if len(b.Content) > 0 {
+		list = valueIn(b.Content[0], "datasets", patchDataset, "include")
+	}
+	if len(b.Content) == 0 || !within(a.Content[0], b.Content[0], list) {
 		return errors.New("the patch would change what the file says")
 	}
 	return nil
 }
 
-func within(a, b *yaml.Node) bool {
+func within(a, b, list *yaml.Node) bool {
 	if a.Kind == yaml.ScalarNode && a.Tag == "!!null" {
 		return true
 	}
@@ -529,17 +501,17 @@ func within(a, b *yaml.Node) bool {
 		return a.Value == b.Value && a.Tag == b.Tag
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(a.Content); i += 2 {
-			if _, v := lookup(b, a.Content[i].Value); v == nil || !within(a.Content[i+1], v) {
+			if _, v := lookup(b, a.Content[i].Value); v == nil || !within(a.Content[i+1], v, list) {
 				return false
 			}
 		}
 		return true
 	case yaml.SequenceNode:
-		if len(a.Content) != len(b.Content) {
+		if len(a.Content) > len(b.Content) || len(a.Content) < len(b.Content) && b != list {
 			return false
 		}
 		for i := range a.Content {
-			if !within(a.Content[i], b.Content[i]) {
+			if !within(a.Content[i], b.Content[i], list) {
 				return false
 			}
 		}

@@ -60,3 +60,59 @@ func TestPatchOfSeveralStores(t *testing.T) {
 		t.Errorf("what was not examined in the second store is shown:\n%s", text)
 	}
 }
+
+// A later run goes by the profile and the dataset that stand in the file, and says what it cannot put right.
+func TestPatchAgain(t *testing.T) {
+	for name, list := range map[string]string{
+		"brackets": "[s.public.people]  # ours",
+		"comma":    "[s.public.people,]",
+		"lines":    "[\n      s.public.people, # first\n    ]",
+		"no comma": "[\n      s.public.people # first\n    ]",
+		"block":    "\n    - s.public.people # first\n    # more to come\n    owners: [eve]",
+		"flush":    "\n      - s.public.people\n\n# the end",
+		"empty":    "[]",
+	} {
+		file := "masks:\n  discovered: {contact.email: partial_email, \"*\": hidden, unlabelled: keep}\ndatasets:\n  discovered: # ours\n    include: " + list + "\n"
+		file = strings.ReplaceAll(file, "include: \n", "include:\n")
+		again := found("s", "contact.email", "public.people.mail text", "public.extra.mail jsonb", "public.extra.also jsonb", "public.extra.text text")
+		text, err := again.Patch([]byte(file), nil)
+		got := readPatch(t, text, err)
+		if include := got.Datasets["discovered"].Include; !slices.Contains(include, "s.public.extra") || !slices.Contains(include, "s.public.people") || len(include) != 2 {
+			t.Errorf("%s: a new table joins no dataset:\n%s", name, text)
+		}
+		if m := got.Masks["discovered"]; m["contact.email"] != "partial_email" || m["s.public.extra.mail"] != "hidden" || m["s.public.extra.also"] != "hidden" || m["s.public.extra.text"] != "" || len(m) != 5 {
+			t.Errorf("%s: columns are not measured by the mask that stands:\n%s", name, text)
+		}
+		for _, line := range strings.Split(file, "\n") {
+			if i := strings.IndexByte(line, '#'); i >= 0 && !strings.Contains(string(text), line[i:]) {
+				t.Errorf("%s: the comment %q is gone:\n%s", name, line[i:], text)
+			}
+		}
+		third, err := again.Patch(text, nil)
+		if err != nil || string(third) != string(text) {
+			t.Errorf("%s: a third run changes the file (%v):\n%s", name, err, third)
+		}
+		if notes := (Reports{again}).Notes(text, nil); len(notes) > 0 {
+			t.Errorf("%s: %q", name, notes)
+		}
+		again.NotExamined = []Gap{{Schema: "public", Table: "closed"}}
+		if notes := (Reports{again}).Notes(text, nil); len(notes) != 1 || !strings.Contains(notes[0], "unlabelled: hidden") {
+			t.Errorf("%s: what was not examined is shown, and nobody is told: %q", name, notes)
+		}
+	}
+}
+
+// What a person made of the profile stands: a stronger mask is not taken back, and a list that cannot be extended is told about.
+func TestPatchKeepsAPersonsProfile(t *testing.T) {
+	file := "masks:\n  discovered: {contact.*: hash, \"*\": hidden}\ndatasets:\n  discovered: {include: &all [s.public.people]}\n"
+	again := found("s", "contact.email", "public.people.mail text", "public.extra.mail text", "public.extra.num integer")
+	text, err := again.Patch([]byte(file), nil)
+	got := readPatch(t, text, err)
+	if m := got.Masks["discovered"]; m["contact.*"] != "hash" || m["contact.email"] != "" || m["s.public.extra.num"] != "hidden" || len(m) != 3 {
+		t.Errorf("masks:\n%s", text)
+	}
+	notes := Reports{again}.Notes([]byte(file), nil)
+	if len(got.Datasets["discovered"].Include) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "table s.public.extra joins no dataset") {
+		t.Errorf("%q\n%s", notes, text)
+	}
+}
