@@ -58,11 +58,11 @@ func (r *Report) PatchChosen(existing []byte, known *policy.Policy, choices []Ch
 	if err != nil {
 		return nil, err
 	}
-	out, err := insert(string(text), []string{"verdicts"}, verdicts)
+	out, err := change(text, func(text string) (string, error) { return insert(text, []string{"verdicts"}, verdicts) })
 	if err != nil {
 		return nil, fmt.Errorf("patch verdicts: %w", err)
 	}
-	return []byte(out), extends(existing, []byte(out))
+	return out, extends(existing, out)
 }
 
 // KnownClass says whether a person may give a class to a column: one of the taxonomy, or NotSensitive.

@@ -39,8 +39,17 @@ func (rs Reports) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
 		}
 		labels = append(labels, r.labelEntries(known)...)
 	}
-	text := string(existing)
-	var err error
+	out, err := change(existing, func(text string) (string, error) { return rs.patch(text, existing, labels, known) })
+	if err != nil {
+		return nil, err
+	}
+	if err := extends(existing, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (rs Reports) patch(text string, existing []byte, labels []entry, known *policy.Policy) (_ string, err error) {
 	for _, step := range []struct {
 		path    []string
 		entries []entry
@@ -52,16 +61,33 @@ func (rs Reports) Patch(existing []byte, known *policy.Policy) ([]byte, error) {
 			continue
 		}
 		if text, err = insert(text, step.path, step.entries); err != nil {
-			return nil, fmt.Errorf("patch %s: %w", strings.Join(step.path, "."), err)
+			return "", fmt.Errorf("patch %s: %w", strings.Join(step.path, "."), err)
 		}
 	}
 	if text, err = rs.addTables(text, known); err != nil {
-		return nil, fmt.Errorf("patch datasets: %w", err)
+		return "", fmt.Errorf("patch datasets: %w", err)
 	}
-	if err := extends(existing, []byte(text)); err != nil {
-		return nil, err
+	return text, nil
+}
+
+// documentEnd is a line that ends a YAML document: what stands behind it is no part of the policy.
+var documentEnd = regexp.MustCompile(`(?m)^\.\.\.([ \t\r].*)?$`)
+
+// change changes the text of a file that goes on to its end, and keeps the ends of its lines.
+func change(existing []byte, by func(string) (string, error)) ([]byte, error) {
+	text := string(existing)
+	if at := documentEnd.FindStringIndex(text); at != nil {
+		return nil, fmt.Errorf("line %d ends the YAML document with \"...\", and what is added would stand behind it: remove that line", 1+strings.Count(text[:at[0]], "\n"))
 	}
-	return []byte(text), nil
+	crlf := strings.Contains(text, "\n") && strings.Count(text, "\n") == strings.Count(text, "\r\n")
+	if crlf {
+		text = strings.ReplaceAll(text, "\r\n", "\n")
+	}
+	text, err := by(text)
+	if crlf {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	return []byte(text), err
 }
 
 // entry is one key with a scalar or a mapping below it.

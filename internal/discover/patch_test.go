@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -114,5 +115,29 @@ func TestPatchKeepsAPersonsProfile(t *testing.T) {
 	notes := Reports{again}.Notes([]byte(file), nil)
 	if len(got.Datasets["discovered"].Include) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "table s.public.extra joins no dataset") {
 		t.Errorf("%q\n%s", notes, text)
+	}
+}
+
+// A file that ends its document is refused, and lines end as they did.
+func TestPatchKeepsTheEnds(t *testing.T) {
+	r := found("s", "contact.email", "public.people.mail text")
+	for _, file := range []string{"version: 1\n...\n", "version: 1\r\n... # over\r\n", "version: 1\n..."} {
+		if out, err := r.Patch([]byte(file), nil); err == nil || !strings.Contains(err.Error(), "line 2 ends the YAML document") {
+			t.Errorf("%q: %v\n%s", file, err, out)
+		}
+	}
+	for _, file := range []string{"version: 1\r\nlabels:\r\n  s.public.a.b: person.name\r\n# the end\r\n", "version: 1 # ...\r\nlabels: {\r\n  s.public.a.b: person.name\r\n}\r\n", "version: 1\nlabels: {s.public.a.b: person.name}\n"} {
+		text, err := r.Patch([]byte(file), nil)
+		if got := readPatch(t, text, err); len(got.Labels) != 2 || len(got.Masks) != 1 {
+			t.Errorf("%q: %+v", file, got)
+		}
+		crlf := strings.Count(string(text), "\r\n")
+		if all := strings.Count(string(text), "\n"); strings.Contains(file, "\r") && crlf != all || !strings.Contains(file, "\r") && crlf != 0 {
+			t.Errorf("lines end as they did not: %q", text)
+		}
+	}
+	text, err := r.PatchChosen([]byte("version: 1\r\n"), nil, []Choice{{"public", "people", "mail", "contact.email"}}, "eve", time.Now())
+	if err != nil || strings.Count(string(text), "\n") != strings.Count(string(text), "\r\n") {
+		t.Errorf("%v: %q", err, text)
 	}
 }
