@@ -214,15 +214,46 @@ func (r *run) statistics(ctx context.Context) error {
 			byTable[w.t] = w
 			tables = append(tables, w.t)
 		}
-		err := r.feed.Stats(ctx, tables, func(t *Table, k int, v classify.Values) {
+		each := func(t *Table, k int, v classify.Values) {
 			if w := byTable[t]; w != nil && w.wanted[k] {
 				w.profiles[k] = r.c.Measure(&t.Columns[k].Column, v)
 			}
-		})
+		}
+		err := r.feed.Stats(ctx, tables, each)
+		var no *NotExamined
+		if errors.As(err, &no) && ctx.Err() == nil { // one table of the batch is at fault, and the others are not
+			err = r.oneByOne(ctx, batch, each)
+		}
 		if err != nil {
 			return fmt.Errorf("read statistics: %w", err)
 		}
 		r.progress("statistics", from+len(batch), len(r.tabs), "")
+	}
+	return nil
+}
+
+// oneByOne asks for the statistics of each table alone. Where the server refuses, a run that may sample reads the table instead, and
+// one that may not has a gap.
+func (r *run) oneByOne(ctx context.Context, batch []*work, each func(*Table, int, classify.Values)) error {
+	for _, w := range batch {
+		err := r.feed.Stats(ctx, []*Table{w.t}, each)
+		var no *NotExamined
+		if err != nil && (ctx.Err() != nil || !errors.As(err, &no)) {
+			return err
+		}
+		if err == nil {
+			continue
+		}
+		var columns []int
+		for k := range w.t.Columns {
+			w.profiles[k] = nil
+			if w.wanted[k] {
+				columns = append(columns, k)
+			}
+		}
+		if r.opt.From == FromStats {
+			r.gap(w, columns, no)
+		}
 	}
 	return nil
 }
@@ -434,7 +465,15 @@ func (r *run) refuse(w *work, columns []int, err error, total int) error {
 	if !errors.As(err, &no) {
 		return fmt.Errorf("sample %s.%s: %w", w.t.Schema, w.t.Name, err)
 	}
+	r.gap(w, columns, no)
+	r.finished(w, total)
+	return nil
+}
+
+// gap notes a refusal of the server as one of a table's columns that nothing else has shown.
+func (r *run) gap(w *work, columns []int, no *NotExamined) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: no.Why, Code: no.Code}
 	if no.Why == WhyPrivilege {
 		gap.Grant = r.grantTable(w.t)
@@ -450,9 +489,6 @@ func (r *run) refuse(w *work, columns []int, err error, total int) error {
 			w.why[k] = no.Why
 		}
 	}
-	r.mu.Unlock()
-	r.finished(w, total)
-	return nil
 }
 
 func (r *run) finished(w *work, total int) {

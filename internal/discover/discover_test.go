@@ -495,3 +495,37 @@ func FuzzPatch(f *testing.F) {
 		}
 	})
 }
+
+// refusing is a shelf whose server refuses the statistics of one table.
+type refusing struct {
+	*shelf
+	table string
+}
+
+func (s *refusing) Stats(ctx context.Context, tables []*Table, each func(*Table, int, classify.Values)) error {
+	for _, t := range tables {
+		if t.Name == s.table {
+			return &NotExamined{Why: WhyError, Code: "22021"}
+		}
+	}
+	return s.shelf.Stats(ctx, tables, each)
+}
+
+func TestRefusedStatisticsAreAGapOfTheirTable(t *testing.T) {
+	for from, gaps := range map[From]int{FromStats: 1, FromAuto: 0} {
+		s := &refusing{shelf: someShelf(), table: "orders"}
+		rep, err := Run(t.Context(), s, Options{From: from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rep.NotExamined) != gaps || gaps == 1 && (rep.NotExamined[0].Table != "orders" || rep.NotExamined[0].Code != "22021" || rep.ExitCode(false) != 3) {
+			t.Errorf("%s: gaps %+v", from, rep.NotExamined)
+		}
+		if r := record(t, rep, "public.orders.contact_email"); (r.State == classify.StateNotExamined) != (from == FromStats) {
+			t.Errorf("%s: the refused column is %s", from, r.State)
+		}
+		if r := record(t, rep, "public.customers.email"); r.Tested == 0 || r.Class != "contact.email" {
+			t.Errorf("%s: another table's column is %+v", from, r.Finding)
+		}
+	}
+}

@@ -101,8 +101,17 @@ func (s *Server) readOnly(ctx context.Context, work func(tx pgx.Tx) error) error
 	if _, err := tx.Exec(ctx, "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off"); err != nil {
 		return sampleRefusal(err)
 	}
+	// A database in SQL_ASCII holds any bytes: asked for UTF-8, the server refuses a whole answer for one of them that is none.
+	if s.conn.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" {
+		if _, err := tx.Exec(ctx, "SET LOCAL client_encoding = 'SQL_ASCII'"); err != nil {
+			return sampleRefusal(err)
+		}
+	}
 	return work(tx)
 }
+
+// validText is what the server sent as text that can be judged and printed.
+func validText(raw []byte) string { return strings.ToValidUTF8(string(raw), "\ufffd") }
 
 // sampleRefusal turns a server's error into one without its message, which may quote data.
 func sampleRefusal(err error) error {
@@ -265,6 +274,9 @@ func scanRelation(rows pgx.Rows, types composites) (*discover.Table, error) {
 	if err != nil {
 		return nil, sampleRefusal(err)
 	}
+	for _, name := range []*string{&t.Schema, &t.Name, &t.Comment} {
+		*name = validText([]byte(*name))
+	}
 	t.Mixed = local != nil
 	t.OID, t.Kind = uint32(oid), kind[0] //nolint:gosec // an OID is 32 bits wide
 	for _, part := range []struct {
@@ -314,9 +326,9 @@ func (f *Feed) Stats(ctx context.Context, tables []*discover.Table, each func(*d
 			t := byName[key{schema, table}]
 			for i := range t.Columns {
 				if t.Columns[i].Name == column {
-					v.Texts = append(classify.ArrayElements(string(common)), classify.ArrayElements(string(bounds))...)
+					v.Texts = append(classify.ArrayElements(validText(common)), classify.ArrayElements(validText(bounds))...)
 					if len(elems) > 0 && strings.HasSuffix(t.Columns[i].Type, "[]") {
-						v.Texts = append(v.Texts, string(elems))
+						v.Texts = append(v.Texts, validText(elems))
 					}
 					each(t, i, v)
 				}

@@ -162,7 +162,7 @@ func (r *reservoir) read(ctx context.Context, tx pgx.Tx, sql string) error {
 }
 
 func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM postern_sample", sampleFetch), pgx.QueryExecModeSimpleProtocol)
+	rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM postern_sample", sampleFetch))
 	if err != nil {
 		return 0, sampleRefusal(err)
 	}
@@ -180,7 +180,7 @@ func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
 		row, null := make([]string, len(r.ask.Columns)), make([]bool, len(r.ask.Columns))
 		for i, raw := range rows.RawValues() {
 			null[i] = raw == nil
-			row[i] = string(raw)
+			row[i] = validText(raw)
 			r.bytes += len(raw)
 		}
 		if at == len(r.rows) {

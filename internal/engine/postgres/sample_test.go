@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/postern-sec/postern/internal/classify"
 	"github.com/postern-sec/postern/internal/discover"
 	"github.com/postern-sec/postern/internal/pgtest"
 )
@@ -296,12 +298,43 @@ func TestHostileContent(t *testing.T) {
 l" text, mail text);
 		INSERT INTO "evil""; DROP TABLE x; --	tab" SELECT convert_from('\xff80fe', 'SQL_ASCII') || i, 'a' || i || '@haus.de' FROM generate_series(1, 20) i;
 		CREATE TABLE deep (j text, k jsonb); INSERT INTO deep SELECT repeat('[', 5000) || repeat(']', 5000), ('{"a":' || repeat('[', 900) || repeat(']', 900) || '}')::jsonb;
+		DO $$ BEGIN EXECUTE format('CREATE TABLE %I (mail text, a int)', 'b' || convert_from('\xff', 'SQL_ASCII')); END $$;
+		DO $$ BEGIN EXECUTE format('CREATE TABLE odd (mail text, %I text); INSERT INTO odd VALUES (''a@haus.de'', ''b'')', 'c' || convert_from('\xfe', 'SQL_ASCII')); END $$;
 		CREATE TABLE slow (r text); INSERT INTO slow SELECT repeat('a', 100000) || '!' FROM generate_series(1, 50);
 		ANALYZE`)
+	db.Exec(t, "ANALYZE")
+	for _, from := range []discover.From{discover.FromStats, discover.FromAuto, discover.FromSample} {
+		hostileRun(t, db, from)
+	}
+}
+
+// hostileRun has one run look at hostile content: what is odd costs neither the run nor the tables beside it.
+func hostileRun(t *testing.T, db *pgtest.DB, from discover.From) {
+	t.Helper()
 	start := time.Now()
-	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: discover.FromSample})
+	rep := discovered(t, feedOf(t, db, pgtest.SuperUser), discover.Options{From: from})
 	if spent := time.Since(start); spent > 40*time.Second {
 		t.Errorf("took %s", spent)
+	}
+	examined := 0
+	for i := range rep.Columns {
+		if rec := &rep.Columns[i]; strings.HasPrefix(rec.Table, "evil") {
+			examined++
+			if rec.State == classify.StateNotExamined || rec.State == classify.StateEmpty || rec.Tested == 0 {
+				t.Errorf("%s: %q is %s, %d tested", from, rec.Column, rec.State, rec.Tested)
+			}
+		}
+	}
+	if examined != 2 {
+		t.Errorf("%s: %d columns of the evil table", from, examined)
+	}
+	for _, g := range rep.NotExamined {
+		if strings.HasPrefix(g.Table, "evil") {
+			t.Errorf("%s: %+v", from, g)
+		}
+	}
+	if gap := gapOf(rep, "odd"); gap.Why == "" || rep.ExitCode(false) != 3 {
+		t.Errorf("%s: a column whose name is no text is not said to be unexamined: %+v", from, rep.NotExamined)
 	}
 	var tsv, table bytes.Buffer
 	if err := rep.WriteTSV(&tsv, true); err != nil {
@@ -314,6 +347,9 @@ l" text, mail text);
 		if strings.Count(line, "\t") != 4 {
 			t.Errorf("malformed line %q", line)
 		}
+	}
+	if !utf8.Valid(tsv.Bytes()) {
+		t.Errorf("%s: the report is no text", from)
 	}
 	if !strings.Contains(tsv.String(), `mail	contact.email`) {
 		t.Errorf("the mail column is missing:\n%s", tsv.String())
