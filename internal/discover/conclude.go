@@ -44,7 +44,7 @@ func (r *run) record(w *work, k int, f classify.Finding) Record {
 		Schema: t.Schema, Table: t.Name, Column: c.Name, Type: c.Type, OID: t.OID, Num: c.Num, Kind: string(t.Kind),
 		Finding: f, RowsEstimated: t.Rows,
 	}
-	if why := w.why[k]; why != "" {
+	if why := w.why[k]; why != "" && (why != WhyStale || f.Class == "") { // what old statistics show is better known than not
 		rec.State, rec.Reason = classify.StateNotExamined, why
 	}
 	r.judgePaths(&rec)
@@ -171,6 +171,7 @@ func (r *run) viewGap(w *work, why Why, examined func(classify.Target) bool) {
 // columnGaps lists columns without privilege, and columns that had neither statistics nor a sample.
 func (r *run) columnGaps(w *work, interrupted bool) {
 	var denied, unseen, hidden []string
+	stale := false
 	for k := range w.t.Columns {
 		c := &w.t.Columns[k]
 		switch {
@@ -178,12 +179,18 @@ func (r *run) columnGaps(w *work, interrupted bool) {
 		case !c.CanSelect:
 			denied = append(denied, c.Name)
 			w.why[k] = WhyPrivilege
+		case r.opt.From == FromStats && w.t.Stale && !classify.Opaque(c.Type):
+			stale = true
+			w.why[k] = WhyStale
 		case w.profiles[k] == nil && (w.t.Parent.Table == "" || !r.covered(w.t)) && w.t.Rows != 0:
 			unseen = append(unseen, c.Name)
 		case r.opt.From == FromStats && w.profiles[k] != nil && w.profiles[k].Unseen() && !classify.Opaque(c.Type):
 			hidden = append(hidden, c.Name)
 			w.why[k] = WhyUnseen
 		}
+	}
+	if stale {
+		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Why: WhyStale, Grant: "ANALYZE " + quote(w.t.Schema) + "." + quote(w.t.Name) + ";"})
 	}
 	if len(hidden) > 0 {
 		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: hidden, Why: WhyUnseen, Minor: true})

@@ -402,6 +402,7 @@ func (r *run) sure() map[*work][]bool {
 			f := &found[i][k]
 			p := w.profiles[k]
 			switch {
+			case w.t.Stale && !classify.Opaque(w.t.Columns[k].Type): // what was there once says nothing of what is there now
 			case p == nil || p.Tested() == 0:
 				marks[k] = classify.Opaque(w.t.Columns[k].Type) && w.t.Columns[k].Comment == ""
 			case p.Wide():

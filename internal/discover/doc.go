@@ -47,7 +47,7 @@ type Table struct {
 	Pages        int64
 	Usage        bool // USAGE on the schema
 	RowSecurity  bool // row security applies to the login
-	Stale        bool // statistics older than thirty days
+	Stale        bool // statistics older than thirty days, or of another content than the table's
 	Parent       classify.Target
 	Columns      []Column
 	ViewColumns  []classify.Target // what a view reads

@@ -14,6 +14,9 @@ WITH RECURSIVE above (oid) AS ( -- what leads to a foreign table
     UNION SELECT v.oid FROM away a JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.oid
         AND d.classid = 'pg_catalog.pg_rewrite'::regclass
     JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind = 'v'
+), held (oid) AS MATERIALIZED ( -- whose size cannot be asked without waiting for somebody
+    SELECT DISTINCT k.relation FROM pg_catalog.pg_locks k WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock'
+        AND k.database = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
 )
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
     coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''),
@@ -21,8 +24,7 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
     CASE WHEN c.relkind = 'p' THEN leaves.pages ELSE c.relpages::bigint END,
     pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
     c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid),
-    coalesce((SELECT greatest(s.last_analyze, s.last_autoanalyze) < now() - interval '30 days' FROM pg_catalog.pg_stat_all_tables s
-        WHERE s.relid = c.oid), false),
+    coalesce(leaves.stale, false),
     (SELECT json_build_object('schema', pn.nspname, 'table', p.relname) FROM pg_catalog.pg_inherits i
         JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
         WHERE i.inhrelid = c.oid AND c.relispartition)::text,
@@ -57,10 +59,19 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
         WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text,
     mixed.tables, c.relkind = 'v' AND away.oid IS NOT NULL
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages
-    FROM pg_catalog.pg_partition_tree(c.oid) t
-    CROSS JOIN LATERAL (SELECT z.reltuples, z.relpages FROM pg_catalog.pg_class z WHERE z.oid = t.relid OFFSET 0) l
-    WHERE t.isleaf AND c.relkind = 'p') leaves ON true
+LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages,
+        bool_or(l.stale) AS stale
+    FROM (SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf AND c.relkind = 'p'
+        UNION ALL SELECT c.oid WHERE c.relkind IN ('r', 'm')) t(relid)
+    -- Stale: analysed long ago, changed much since, or analysed when it was empty and grown since without that being counted. Of a
+    -- table that somebody holds alone the size cannot be asked: it counts as grown.
+    CROSS JOIN LATERAL (SELECT z.reltuples, z.relpages, z.relkind IN ('r', 'm') AND z.reltuples >= 0 AND (
+            coalesce(greatest(pg_catalog.pg_stat_get_last_analyze_time(z.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(z.oid))
+                < now() - interval '30 days', false)
+            OR coalesce(pg_catalog.pg_stat_get_mod_since_analyze(z.oid), 0) > 0.2 * z.reltuples
+            OR CASE WHEN z.reltuples > 0 THEN false WHEN z.oid IN (SELECT h.oid FROM held h) THEN true
+                ELSE pg_catalog.pg_relation_size(z.oid) > z.relpages * pg_catalog.current_setting('block_size')::bigint END) AS stale
+        FROM pg_catalog.pg_class z WHERE z.oid = t.relid OFFSET 0) l) leaves ON true
 LEFT JOIN mixed ON mixed.root = c.oid LEFT JOIN away ON away.oid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'postern', 'postern_catalog')
