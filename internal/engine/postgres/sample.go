@@ -35,6 +35,8 @@ const (
 	sampleStatementTimeout = 15 * time.Second
 	sampleLockTimeout      = 500 * time.Millisecond
 	sampleSmallPages       = 10000
+	sampleUnknownPages     = 120 // read whole though nobody knows how many rows are in them
+	sampleUnknownRows      = 20  // of a page, where nobody knows
 	sampleFetch            = 250 // rows per FETCH, between looks at the byte limit
 )
 

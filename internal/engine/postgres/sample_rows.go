@@ -18,6 +18,12 @@ import (
 func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
 	r := &reservoir{ask: ask, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
 	err := f.with(ctx, func(tx pgx.Tx) error {
+		size, err := sizeNow(ctx, tx, ask.Table)
+		if err != nil {
+			return err
+		}
+		ask := ask
+		ask.Table = size
 		for _, share := range shares(ask) {
 			if err := r.read(ctx, tx, sampleSQL(ask, share)); err != nil {
 				return err
@@ -35,14 +41,34 @@ func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values,
 	return r.values(), nil
 }
 
+// sizeNow is the table with the size that it has now, and with rows in proportion.
+func sizeNow(ctx context.Context, tx pgx.Tx, t *discover.Table) (*discover.Table, error) {
+	if t.Kind == 'v' || t.Kind == 'f' {
+		return t, nil
+	}
+	var pages int64
+	if err := tx.QueryRow(ctx, sampleQuestion("pages"), t.OID).Scan(&pages); err != nil {
+		return nil, sampleRefusal(err)
+	}
+	now := *t
+	now.Pages = max(t.Pages, pages)
+	switch {
+	case t.Rows < 0 || t.Pages == 0 && pages > 0:
+		now.Rows = -1 // before PostgreSQL 14 a table that was never counted has no rows
+	case pages > t.Pages:
+		now.Rows = t.Rows * float64(pages) / float64(t.Pages)
+	}
+	return &now, nil
+}
+
 // shares are the percentages of blocks or rows to try, in order.
 func shares(ask discover.Ask) []float64 {
 	t := ask.Table
 	rows := t.Rows
 	switch {
-	case t.Kind == 'v' || t.Kind == 'f', rows < 0 && t.Pages <= sampleSmallPages, rows >= 0 && rows <= 2*float64(ask.Rows) && t.Pages <= sampleSmallPages:
+	case t.Kind == 'v' || t.Kind == 'f', rows < 0 && t.Pages <= sampleUnknownPages, rows >= 0 && rows <= 2*float64(ask.Rows) && t.Pages <= sampleSmallPages:
 		return []float64{100}
-	case t.Pages <= sampleSmallPages:
+	case rows >= 0 && t.Pages <= sampleSmallPages:
 		if ask.Sparse {
 			return []float64{100}
 		}
@@ -50,12 +76,19 @@ func shares(ask discover.Ask) []float64 {
 		return []float64{min(p, 100), 100}
 	}
 	perPage := max(rows, 1) / float64(t.Pages)
+	if rows < 0 {
+		perPage = sampleUnknownRows
+	}
 	pages := max(float64(ask.Rows)/max(perPage, 0.01), 60)
 	p := 130 * pages / float64(t.Pages)
 	if ask.Sparse {
 		p *= 20
 	}
-	return []float64{min(p, 50), min(10*p, 50)}
+	most := 50.0
+	if t.Pages <= sampleSmallPages {
+		most = 100
+	}
+	return []float64{min(p, 50), min(10*p, most)}
 }
 
 // sampleSQL names its columns, cuts its values on the server and carries no literal taken from data.
@@ -68,7 +101,7 @@ func sampleSQL(ask discover.Ask, share float64) string {
 	method := ""
 	if share < 100 {
 		kind := "SYSTEM"
-		if t.Pages <= sampleSmallPages {
+		if t.Rows >= 0 && t.Pages <= sampleSmallPages {
 			kind = "BERNOULLI"
 		}
 		method = fmt.Sprintf(" TABLESAMPLE %s (%.6f) REPEATABLE (%d)", kind, math.Max(share, 0.000001), ask.Seed)
