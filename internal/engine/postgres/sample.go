@@ -35,6 +35,7 @@ const (
 	sampleStatementTimeout = 15 * time.Second
 	sampleLockTimeout      = 500 * time.Millisecond
 	sampleSmallPages       = 10000
+	sampleSeen             = 50  // times the wanted rows, of what only can be read from its beginning
 	sampleUnknownPages     = 120 // read whole though nobody knows how many rows are in them
 	sampleUnknownRows      = 20  // of a page, where nobody knows
 	sampleFetch            = 250 // rows per FETCH, between looks at the byte limit

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +17,7 @@ import (
 // Sample reads a bounded sample of some columns of one table: the whole of a small one, rows drawn over all pages of a middling
 // one, blocks of a large one. A reservoir cuts the rest; the first rows of a table are never taken for the sample.
 func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
-	r := &reservoir{ask: ask, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
+	r := &reservoir{ask: ask, longest: f.cfg.StatementTimeout, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
 	err := f.with(ctx, func(tx pgx.Tx) error {
 		size, err := sizeNow(ctx, tx, ask.Table)
 		if err != nil {
@@ -173,20 +174,33 @@ type reservoir struct {
 	rows   [][]string
 	nulls  [][]bool
 	seen   int
-	bytes  int
+	bytes  int // of all rows that were sent, kept or not
+
+	longest time.Duration // of the whole of a relation of which no blocks can be drawn
 }
 
-// read streams the statement through a cursor, so that the byte limit can stop it.
+// enough says whether reading stops. Views and foreign tables can only be read from their beginning, and each FETCH has the time of a
+// statement anew: without bounds of their own they would be read to their end.
+func (r *reservoir) enough(began time.Time) bool {
+	if r.bytes > r.ask.Total {
+		return true
+	}
+	k := r.ask.Table.Kind
+	return (k == 'v' || k == 'f') && (r.seen >= sampleSeen*r.ask.Rows || time.Since(began) > r.longest)
+}
+
+// read streams the statement through a cursor, so that limits can stop it.
 func (r *reservoir) read(ctx context.Context, tx pgx.Tx, sql string) error {
 	if _, err := tx.Exec(ctx, "DECLARE postern_sample NO SCROLL CURSOR FOR "+sql); err != nil {
 		return sampleRefusal(err)
 	}
+	began := time.Now()
 	for {
 		n, err := r.fetch(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if n < sampleFetch || r.bytes > r.ask.Total {
+		if n < sampleFetch || r.enough(began) {
 			break
 		}
 	}
@@ -204,6 +218,9 @@ func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
 	for rows.Next() {
 		n++
 		r.seen++
+		for _, raw := range rows.RawValues() {
+			r.bytes += len(raw)
+		}
 		at := len(r.rows)
 		if at >= r.ask.Rows {
 			if at = r.random.IntN(r.seen); at >= r.ask.Rows {
@@ -214,7 +231,6 @@ func (r *reservoir) fetch(ctx context.Context, tx pgx.Tx) (int, error) {
 		for i, raw := range rows.RawValues() {
 			null[i] = raw == nil
 			row[i] = validText(raw)
-			r.bytes += len(raw)
 		}
 		if at == len(r.rows) {
 			r.rows, r.nulls = append(r.rows, row), append(r.nulls, null)

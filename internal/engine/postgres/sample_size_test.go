@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestATableThatNobodyCountedIsNotReadWhole(t *testing.T) {
 			CREATE TABLE mother (id int, reach text); CREATE TABLE child () INHERITS (mother) WITH (autovacuum_enabled = off);
 			CREATE TABLE little (id int, reach text) WITH (autovacuum_enabled = off); INSERT INTO little SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, 1000) i;
 			INSERT INTO loaded SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, %d) i;
-			INSERT INTO part SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, %[1]d) i; INSERT INTO child SELECT * FROM loaded`, rows))
+			INSERT INTO part SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, %[1]d) i; INSERT INTO child SELECT i, 'p' || i || '@haus.de' FROM generate_series(1, %[1]d) i`, rows))
 		f := feedOf(t, db, pgtest.SuperUser)
 		cat, err := f.Catalog(t.Context())
 		if err != nil {
@@ -60,4 +61,46 @@ func TestATableThatNobodyCountedIsNotReadWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAViewIsNotReadToItsEnd has views over a table that counts the rows that are read of it.
+func TestAViewIsNotReadToItsEnd(t *testing.T) {
+	db := pgtest.Shared(t, pgtest.DefaultMajor).NewDatabase(t)
+	db.Exec(t, `CREATE TABLE big (id int) WITH (autovacuum_enabled = off); INSERT INTO big SELECT generate_series(1, 60000);
+		CREATE VIEW narrow AS SELECT 'p' || id || '@haus.de' AS reach FROM big;
+		CREATE VIEW wide AS SELECT repeat('x', 4000) AS reach FROM big;
+		CREATE VIEW slow AS SELECT (pg_sleep(0.002) IS NULL)::text || id AS reach FROM big;
+		CREATE VIEW few AS SELECT 'p' || id || '@haus.de' AS reach FROM big WHERE id <= 90`)
+	cat, err := feedOf(t, db, pgtest.SuperUser).Catalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		view       string
+		kept, most int
+	}{{"narrow", 100, 5000}, {"wide", 100, 1250}, {"slow", 100, 4000}, {"few", 90, 60000}} {
+		cfg, err := ParseDSN(db.DSN(pgtest.SuperUser), func(string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.StatementTimeout = 4 * time.Second
+		f := NewFeed(cfg, 1)
+		at := slices.IndexFunc(cat.Tables, func(t discover.Table) bool { return t.Name == c.view })
+		db.Exec(t, "SELECT pg_stat_reset()")
+		vals, err := f.Sample(t.Context(), discover.Ask{Table: &cat.Tables[at], Columns: []int{0}, Rows: 100, Bytes: 4096, Total: 4000000, Seed: 1})
+		f.Close(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if vals[0].Rows != c.kept {
+			t.Errorf("%s: %d rows kept, want %d", c.view, vals[0].Rows, c.kept)
+		}
+		read := 0
+		for deadline := time.Now().Add(20 * time.Second); read == 0 && time.Now().Before(deadline); {
+			read, _ = strconv.Atoi(db.Query(t, "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'big'"))
+		}
+		if read == 0 || read > c.most {
+			t.Errorf("%s: %d rows were read, want %d at most", c.view, read, c.most)
+		}
+	}
 }
