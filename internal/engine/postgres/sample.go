@@ -68,7 +68,8 @@ func (f *Feed) Close(ctx context.Context) {
 	}
 }
 
-// with runs one read-only transaction on a free connection. A connection that broke is dropped.
+// with runs one read-only transaction on a free connection. A connection that broke is dropped, and what it was used for is done once
+// more on a new one: work starts anew then.
 func (f *Feed) with(ctx context.Context, work func(tx pgx.Tx) error) error {
 	select {
 	case f.slots <- struct{}{}:
@@ -86,11 +87,24 @@ func (f *Feed) with(ctx context.Context, work func(tx pgx.Tx) error) error {
 		}
 	}
 	err := s.readOnly(ctx, work)
+	if ctx.Err() == nil && s.conn.IsClosed() && lost(err) {
+		if s, err = Open(ctx, f.cfg); err != nil {
+			return err
+		}
+		err = s.readOnly(ctx, work)
+	}
 	if s.conn.IsClosed() {
 		return err
 	}
 	f.idle <- s
 	return err
+}
+
+// lost says whether a refusal is about the connection and not about what was asked: the server ended it (57P…), or the line broke,
+// which has no code of the server.
+func lost(err error) bool {
+	var no *discover.NotExamined
+	return errors.As(err, &no) && no.Why == discover.WhyError && (no.Code == "" || strings.HasPrefix(no.Code, "57P") || strings.HasPrefix(no.Code, "08"))
 }
 
 // readOnly is one transaction that can change nothing and see no subset.
@@ -236,6 +250,7 @@ func readComposites(ctx context.Context, tx pgx.Tx) (composites, error) {
 func (f *Feed) Catalog(ctx context.Context) (*discover.Catalog, error) {
 	out := &discover.Catalog{}
 	err := f.with(ctx, func(tx pgx.Tx) error {
+		out.Tables = nil
 		if err := tx.QueryRow(ctx, "SELECT current_database(), current_user").Scan(&out.Database, &out.User); err != nil {
 			return sampleRefusal(err)
 		}
@@ -350,6 +365,7 @@ func (f *Feed) Readers(ctx context.Context, columns []discover.Place) (map[disco
 		oids, nums = append(oids, p.OID), append(nums, int16(p.Num)) //nolint:gosec // column numbers end at 1600
 	}
 	err := f.with(ctx, func(tx pgx.Tx) error {
+		clear(out)
 		rows, err := tx.Query(ctx, sampleQuestion("readers"), oids, nums)
 		if err != nil {
 			return sampleRefusal(err)

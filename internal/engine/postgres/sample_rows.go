@@ -19,6 +19,7 @@ import (
 func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
 	r := &reservoir{ask: ask, longest: f.cfg.StatementTimeout, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
 	err := f.with(ctx, func(tx pgx.Tx) error {
+		r.rows, r.nulls, r.seen, r.bytes = nil, nil, 0, 0
 		size, err := sizeNow(ctx, tx, ask.Table)
 		if err != nil {
 			return err
@@ -32,7 +33,7 @@ func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values,
 			if len(r.rows) >= ask.Rows/10 || share >= 100 {
 				return nil
 			}
-			r.rows, r.seen = nil, 0 // too few blocks were drawn: once more with more of them
+			r.rows, r.nulls, r.seen = nil, nil, 0 // too few blocks were drawn: once more with more of them
 		}
 		return nil
 	})
