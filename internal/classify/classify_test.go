@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -297,12 +298,8 @@ func TestNestedValues(t *testing.T) {
 		t.Fatalf("jsonb is %q", f.Class)
 	}
 	paths := map[string]Class{}
-	for _, p := range f.Paths {
-		var s []string
-		for _, i := range p.Path {
-			s = append(s, string(i))
-		}
-		paths[strings.Join(s, ".")] = p.Class
+	for i, p := range pathsOf(&f) {
+		paths[p] = f.Paths[i].Class
 	}
 	if paths["user.email"] != "contact.email" || paths["phone.number"] != "contact.phone" {
 		t.Errorf("paths %v", paths)
@@ -333,6 +330,91 @@ func TestNestedValues(t *testing.T) {
 			t.Errorf("%s: %q, want %q", what, got.Class, tc.want)
 		}
 	}
+}
+
+// Keys are data where a map is kept by person or by place, however many rows repeat them. None of the canaries has a digit: those are
+// hidden for other reasons.
+func TestKeysOfMapsDoNotGetOut(t *testing.T) {
+	c := newClassifier(t)
+	mail := func(i int) string { return fmt.Sprintf("p%d@haus.de", i) }
+	canaries := []string{"Haberkorn", "Quellmalz", "haberkorn", "quellmalz", "Schmidt", "schmidt", "Carroll", "Goldstein", "Bankston", "Katarzyna", "Heidelberg", "Anna", "anna"}
+	for what, tc := range map[string]struct {
+		typ string
+		doc func(i int) string
+	}{
+		"objects": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"Haberkorn": {"email": %q}, "Quellmalz": {"email": %q}}`, mail(i), mail(i+50))
+		}},
+		"optional leaves": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"Haberkorn": {"email": %q, "phone": "+49 30 12345%02d"}, "Quellmalz": {"email": %q}}`, mail(i), i, mail(i+50))
+		}},
+		"inside a list": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"team": [{"Haberkorn": %q}, {"Quellmalz": %q}]}`, mail(i), mail(i+50))
+		}},
+		"two words": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"haberkorn_email": %q, "quellmalz_email": %q}`, mail(i), mail(i+50))
+		}},
+		"one surname":          {"jsonb", func(i int) string { return fmt.Sprintf(`{"schmidt": {"email": %q}}`, mail(i)) }},
+		"a name made of words": {"jsonb", func(i int) string { return fmt.Sprintf(`{"Carroll": {"email": %q}}`, mail(i)) }},
+		"names made of words": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"Goldstein": {"email": %q}, "Bankston": {"email": %q}}`, mail(i), mail(i+50))
+		}},
+		"a given name": {"jsonb", func(i int) string { return fmt.Sprintf(`{"Katarzyna": {"email": %q}}`, mail(i)) }},
+		"a place":      {"jsonb", func(i int) string { return fmt.Sprintf(`{"Heidelberg": {"email": %q}}`, mail(i)) }},
+		"names and others": {"jsonb", func(i int) string {
+			return fmt.Sprintf(`{"Anna": {"email": %q}, "Haberkorn": {"email": %q}}`, mail(i), mail(i+50))
+		}},
+		"hstore": {"hstore", func(i int) string { return fmt.Sprintf(`"Haberkorn"=>%q, "Quellmalz"=>%q`, mail(i), mail(i+50)) }},
+		"xml": {"xml", func(i int) string {
+			return fmt.Sprintf(`<c><Haberkorn>%s</Haberkorn><Quellmalz>%s</Quellmalz></c>`, mail(i), mail(i+50))
+		}},
+	} {
+		col := Column{Name: "doc", Type: tc.typ}
+		p := c.Measure(&col, Values{Texts: series(30, tc.doc), Rows: 30})
+		kept, err := EncodeProfiles([]*Profile{p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := c.Judge([]Table{{Name: "t", Columns: []MeasuredColumn{{col, p}}}}, Options{})[0][0]
+		if f.Class != "json.pii" {
+			t.Errorf("%s: %q, so that nothing is shown at all", what, f.Class)
+		}
+		if out := fmt.Sprintf("%s %+v", kept, f); slices.ContainsFunc(canaries, func(k string) bool { return strings.Contains(out, k) }) {
+			t.Errorf("%s: a key that is data got out: %v", what, pathsOf(&f))
+		}
+	}
+}
+
+// What a program calls its own fields is shown, also where no list knows it.
+func TestKeysOfProgramsAreShown(t *testing.T) {
+	c := newClassifier(t)
+	docs := series(30, func(i int) string {
+		return fmt.Sprintf(`{"zorpmail": "p%d@haus.de", "blatz": {"email": "q%d@haus.de"}, "quux": %d, "billing": {"email": "r%d@haus.de"}, "shipping": {"email": "s%d@haus.de"}}`, i, i, i, i, i)
+	})
+	f := judgeTable(c, "t", field{"doc", "jsonb", docs})["doc"]
+	if got := pathsOf(&f); !slices.Equal(got, []string{"billing.email", "blatz.email", "shipping.email", "zorpmail"}) {
+		t.Errorf("paths %v", got)
+	}
+	// A map does not take the other fields of its rows along, nor does what is hidden drown an address among remarks.
+	docs = series(30, func(i int) string {
+		return fmt.Sprintf(`{"email": "p%d@haus.de", "blatz": "nothing to say", "zorp": "nor here", "quux": "q%d@haus.de"}`, i, i)
+	})
+	f = judgeTable(c, "t", field{"doc", "jsonb", docs})["doc"]
+	if got := pathsOf(&f); !slices.Equal(got, []string{"*", "email"}) {
+		t.Errorf("paths %v", got)
+	}
+}
+
+func pathsOf(f *Finding) []string {
+	var out []string
+	for _, p := range f.Paths {
+		var s []string
+		for _, i := range p.Path {
+			s = append(s, string(i))
+		}
+		out = append(out, strings.Join(s, "."))
+	}
+	return out
 }
 
 func TestEmptyAndOddColumns(t *testing.T) {

@@ -304,16 +304,19 @@ func recordFields(s string) []string {
 
 // adopt turns the gathered paths into child profiles. A key is published only when it cannot be somebody's data.
 func (c *Classifier) adopt(p *Profile, g *collector) {
-	merged := map[string]*gathered{}
+	merged, maps := map[string]*gathered{}, c.mapsIn(g)
 	for _, e := range g.paths {
-		steps := make([]string, len(e.steps))
+		steps, often := make([]string, len(e.steps)), false
 		for i, s := range e.steps {
 			steps[i] = s
-			if s != anyIndex && !c.publicKey(s, e.docs) {
-				steps[i] = "*"
+			if s != anyIndex && !c.publicKey(s, e.docs, maps[strings.Join(e.steps[:i], "\x00")]) {
+				steps[i], often = "*", often || e.docs >= sharedDocs
 			}
 		}
 		key := strings.Join(steps, "\x00")
+		if often { // the addresses under one hidden key are not to drown among the remarks under the next
+			key += "\x00" + e.kind()
+		}
 		if m := merged[key]; m != nil {
 			m.texts = append(m.texts, e.texts...)
 			m.docs = max(m.docs, e.docs)
@@ -366,29 +369,6 @@ func (c *Classifier) measureLeaf(p *Profile, texts []string) {
 		texts, p.encoded = plain, true
 	}
 	c.measureScalars(p, texts)
-}
-
-// publicKey reports whether a key may stand in a report: it is made of words this package knows, or several documents share
-// it and it looks like an identifier without digits.
-func (c *Classifier) publicKey(k string, docs int) bool {
-	if len(k) == 0 || len(k) > 40 {
-		return false
-	}
-	for i := 0; i < len(k); i++ {
-		ch := k[i]
-		if (ch < 'a' || ch > 'z') && (ch < 'A' || ch > 'Z') && ch != '_' && ch != '-' && (ch < '0' || ch > '9') {
-			return false
-		}
-	}
-	if docs >= 5 && !strings.ContainsAny(k, "0123456789") {
-		return true
-	}
-	for _, t := range c.lex.tokens(k, false) {
-		if !c.lex.known(t) && (len(t) > 2 || !isDigits(t)) {
-			return false
-		}
-	}
-	return true
 }
 
 // unnest reads array literals {a,"b c",NULL} as PostgreSQL writes them.
