@@ -69,6 +69,7 @@ type scored struct {
 	p     *Profile
 	name  nameReading
 	lex   *lexicon
+	salts salts
 	terms map[Class][]Evidence
 	veto  map[Class]bool
 	pass  Class // the password class that the values would make
@@ -99,17 +100,20 @@ func round2(f float64) float64 { return math.Round(f*100) / 100 }
 // firstPass enters priors, names, types, keys and values; context comes after all tables are seen.
 func (j *judge) firstPass(t *Table) []*scored {
 	tableTokens := append(j.c.lex.tokens(t.Name, false), j.c.lex.sharedTokens(t)...)
-	glued := gluedPrefix(t)
+	glued, salts := gluedPrefix(t), j.c.lex.salts(t)
 	out := make([]*scored, len(t.Columns))
 	for i := range t.Columns {
 		col := &t.Columns[i]
-		out[i] = j.score(t, &col.Column, col.Profile, tableTokens, glued)
+		s := &scored{table: t, col: &col.Column, p: col.Profile, salts: salts}
+		j.score(s, tableTokens, glued)
+		out[i] = s
 	}
 	return out
 }
 
-func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string, glued int) *scored {
-	s := &scored{table: t, col: col, p: p, lex: j.c.lex, terms: map[Class][]Evidence{}, veto: map[Class]bool{}, asPII: map[Class]bool{}}
+func (j *judge) score(s *scored, tableTokens []string, glued int) {
+	t, col, p := s.table, s.col, s.p
+	s.lex, s.terms, s.veto, s.asPII = j.c.lex, map[Class][]Evidence{}, map[Class]bool{}, map[Class]bool{}
 	if p == nil {
 		p = j.c.Measure(col, Values{})
 		s.p = p
@@ -128,7 +132,7 @@ func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string, g
 	switch p.family {
 	case famJSON, famXML, famHstore, famRecord:
 		j.structured(s)
-		return s
+		return
 	}
 	for _, k := range j.c.kinds {
 		if k.class == "text.pii" || k.class == "json.pii" {
@@ -145,7 +149,6 @@ func (j *judge) score(t *Table, col *Column, p *Profile, tableTokens []string, g
 	j.password(s)
 	j.text(s)
 	j.competing(s)
-	return s
 }
 
 // scoreClass enters everything about one class that needs no other column.

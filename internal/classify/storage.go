@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // password scores the three password classes from the formats of the values and the password lexicon.
 func (j *judge) password(s *scored) {
 	p := s.p
@@ -14,7 +16,7 @@ func (j *judge) password(s *scored) {
 	for i := 1; i < formats; i++ {
 		total += p.password.by[i]
 	}
-	class, note, sev := p.password.class(j.salted(s))
+	class, note, sev := p.password.class(s.salts.beside(s.col.Name))
 	if total == 0 && p.tested > 0 {
 		class = "secret.password_hash"
 	}
@@ -74,16 +76,22 @@ func (j *judge) provenPassword(s *scored, class Class, total int) bool {
 	return class == "secret.password_plain" && p.common*5 >= total && p.common >= 3 && s.p.tested >= 5
 }
 
-// salted reports a salt column beside the digest.
-func (j *judge) salted(s *scored) bool {
-	for i := range s.table.Columns {
-		for _, t := range j.c.lex.tokens(s.table.Columns[i].Name, false) {
-			if (t == "salt" || t == "salz" || t == "nonce") && s.table.Columns[i].Name != s.col.Name {
-				return true
-			}
+// salts are the names of a table's columns that hold salts. They are read once per table: every column of text asks for them.
+type salts []string
+
+func (l *lexicon) salts(t *Table) salts {
+	var out salts
+	for i := range t.Columns {
+		if slices.ContainsFunc(l.tokens(t.Columns[i].Name, false), func(w string) bool { return w == "salt" || w == "salz" || w == "nonce" }) {
+			out = append(out, t.Columns[i].Name)
 		}
 	}
-	return false
+	return out
+}
+
+// beside reports a salt in another column than the named one.
+func (a salts) beside(column string) bool {
+	return slices.ContainsFunc(a, func(name string) bool { return name != column })
 }
 
 // text scores free text by what was met inside.
