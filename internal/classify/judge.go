@@ -378,7 +378,7 @@ func (j *judge) finish(s *scored) Finding {
 	if s.p.text.tested > 0 {
 		f.Inside = s.p.text.rates()
 	}
-	if len(f.Sums) == 0 {
+	if len(f.Sums) == 0 || f.Sums[0].Vetoed {
 		return f
 	}
 	none := 1.0
@@ -398,18 +398,20 @@ func (j *judge) finish(s *scored) Finding {
 	return f
 }
 
-// softmax sorts the classes by their sums and gives each its confidence against all others and "nothing".
+// softmax sorts the classes by their sums and gives each its confidence against all others and "nothing". Classes that check digits exclude
+// come last, without confidence and without a part in that of the others: they are there to be explained.
 func (j *judge) softmax(s *scored) []Sum {
-	var sums []Sum
+	var sums, vetoed []Sum
 	total := 1.0
 	for _, k := range j.c.kinds {
 		terms := s.terms[k.class]
-		if len(terms) == 0 || s.veto[k.class] && s.state == StatePlain {
+		if len(terms) == 0 {
 			continue
 		}
-		t := round2(s.sum(k.class))
-		if t > 40 {
-			t = 40
+		t := min(40, round2(s.sum(k.class)))
+		if s.veto[k.class] && s.state == StatePlain {
+			vetoed = append(vetoed, Sum{Class: k.class, Total: t, Terms: terms, Vetoed: true, Named: s.name.classes[k.class].weight > 0})
+			continue
 		}
 		sums = append(sums, Sum{Class: k.class, Total: t, Terms: terms})
 		total += math.Exp(t)
@@ -417,8 +419,10 @@ func (j *judge) softmax(s *scored) []Sum {
 	for i := range sums {
 		sums[i].Confidence = math.Exp(sums[i].Total) / total
 	}
-	sort.SliceStable(sums, func(a, b int) bool { return sums[a].Total > sums[b].Total })
-	return sums
+	for _, list := range [][]Sum{sums, vetoed} {
+		sort.SliceStable(list, func(a, b int) bool { return list[a].Total > list[b].Total })
+	}
+	return append(sums, vetoed...)
 }
 
 // describe adds tags, mask, severity and notes to an assigned class.

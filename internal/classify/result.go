@@ -143,6 +143,8 @@ type Sum struct {
 	Total      float64    `json:"total"`
 	Confidence float64    `json:"confidence"`
 	Terms      []Evidence `json:"terms"`
+	Vetoed     bool       `json:"vetoed,omitempty"` // check digits exclude it: no confidence, whatever the sum
+	Named      bool       `json:"named,omitempty"`  // of a vetoed class: the column's name speaks for it
 }
 
 // Rate says how often a class was met inside free text.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"sync"
 	"testing"
@@ -402,6 +403,43 @@ func TestExplainShowsTheArithmetic(t *testing.T) {
 	}
 	if err := rep.WriteExplain(&out, "public.no.column", 3); err == nil {
 		t.Error("an unknown column is explained")
+	}
+}
+
+// A column whose name says what its check digits deny has to say so: it looks overlooked otherwise.
+func TestExplainShowsWhatCheckDigitsExclude(t *testing.T) {
+	c, err := classify.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := func(iban func(i int) string) (classify.Finding, string) {
+		col := classify.Column{Name: "iban", Type: "text"}
+		var texts []string
+		for i := range 60 {
+			texts = append(texts, iban(i))
+		}
+		tab := classify.Table{Schema: "public", Name: "t", Rows: 60, Columns: []classify.MeasuredColumn{{Column: col, Profile: c.Measure(&col, classify.Values{Texts: texts, Rows: 60})}}}
+		f := c.Judge([]classify.Table{tab}, classify.Options{})[0][0]
+		var b strings.Builder
+		explain(&b, "public.t.iban text", &f, 2)
+		return f, b.String()
+	}
+	bban := func(i int) string { return fmt.Sprintf("37040044%010d", i*7919+532013000) }
+	bad, text := explained(func(i int) string { return fmt.Sprintf("DE%02d%s", 10+i, bban(i)) })
+	lines := strings.Split(text, "\n")
+	if bad.Class != "" || !strings.Contains(lines[2], "fin.iban") || !strings.Contains(lines[2], "confidence 0.000  excluded: check digits fail as often as by chance") ||
+		!strings.Contains(text, "check digits exclude it") {
+		t.Errorf("class %q:\n%s", bad.Class, text)
+	}
+	good, text := explained(func(i int) string { // 131400 stands for DE00
+		n, _ := new(big.Int).SetString(bban(i)+"131400", 10)
+		return fmt.Sprintf("DE%02d%s", 98-new(big.Int).Mod(n, big.NewInt(97)).Int64(), bban(i))
+	})
+	if good.Class != "fin.iban" || strings.Contains(text, "excluded") {
+		t.Errorf("class %q:\n%s", good.Class, text)
+	}
+	if bad.Doubt() > 0.5 {
+		t.Errorf("what is excluded counts as doubt: %.2f", bad.Doubt())
 	}
 }
 

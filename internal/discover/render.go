@@ -208,11 +208,12 @@ func explain(b *strings.Builder, title string, f *classify.Finding, top int) {
 	}
 	fmt.Fprintf(b, "%s: %s, confidence %.3f, state %s\n", printable(title), class, f.Confidence, f.State)
 	fmt.Fprintf(b, "  %d rows examined, %d distinct values tested\n", f.Rows, f.Tested)
-	for i, s := range f.Sums {
-		if i >= top {
-			break
+	for _, s := range shownSums(f.Sums, top) {
+		fmt.Fprintf(b, "  %-28s sum %7.2f  confidence %.3f", s.Class, s.Total, s.Confidence)
+		if s.Vetoed {
+			b.WriteString("  excluded: check digits fail as often as by chance")
 		}
-		fmt.Fprintf(b, "  %-28s sum %7.2f  confidence %.3f\n", s.Class, s.Total, s.Confidence)
+		b.WriteString("\n")
 		for _, e := range s.Terms {
 			fmt.Fprintf(b, "    %+7.2f  %-8s %s", e.Weight, e.Source, e.What)
 			if e.Tested > 0 {
@@ -233,4 +234,19 @@ func explain(b *strings.Builder, title string, f *classify.Finding, top int) {
 	for _, i := range f.Inside {
 		fmt.Fprintf(b, "  inside the text: %s in %d of %d\n", i.Class, i.Matched, i.Tested)
 	}
+}
+
+// shownSums are the classes to explain: first what the name says and check digits exclude, as whoever asks wonders about just that, then
+// the likeliest. Exclusions that no name asks about are of dozens of numbers that nobody thought of.
+func shownSums(sums []classify.Sum, top int) []classify.Sum {
+	var first, rest []classify.Sum
+	for _, s := range sums {
+		switch {
+		case s.Vetoed && s.Named:
+			first = append(first, s)
+		case !s.Vetoed && len(rest) < top:
+			rest = append(rest, s)
+		}
+	}
+	return append(first, rest...)
 }
