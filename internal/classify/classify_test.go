@@ -429,6 +429,24 @@ func TestEmptyAndOddColumns(t *testing.T) {
 	}
 }
 
+// An empty column of passwords says nothing about how they are kept, and must not read as if they were hashed.
+func TestNothingIsKnownOfEmptyPasswords(t *testing.T) {
+	c := newClassifier(t)
+	strong := series(20, func(i int) string { return fmt.Sprintf("$2b$12$%053d", i) })
+	for what, tc := range map[string]struct {
+		values []string
+		want   Note
+	}{"empty": {nil, NotePasswordUnknown}, "hashed": {strong, NotePasswordStrong}} {
+		f := judgeTable(c, "users", field{"pw", "text", tc.values}, field{"email", "text", nil})["pw"]
+		if f.Class != "secret.password_hash" || f.Note != tc.want || f.Severity != SeverityInfo {
+			t.Errorf("%s: %q, %s: %s", what, f.Class, f.Severity, f.Note)
+		}
+	}
+	if !strings.Contains(NotePasswordUnknown.String(), "may be plain text") {
+		t.Errorf("the note reads %q", NotePasswordUnknown)
+	}
+}
+
 func TestProfilesSurviveACheckpoint(t *testing.T) {
 	c := newClassifier(t)
 	col := Column{Name: "doc", Type: "jsonb"}

@@ -255,8 +255,8 @@ func (t *passwordTally) class(salted bool) (Class, Note, Severity) {
 	for f := 1; f < formats; f++ {
 		total += t.by[f]
 	}
-	if total == 0 {
-		return "secret.password_hash", NoteNone, SeverityNone
+	if total == 0 { // no class says only "a password": the one that accuses nobody, with a note that it proves nothing
+		return "secret.password_hash", NotePasswordUnknown, SeverityInfo
 	}
 	strong := t.by[FormatStrong] + t.by[FormatStrongLow] + t.by[FormatMedium]
 	weak := t.by[FormatWeakSalted] + t.by[FormatUnsaltedDigest]

@@ -230,6 +230,7 @@ const (
 	NotePasswordStrong
 	NoteCardVerification
 	NoteSecretPlain
+	NotePasswordUnknown
 )
 
 var noteTexts = [...]string{
@@ -241,6 +242,7 @@ var noteTexts = [...]string{
 	"passwords are stored as strong hashes with parameters below today's advice: raise the cost at the next login",
 	"passwords are stored as strong one-way hashes", "card verification data must not be kept after authorisation (PCI DSS 3.3)",
 	"a secret is stored readable: move it to a secret store or encrypt it, and rotate it",
+	"how passwords are stored is unknown, as no password was seen: they may be plain text, look again when the column is filled",
 }
 
 func (n Note) String() string { return noteTexts[n] }
