@@ -429,6 +429,24 @@ func TestEmptyAndOddColumns(t *testing.T) {
 	}
 }
 
+func TestABoxIsNoPlaceByItsType(t *testing.T) {
+	c := newClassifier(t)
+	boxes := series(30, func(i int) string { return fmt.Sprintf("(%d.5,%d.5),(%d,%d)", i+3, i+4, i+1, i+2) })
+	points := series(30, func(i int) string { return fmt.Sprintf("(13.4%d,52.5%d)", i, i) })
+	for _, tc := range []struct {
+		f    field
+		want Class
+	}{{field{"extent", "box", boxes}, ""}, {field{"extent", "box[]", boxes}, ""}, {field{"geo_location", "box", boxes}, "loc.geo"}, {field{"extent", "point", points}, "loc.geo"}} {
+		got := judgeTable(c, "t", tc.f)[tc.f.name]
+		if got.Class != tc.want {
+			t.Errorf("%s %s: %q, want %q", tc.f.name, tc.f.typ, got.Class, tc.want)
+		}
+		if tc.f.typ != "point" && slices.ContainsFunc(got.Evidence, func(e Evidence) bool { return e.What == ValueStrongShape }) {
+			t.Errorf("%s %s has an unmistakable shape", tc.f.name, tc.f.typ)
+		}
+	}
+}
+
 // An empty column of passwords says nothing about how they are kept, and must not read as if they were hashed.
 func TestNothingIsKnownOfEmptyPasswords(t *testing.T) {
 	c := newClassifier(t)

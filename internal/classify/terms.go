@@ -25,7 +25,7 @@ func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
 	have, usable := false, false
 	for _, i := range j.c.byKind[k.class] {
 		pr := &j.c.all[i]
-		if !j.c.runsOn(pr, s.p.family) || pr.named && !named && !spoken(s.terms[k.class]) {
+		if !j.c.runsOn(pr, s.p.family) || pr.named && !named && !spoken(s.terms[k.class]) || pr.fams == "g" && s.col.box() {
 			continue
 		}
 		usable = true
@@ -55,6 +55,15 @@ func (j *judge) valueTerms(s *scored, k *kind) ([]Evidence, Source) {
 		return []Evidence{best, {What: ValueEncoded, Source: src}}, src
 	}
 	return []Evidence{best}, src
+}
+
+// box reports PostgreSQL's rectangles: they are of screens and drawings at least as often as of places, and look the same.
+func (c *Column) box() bool {
+	typ := c.Type
+	if c.Base != "" {
+		typ = c.Base
+	}
+	return strings.TrimRight(strings.TrimPrefix(typ, "pg_catalog."), "[]") == "box"
 }
 
 func (c *Classifier) runsOn(pr *probe, f family) bool {
