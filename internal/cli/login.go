@@ -274,7 +274,7 @@ func (a *app) connection(ctx context.Context, store string, password bool) (*con
 	if err := c.Call(ctx, http.MethodPost, "credentials", portal.IssueCall{Kind: "temporary", Store: store}, &made); err != nil {
 		return nil, explainCall(err)
 	}
-	out := &connection{Store: store, User: made.User, Password: made.Secret, Expires: made.Expires, CA: l.CA, Mode: "require"}
+	out := &connection{made: made.ID, Store: store, User: made.User, Password: made.Secret, Expires: made.Expires, CA: l.CA, Mode: "require"}
 	out.Host, out.Port = c.GatewayOf(made.Gateway)
 	switch {
 	case l.CA != "":
@@ -299,6 +299,7 @@ type connection struct {
 	Expires  time.Time `json:"expires"`
 
 	keyDER string
+	made   string // the temporary credential's id, where one was made
 }
 
 // environ is the connection as libpq's variables.
@@ -323,8 +324,8 @@ func (a *app) run() *cobra.Command {
 		Short: "run a client with a connection made for you",
 		Long: `Runs a program with a connection in libpq's environment variables (PGHOST, PGUSER and so on), which
 psql, pg_dump and most libraries read: with the client certificate of your login (PGSSLCERT) where
-there is one, else, and with --password, with a temporary credential that is made for it (PGPASSWORD)
-and stands in no file and on no command line. What stands behind the program is the
+there is one, else, and with --password, with a temporary credential that is made for it (PGPASSWORD),
+stands in no file and on no command line, and is taken back when the program has ended. What stands behind the program is the
 program's, but for --store and --help. Exit code: the program's.`,
 		Example: `  postern run psql --store shop
   postern run --store shop psql -c 'select count(*) from customers'`,
@@ -385,6 +386,7 @@ func (a *app) runProgram(ctx context.Context, store string, password bool, words
 	if err != nil {
 		return err
 	}
+	defer a.takeBack(ctx, c)
 	p := exec.CommandContext(ctx, path, words[1:]...) //nolint:gosec // what the user asked to run
 	p.Stdin, p.Stdout, p.Stderr = a.env.Stdin, a.env.Stdout, a.env.Stderr
 	p.Env = append(os.Environ(), c.environ()...)
@@ -397,6 +399,25 @@ func (a *app) runProgram(ctx context.Context, store string, password bool, words
 		return failed("", fmt.Errorf("run %s: %w", words[0], err))
 	}
 	return nil
+}
+
+// takeBack ends the credential that was made for a program, however the program ended: each counts towards what a person may have.
+// What the program came to stands, so that an error is a warning.
+func (a *app) takeBack(ctx context.Context, c *connection) {
+	if c.made == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var none struct{}
+	err := a.call(ctx, http.MethodDelete, portal.Path("credentials", c.made), nil, &none)
+	var no *portal.ErrRefused
+	if errors.As(err, &no) && no.Problem.Code == "not_found" {
+		return // it ended meanwhile, with a grant or by hand
+	}
+	if err != nil {
+		a.ui.warn("the temporary credential %s lives on until %s: %v", c.made, c.Expires.Local().Format("15:04"), err)
+	}
 }
 
 func (a *app) connect() *cobra.Command {
