@@ -277,7 +277,7 @@ func (a *Actor) proved(now time.Time) bool {
 }
 
 // hintFactor is how to prove one.
-const hintFactor = "prove your second factor again: postern login --factor, or Account in the portal"
+const hintFactor = "prove your second factor again: postern login --factor with a code, postern login --device with a passkey, or Account in the portal"
 
 // ChannelSlack is the channel of a click or a form in Slack.
 const ChannelSlack = "slack"

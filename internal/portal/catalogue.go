@@ -349,7 +349,8 @@ type AskForm struct {
 	Deciders []string `json:"deciders,omitempty"` // one step after the other
 	Purposes []string `json:"purposes,omitempty"` // one of which has to be named
 	Asks     bool     `json:"note_required"`
-	Spans    []string `json:"durations"` // that fit: round ones, and the rule's own
+	Factor   bool     `json:"factor_required"` // a fresh one
+	Spans    []string `json:"durations"`       // that fit: round ones, and the rule's own
 }
 
 func (p *Portal) askForm(r *http.Request, v *viewer, _ nothing) (AskForm, error) {
@@ -358,7 +359,7 @@ func (p *Portal) askForm(r *http.Request, v *viewer, _ nothing) (AskForm, error)
 		if rule.Name != r.PathValue("rule") {
 			continue
 		}
-		out := AskForm{Askable: askableOf(pol, rule), Asks: rule.Request.Note.Asks(), Spans: spans(rule.Request, p.c.Desk.Now())}
+		out := AskForm{Askable: askableOf(pol, rule), Asks: rule.Request.Note.Asks(), Factor: rule.Request.Factor.Asks(), Spans: spans(rule.Request, p.c.Desk.Now())}
 		for _, s := range rule.Request.Approvers {
 			out.Deciders = append(out.Deciders, strings.Join(plainNames(s.Names), ", "))
 		}

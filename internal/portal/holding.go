@@ -70,6 +70,7 @@ type ToDecide struct {
 	Has    []string `json:"has,omitempty"`    // rules that the person holds on the dataset already
 	Labels []string `json:"labels,omitempty"` // of the dataset's columns
 	Must   bool     `json:"note_required"`    // of whoever decides
+	Factor bool     `json:"factor_required"`  // a fresh one, of whoever approves
 }
 
 func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error) {
@@ -83,7 +84,7 @@ func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error
 	for _, q := range found {
 		t := ToDecide{Request: q}
 		if rule := pol.Rule(q.Rule); rule != nil && rule.Request != nil {
-			t.Must = rule.Request.Note.Answers()
+			t.Must, t.Factor = rule.Request.Note.Answers(), rule.Request.Factor.Answers()
 		}
 		if s, known := pol.Subject(q.Subject); known {
 			for _, rule := range pol.Rules {
@@ -100,8 +101,13 @@ func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error
 	return out, nil
 }
 
+type inboxData struct {
+	Requests []ToDecide
+	Fresh    bool // the viewer's second factor is
+}
+
 func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.inbox, func(_ nothing, out []ToDecide) shown { return shown{"inbox", "To decide", out} })
+	return look(r, v, p.inbox, func(_ nothing, out []ToDecide) shown { return shown{"inbox", "To decide", inboxData{out, p.fresh(v)}} })
 }
 
 func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {

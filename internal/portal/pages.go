@@ -63,6 +63,7 @@ type page struct {
 	CSRF          string
 	Done          string
 	Problem       *Problem
+	Back          string // where a fresh second factor leads back to; "": the account
 	Now           time.Time
 	Data          any
 }
@@ -351,7 +352,7 @@ func (p *Portal) failPage(w http.ResponseWriter, r *http.Request, v *viewer, err
 }
 
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *viewer, what shown, problem *Problem) {
-	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")]}
+	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")], Back: backTo(r)}
 	if v != nil {
 		out.CSRF, out.Nav = people.FormToken(v.session).Reveal(), p.nav(r.Context(), v)
 	}

@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/secret"
@@ -120,6 +121,7 @@ func (p *Portal) passkeyPages() {
 }
 
 type accountData struct {
+	Factored    bool
 	Sessions    []ShownSession
 	HasPasskeys bool
 	Passkeys    []ShownPasskey
@@ -132,7 +134,7 @@ func (p *Portal) accountPage(r *http.Request, v *viewer) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	out := accountData{Sessions: live, HasPasskeys: p.c.People.HasPasskeys()}
+	out := accountData{Factored: v.factored, Sessions: live, HasPasskeys: p.c.People.HasPasskeys()}
 	if out.Passkeys, err = p.passkeys(r, v, nothing{}); err != nil {
 		return shown{}, err
 	}
@@ -184,7 +186,19 @@ func (p *Portal) provePage(r *http.Request, v *viewer) (shown, error) {
 }
 
 // proofPages are where a fresh second factor leads, besides the account: nowhere that a link could make up.
-var proofPages = regexp.MustCompile(`^/ask/[\pL\pN_.-]+$`)
+var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+|inbox)$`)
+
+// backTo is the page of proofPages to which somebody comes back who has to prove a second factor first. A decision is made in the inbox.
+func backTo(r *http.Request) string {
+	to := r.URL.Path
+	if strings.HasPrefix(to, "/requests/") {
+		to = "/inbox"
+	}
+	if proofPages.MatchString(to) {
+		return to
+	}
+	return ""
+}
 
 func afterProof(r *http.Request) string {
 	if to := r.FormValue("for"); proofPages.MatchString(to) {

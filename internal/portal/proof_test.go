@@ -1,0 +1,111 @@
+package portal_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/policy"
+	"github.com/postern-sec/postern/internal/secret"
+)
+
+const proveFor = `href="/account/prove?for=`
+
+// Where a rule wants a fresh second factor, the forms say so beforehand and the refusal leads there: to one who has none, to where one
+// is set up, and with one the same click is taken.
+func TestFactorFromTheBrowser(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.pol.Rules[0].Request.Factor = policy.NoteBoth
+	ask := func() (*http.Response, string) {
+		return p.post("ana", "/ask/payroll-review", url.Values{"for": {"1h"}, "note": {"the report"}})
+	}
+	if _, text := p.call("ana", http.MethodGet, "/ask/payroll-review", nil, nil); proofs(text, "/ask/payroll-review") != 1 {
+		t.Errorf("the form does not say that a factor is wanted:\n%s", text)
+	}
+	answer, text := ask()
+	if answer.StatusCode != http.StatusForbidden || proofs(text, "/ask/payroll-review") != 2 {
+		t.Fatalf("without a factor: %s\n%s", answer.Status, text)
+	}
+	p.setsUp("ana")
+	if _, text := p.call("ana", http.MethodGet, "/ask/payroll-review", nil, nil); strings.Contains(text, proveFor) {
+		t.Error("a fresh factor is wanted once more")
+	}
+	if answer, text := ask(); answer.StatusCode != http.StatusSeeOther {
+		t.Fatalf("with a factor: %s\n%s", answer.Status, text)
+	}
+	_, text = p.call("dora", http.MethodGet, "/inbox", nil, nil)
+	at := regexp.MustCompile(`action="(/requests/[^"]+/approve)"`).FindStringSubmatch(text)
+	if at == nil || proofs(text, "/inbox") != 1 {
+		t.Fatalf("the inbox does not say that a factor is wanted:\n%s", text)
+	}
+	if answer, text := p.post("dora", at[1], url.Values{}); answer.StatusCode != http.StatusForbidden || proofs(text, "/inbox") != 2 {
+		t.Fatalf("dora approves without a factor: %s\n%s", answer.Status, text)
+	}
+	p.setsUp("dora")
+	if _, text := p.call("dora", http.MethodGet, "/inbox", nil, nil); strings.Contains(text, proveFor) {
+		t.Error("a fresh factor is wanted once more of who approves")
+	}
+	if answer, text := p.post("dora", at[1], url.Values{}); answer.StatusCode != http.StatusSeeOther {
+		t.Fatalf("dora approves with a factor: %s\n%s", answer.Status, text)
+	}
+	if _, text := p.call("dora", http.MethodGet, "/account", nil, nil); !strings.Contains(text, `href="/account/prove"`) {
+		t.Error("the account does not lead to the proof")
+	}
+}
+
+// proofs counts the links to a proof that leads back to a page.
+func proofs(text, to string) int {
+	return strings.Count(strings.ReplaceAll(text, "%2f", "/"), proveFor+to+`"`)
+}
+
+// A proof leads back to where it was wanted, and nowhere that a link could make up.
+func TestProofLeadsBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for to, want := range map[string]string{
+		"/inbox": "/inbox?done=proved", "/ask/payroll-review": "/ask/payroll-review?done=proved", "": "/account?done=proved",
+		"//evil.example/inbox": "/account?done=proved", "/inbox/../people": "/account?done=proved", "/inbox?x": "/account?done=proved", "https://evil.example/": "/account?done=proved",
+	} {
+		answer, text := p.post("admin", "/account/prove", url.Values{"code": {p.spare("admin")}, "for": {to}})
+		if got := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || got != want {
+			t.Errorf("from %q to %q, %s\n%s", to, got, answer.Status, text)
+		}
+	}
+}
+
+// spare is a new recovery code.
+func (p *place) spare(who string) string {
+	p.t.Helper()
+	codes, err := p.people.NewRecovery(p.t.Context(), secret.New(p.cookies[who].Value), people.From{Channel: "portal"})
+	if err != nil || len(codes) == 0 {
+		p.t.Fatalf("%d codes, %v", len(codes), err)
+	}
+	return codes[0]
+}
+
+// setsUp follows the links of somebody without a second factor to the end.
+func (p *place) setsUp(who string) {
+	p.t.Helper()
+	for _, page := range []string{"/account", "/account/prove?for=/inbox"} {
+		if _, text := p.call(who, http.MethodGet, page, nil, nil); !strings.Contains(text, `href="/sign-in/enrol"`) {
+			p.t.Fatalf("%s does not lead to a second factor:\n%s", page, text)
+		}
+	}
+	if _, text := p.call(who, http.MethodGet, "/sign-in/enrol", nil, nil); !strings.Contains(text, `action="/sign-in/enrol"`) {
+		p.t.Fatalf("there is no way to a key:\n%s", text)
+	}
+	_, text := p.call(who, http.MethodPost, "/sign-in/enrol", nil, nil)
+	key := regexp.MustCompile(`class="key">([A-Z2-7]+)<`).FindStringSubmatch(text)
+	if key == nil {
+		p.t.Fatalf("there is no key:\n%s", text)
+	}
+	answer, text := p.call(who, http.MethodPost, "/sign-in/confirm", url.Values{"code": {oneTime(p.t, key[1])}}, nil)
+	if answer.StatusCode != http.StatusOK || len(answer.Cookies()) == 0 {
+		p.t.Fatalf("%s sets up a second factor: %s\n%s", who, answer.Status, text)
+	}
+	p.cookies[who] = answer.Cookies()[0]
+}
