@@ -82,6 +82,9 @@ func (a *App) message(m *notify.Message, r *access.Request) (fallback string, bl
 			blocks = append(blocks, plain(done))
 		}
 	}
+	if p := a.c.Policy(); answerable(m, r) && p.Datasets[r.Dataset] != nil && p.Datasets[r.Dataset].Slack.Approves() && wantsFactor(p, r) {
+		blocks = append(blocks, plain("To approve it wants a fresh second factor: decide in the portal."))
+	}
 	if buttons := a.buttons(m, r, short); len(buttons) > 0 {
 		blocks = append(blocks, api.NewActionBlock("", buttons...))
 	}
@@ -159,14 +162,19 @@ func progress(r *access.Request, notes bool) string {
 	return strings.Join(lines, "\n")
 }
 
+// answerable says whether a notice is one that its reader may answer with a button.
+func answerable(m *notify.Message, r *access.Request) bool {
+	return r != nil && m.Channel == "" && (m.Kind == kindNew || m.Kind == kindReminder) && r.State == access.Pending && !said(r, m.To)
+}
+
 // buttons are what somebody can do about a notice. Nobody approves what they cannot read whole (ACC-37).
 func (a *App) buttons(m *notify.Message, r *access.Request, short bool) []api.BlockElement {
 	var out []api.BlockElement
-	if r != nil && m.Channel == "" && (m.Kind == kindNew || m.Kind == kindReminder) && r.State == access.Pending && !said(r, m.To) {
+	if answerable(m, r) {
 		p := a.c.Policy()
 		value := fmt.Sprintf("%s:%d", r.ID, r.Version)
 		set := p.Datasets[r.Dataset]
-		if set != nil && set.Slack.Approves() && !short {
+		if set != nil && set.Slack.Approves() && !short && !wantsFactor(p, r) {
 			action := actApprove
 			if rule := p.Rule(r.Rule); rule != nil && rule.Request != nil && rule.Request.Note.Answers() {
 				action = actReason
@@ -181,6 +189,12 @@ func (a *App) buttons(m *notify.Message, r *access.Request, short bool) []api.Bl
 		out = append(out, api.NewButtonBlockElement(actOpen, "", literal("Open in the portal")).WithURL(strings.TrimRight(a.c.Link, "/")+"/inbox"))
 	}
 	return out
+}
+
+// wantsFactor says whether who approves a request has to prove a second factor, which no click can.
+func wantsFactor(p *policy.Policy, r *access.Request) bool {
+	rule := p.Rule(r.Rule)
+	return rule != nil && rule.Request != nil && rule.Request.Factor.Answers()
 }
 
 // said says whether somebody has decided on a request, or somebody for them.

@@ -326,6 +326,27 @@ func TestUse(t *testing.T) {
 	}
 }
 
+// No button approves what wants a second factor, which a click does not have: the message says where it is decided. A rule that wants
+// one of who asks alone is approved as any other.
+func TestFactor(t *testing.T) {
+	t.Parallel()
+	const hint = "wants a fresh second factor: decide in the portal"
+	for factor, can := range map[policy.Demand]bool{policy.NoteApprover: false, policy.NoteBoth: false, policy.NoteRequester: true, policy.NoteNone: true} {
+		s := newSite(t, policy.SlackDecide)
+		s.p.Load().Rule("payroll").Request.Factor = factor
+		ana := s.as("ana")
+		ana.Factor = s.now()
+		if _, err := s.desk.Request(t.Context(), ana, access.Ask{Rule: "payroll"}); err != nil {
+			t.Fatal(err)
+		}
+		s.turn()
+		m, _ := s.first("Udora", "deny")
+		if _, there := m.Button("approve"); there != can || strings.Contains(m.Says(), hint) == can {
+			t.Errorf("%s: button to approve: %v\n%s", factor, there, m.Says())
+		}
+	}
+}
+
 // Who is not who they would have to be changes nothing, and the trail says why; the same click by the same person, made right, works.
 func TestWho(t *testing.T) {
 	t.Parallel()
