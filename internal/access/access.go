@@ -139,6 +139,8 @@ type Grant struct {
 	Overdue   bool      `json:"overdue,omitempty"`
 	Reviewed  time.Time `json:"reviewed,omitzero"`
 	Reviewer  string    `json:"reviewer,omitempty"`
+	// ReviewNote is what the reviewer wrote.
+	ReviewNote string `json:"review_note,omitempty"`
 }
 
 // Live says whether a grant has not come to its end.

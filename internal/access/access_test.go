@@ -377,7 +377,7 @@ func TestPolicyChanges(t *testing.T) {
 	if got := w.grant(ana.ID); got.State != access.Suspended || got.Parked != access.ByRule {
 		t.Errorf("of a suspended rule: %+v", got)
 	}
-	_, err := w.desk.Resume(ctx, w.as("dora"), ana.ID)
+	_, err := w.desk.Resume(ctx, w.as("dora"), ana.ID, "")
 	refused(t, access.CodeNoRule, err)
 	w.p.Rule("self").Enabled = true
 	recheck()
@@ -455,7 +455,7 @@ func TestBreakGlassIsLoudAndReviewed(t *testing.T) {
 	if n := w.count("breakglass.started"); n != 1 {
 		t.Errorf("%d events", n)
 	}
-	_, err = w.desk.Confirm(ctx, bob, out.Grant.ID)
+	_, err = w.desk.Confirm(ctx, bob, out.Grant.ID, "")
 	refused(t, access.CodeNotYours, err)
 	w.pass(3 * 24 * time.Hour)
 	if got := w.grant(out.Grant.ID); got.State != access.Ended {
@@ -465,7 +465,7 @@ func TestBreakGlassIsLoudAndReviewed(t *testing.T) {
 	if n := w.count("breakglass.overdue"); n != 1 {
 		t.Errorf("%d notes that nobody looked", n)
 	}
-	if g, err := w.desk.Confirm(ctx, w.as("dora"), out.Grant.ID); err != nil || g.Reviewer != "dora" {
+	if g, err := w.desk.Confirm(ctx, w.as("dora"), out.Grant.ID, ""); err != nil || g.Reviewer != "dora" {
 		t.Errorf("%+v, %v", g, err)
 	}
 	// A second factor of an hour ago is none.
@@ -507,11 +507,35 @@ func TestWhoMayEndAGrant(t *testing.T) {
 	g := w.ask("ana", access.Ask{Rule: "self"}).Grant
 	_, err := w.desk.Suspend(ctx, w.as("ana"), g.ID, "")
 	refused(t, access.CodeNotYours, err)
-	if got, err := w.desk.Suspend(ctx, w.as("dora"), g.ID, ""); err != nil || got.Holds(w.desk.Now()) {
+	if got, err := w.desk.Suspend(ctx, w.as("dora"), g.ID, "the audit"); err != nil || got.Holds(w.desk.Now()) || got.Reason != "the audit" {
 		t.Errorf("suspended: %+v, %v", got, err)
 	}
-	if got, err := w.desk.Resume(ctx, w.as("dora"), g.ID); err != nil || !got.Holds(w.desk.Now()) {
+	if got, err := w.desk.Resume(ctx, w.as("dora"), g.ID, "it is over"); err != nil || !got.Holds(w.desk.Now()) || got.Reason != "" {
 		t.Errorf("resumed: %+v, %v", got, err)
+	}
+	if got, err := w.desk.Confirm(ctx, w.as("dora"), g.ID, "until spring"); err != nil || got.ReviewNote != "until spring" {
+		t.Errorf("confirmed: %+v, %v", got, err)
+	}
+	events, err := w.db.Events(ctx, 1<<20)
+	w.must(err)
+	for kind, want := range map[string]string{"grant.suspended": "the audit", "grant.resumed": "it is over", "review.confirmed": "until spring"} {
+		if !slices.ContainsFunc(events, func(e access.Event) bool { return e.Kind == kind && e.Grant == g.ID && e.Reason == want }) {
+			t.Errorf("no %s with %q", kind, want)
+		}
+	}
+	for name, act := range map[string]func(note string) error{
+		"suspend": func(note string) error { _, err := w.desk.Suspend(ctx, w.as("dora"), g.ID, note); return err },
+		"resume":  func(note string) error { _, err := w.desk.Resume(ctx, w.as("dora"), g.ID, note); return err },
+		"confirm": func(note string) error { _, err := w.desk.Confirm(ctx, w.as("dora"), g.ID, note); return err },
+	} {
+		if name == "resume" {
+			w.must(func() error { _, err := w.desk.Suspend(ctx, w.as("dora"), g.ID, ""); return err }())
+		}
+		refused(t, access.CodeNote, act(strings.Repeat("x", 1001)))
+		w.must(act(strings.Repeat("x", 1000)))
+		if name == "suspend" {
+			w.must(func() error { _, err := w.desk.Resume(ctx, w.as("dora"), g.ID, ""); return err }())
+		}
 	}
 }
 

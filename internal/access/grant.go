@@ -44,7 +44,7 @@ func (d *Desk) Suspend(ctx context.Context, who Actor, id, reason string) (*Gran
 }
 
 // Resume lets a suspended grant go on, if its end has not come. Nobody lifts what was put on themselves.
-func (d *Desk) Resume(ctx context.Context, who Actor, id string) (*Grant, error) {
+func (d *Desk) Resume(ctx context.Context, who Actor, id, reason string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
 		if theirs(p, who, g) {
 			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody resumes what they hold themselves")
@@ -58,24 +58,30 @@ func (d *Desk) Resume(ctx context.Context, who Actor, id string) (*Grant, error)
 		if g.Parked == ByRule {
 			return refuse(CodeNoRule, "", "rule %s is suspended in the policy file", g.Rule)
 		}
-		c.unpark(p, who, g, now)
+		if err := checkNote(reason); err != nil {
+			return err
+		}
+		c.unpark(p, who, g, reason, now)
 		return nil
 	}, mayAnswer)
 }
 
 // Confirm says in a review that a grant is still needed. Nobody reviews their own.
-func (d *Desk) Confirm(ctx context.Context, who Actor, id string) (*Grant, error) {
+func (d *Desk) Confirm(ctx context.Context, who Actor, id, note string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
 		if theirs(p, who, g) {
 			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody reviews what they hold themselves")
+		}
+		if err := checkNote(note); err != nil {
+			return err
 		}
 		kind := "review.confirmed"
 		if g.Breaking {
 			kind = "breakglass.reviewed"
 		}
 		g.Version++
-		g.Reviewed, g.Reviewer, g.ReviewDue = now, who.Subject.Name, time.Time{}
-		c.event(p, who, now, Event{Kind: kind, From: g.State, To: g.State}, nil, g)
+		g.Reviewed, g.Reviewer, g.ReviewNote, g.ReviewDue = now, who.Subject.Name, note, time.Time{}
+		c.event(p, who, now, Event{Kind: kind, From: g.State, To: g.State, Reason: note}, nil, g)
 		c.Grants = []Grant{*g}
 		return nil
 	}, mayAnswer)
@@ -167,17 +173,17 @@ func (c *Change) close(p *policy.Policy, who Actor, g *Grant, to State, cause Ca
 
 func (c *Change) park(p *policy.Policy, who Actor, g *Grant, cause Cause, reason string, now time.Time) {
 	g.Version++
-	g.State, g.Parked, g.Wall = Suspended, cause, WallRemoving
+	g.State, g.Parked, g.Reason, g.Wall = Suspended, cause, reason, WallRemoving
 	c.event(p, who, now, Event{Kind: "grant.suspended", From: Active, To: Suspended, Reason: reason}, nil, g)
-	c.tell(now, kindSuspended, nil, g, g.Subject)
+	c.say(Notice{Kind: kindSuspended, At: now, Grant: g.ID, Reason: reason}, g.Subject)
 	c.Grants = append(c.Grants, *g)
 }
 
-func (c *Change) unpark(p *policy.Policy, who Actor, g *Grant, now time.Time) {
+func (c *Change) unpark(p *policy.Policy, who Actor, g *Grant, reason string, now time.Time) {
 	g.Version++
-	g.State, g.Parked, g.Wall, g.Waiting = Active, "", WallPending, time.Time{}
-	c.event(p, who, now, Event{Kind: "grant.resumed", From: Suspended, To: Active}, nil, g)
-	c.tell(now, kindResumed, nil, g, g.Subject)
+	g.State, g.Parked, g.Reason, g.Wall, g.Waiting = Active, "", "", WallPending, time.Time{}
+	c.event(p, who, now, Event{Kind: "grant.resumed", From: Suspended, To: Active, Reason: reason}, nil, g)
+	c.say(Notice{Kind: kindResumed, At: now, Grant: g.ID, Reason: reason}, g.Subject)
 	c.Grants = append(c.Grants, *g)
 }
 

@@ -174,7 +174,7 @@ func (h *history) end(rt *rapid.T) {
 	case 1:
 		_, err = h.w.desk.Suspend(context.Background(), who, g.ID, "")
 	default:
-		_, err = h.w.desk.Resume(context.Background(), who, g.ID)
+		_, err = h.w.desk.Resume(context.Background(), who, g.ID, "")
 	}
 	harmless(rt, err)
 }

@@ -47,9 +47,9 @@ func TestReview(t *testing.T) {
 	}
 	later := w.ask("dora", access.Ask{Rule: "self", For: span("30d")}).Grant.ID
 	w.wants("at the beginning", w.notices("review.opened"), []string{"review.opened dora", "review.opened emil", "review.opened finn"})
-	_, err := w.desk.Confirm(t.Context(), w.as("ana"), ana)
+	_, err := w.desk.Confirm(t.Context(), w.as("ana"), ana, "")
 	refused(t, access.CodeNotYours, err)
-	if _, err := w.desk.Confirm(t.Context(), w.as("emil"), ana); err != nil {
+	if _, err := w.desk.Confirm(t.Context(), w.as("emil"), ana, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(day)
@@ -88,7 +88,7 @@ func TestReviewOverdue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, ana, bob := reviewed(t, revoke)
-			if _, err := w.desk.Confirm(t.Context(), w.as("dora"), ana); err != nil {
+			if _, err := w.desk.Confirm(t.Context(), w.as("dora"), ana, ""); err != nil {
 				t.Fatal(err)
 			}
 			w.pass(4*day - 2*time.Minute)
@@ -114,7 +114,7 @@ func TestReviewOverdue(t *testing.T) {
 			if revoke {
 				return
 			}
-			if _, err := w.desk.Confirm(t.Context(), w.as("dora"), bob); err != nil {
+			if _, err := w.desk.Confirm(t.Context(), w.as("dora"), bob, ""); err != nil {
 				t.Fatal(err)
 			}
 			w.pass(time.Minute)
@@ -150,7 +150,7 @@ func (h *history) confirms(rt *rapid.T) {
 		return
 	}
 	for _, who := range []string{"dora", rapid.SampledFrom(people).Draw(rt, "who")} {
-		_, err := h.w.desk.Confirm(context.Background(), h.w.as(who), g.ID)
+		_, err := h.w.desk.Confirm(context.Background(), h.w.as(who), g.ID, "")
 		harmless(rt, err)
 	}
 }

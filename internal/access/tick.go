@@ -162,7 +162,7 @@ func (d *Desk) tickGrant(ctx context.Context, c *Change, p *policy.Policy, g *Gr
 	case !enabled && g.State == Active:
 		c.park(p, Actor{}, g, ByRule, "the rule is suspended", now)
 	case enabled && g.State == Suspended && g.Parked == ByRule:
-		c.unpark(p, Actor{}, g, now)
+		c.unpark(p, Actor{}, g, "", now)
 	case g.State == Scheduled && !now.Before(g.Start):
 		return d.starts(ctx, c, p, g, now)
 	case g.State == Active && !g.disused().IsZero() && !now.Before(g.disused()):

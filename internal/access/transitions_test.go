@@ -136,7 +136,7 @@ func ofGrants(ctx context.Context) []step {
 			id := w.taken("8h")
 			_, err := w.desk.Suspend(ctx, w.as("dora"), id, "look")
 			w.must(err)
-			_, err = w.desk.Resume(ctx, w.as("dora"), id)
+			_, err = w.desk.Resume(ctx, w.as("dora"), id, "")
 			w.must(err)
 			return "", id
 		}, access.Active, "grant.resumed", "grant.resumed", []string{"ana"}},
@@ -145,7 +145,7 @@ func ofGrants(ctx context.Context) []step {
 			_, err := w.desk.Suspend(ctx, w.as("dora"), id, "look")
 			w.must(err)
 			w.pass(8 * time.Hour)
-			_, err = w.desk.Resume(ctx, w.as("dora"), id)
+			_, err = w.desk.Resume(ctx, w.as("dora"), id, "")
 			refused(w.t, access.CodeFinal, err)
 			return "", id
 		}, access.Ended, "grant.ended", "grant.ended", []string{"ana"}},
@@ -240,7 +240,7 @@ func TestFinalIsFinal(t *testing.T) {
 					}
 					continue
 				}
-				_, err := w.desk.Resume(ctx, w.as(who), grant)
+				_, err := w.desk.Resume(ctx, w.as(who), grant, "")
 				_, err2 := w.desk.Suspend(ctx, w.as(who), grant, "")
 				if err == nil || err2 == nil {
 					t.Errorf("%s: resume %v, suspend %v", who, err, err2)
@@ -390,11 +390,11 @@ func TestWhoNeverDecides(t *testing.T) {
 	dora.Factor = w.now
 	out, err := w.desk.Request(ctx, dora, access.Ask{Rule: "two", Break: true, Note: "fire"})
 	w.must(err)
-	_, err = w.desk.Confirm(ctx, dora, out.Grant.ID)
+	_, err = w.desk.Confirm(ctx, dora, out.Grant.ID, "")
 	if err == nil {
 		t.Error("dora reviews herself")
 	}
-	if g, err := w.desk.Confirm(ctx, w.as("emil"), out.Grant.ID); err != nil || g.Reviewer != "emil" {
+	if g, err := w.desk.Confirm(ctx, w.as("emil"), out.Grant.ID, ""); err != nil || g.Reviewer != "emil" {
 		t.Errorf("emil: %+v, %v", g, err)
 	}
 }

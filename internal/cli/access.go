@@ -295,6 +295,8 @@ func (a *app) listGrants(cmd *cobra.Command, path, format string) error {
 		switch {
 		case g.Why != "":
 			remark = g.Why
+		case g.State == "suspended" && g.Reason != "":
+			remark = strings.ReplaceAll(g.Reason, "\n", " ")
 		case !g.ReviewDue.IsZero():
 			remark = "break-glass: review due " + ending(g.ReviewDue)
 		}

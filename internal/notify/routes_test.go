@@ -279,7 +279,7 @@ var plays = map[string]func(w *town){
 		g := w.ask(access.Ask{Rule: "self"}).Grant
 		_, err := w.desk.Suspend(w.t.Context(), w.as("olga"), g.ID, "")
 		w.must(err)
-		_, err = w.desk.Resume(w.t.Context(), w.as("olga"), g.ID)
+		_, err = w.desk.Resume(w.t.Context(), w.as("olga"), g.ID, "")
 		w.must(err)
 	},
 	"grant.unused":       func(w *town) { w.ask(access.Ask{Rule: "unused", For: spanOf("30d")}); w.pass(7 * 24 * time.Hour) },

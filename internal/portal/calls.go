@@ -345,9 +345,9 @@ func (p *Portal) changeGrant(r *http.Request, who *viewer, id, what, note string
 	case "suspend":
 		g, err = p.c.Desk.Suspend(r.Context(), who.Actor, id, note)
 	case "resume":
-		g, err = p.c.Desk.Resume(r.Context(), who.Actor, id)
+		g, err = p.c.Desk.Resume(r.Context(), who.Actor, id, note)
 	case "confirm":
-		g, err = p.c.Desk.Confirm(r.Context(), who.Actor, id)
+		g, err = p.c.Desk.Confirm(r.Context(), who.Actor, id, note)
 	default:
 		return nil, &access.Refusal{Code: codeBadCall, Text: "a grant is revoked, suspended, resumed or confirmed"}
 	}
