@@ -402,6 +402,7 @@ type connectData struct {
 	Connection
 	Live []Shown
 	New  *IssueAnswer
+	Life string // of a temporary password, at most
 }
 
 func (p *Portal) connectPage(r *http.Request, v *viewer) (shown, error) {
@@ -410,7 +411,7 @@ func (p *Portal) connectPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	return look(r, v, p.connection, func(_ ConnectionQuery, out Connection) shown {
-		return shown{"connect", "Connect", connectData{Connection: out, Live: live}}
+		return shown{"connect", "Connect", connectData{Connection: out, Live: live, Life: p.c.Policy().CredentialLife(v.Subject, p.c.Desk.Now()).String()}}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
@@ -54,6 +55,19 @@ func TestFactorFromTheBrowser(t *testing.T) {
 	}
 	if _, text := p.call("dora", http.MethodGet, "/account", nil, nil); !strings.Contains(text, `href="/account/prove"`) {
 		t.Error("the account does not lead to the proof")
+	}
+}
+
+// The page says how long a password lives here, and not how long one does elsewhere.
+func TestLifeOfAPassword(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.pol.Rules[0].Request = nil // held without asking
+	for life, want := range map[policy.Span]string{{}: "for 8 hours at most", {Time: 30 * time.Minute}: "for 30 minutes at most"} {
+		p.pol.Life = life
+		if _, text := p.call("ana", http.MethodGet, "/connect", nil, nil); !strings.Contains(text, "Make a password "+want) {
+			t.Errorf("with %s:\n%s", life, text)
+		}
 	}
 }
 
