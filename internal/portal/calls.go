@@ -2,6 +2,8 @@ package portal
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -432,7 +434,7 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 		return nil, err
 	}
 	if err := p.lasts(&i, call, now); err != nil {
-		return nil, err
+		return nil, p.orWaiting(r.Context(), &i, err)
 	}
 	if err := p.room(r.Context(), &i, now); err != nil {
 		return nil, err
@@ -508,6 +510,24 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 		return p.withinGrants(i, pol, now)
 	}
 	return nil
+}
+
+// orWaiting names the grant that is not on the server yet, where there is one, to whom it is said that they hold nothing.
+func (p *Portal) orWaiting(ctx context.Context, i *identity.Issued, why error) error {
+	var no *access.Refusal
+	if !errors.As(why, &no) || no.Code != access.CodeNoRule {
+		return why
+	}
+	live, err := p.c.Access.Grants(ctx, access.Filter{Subject: i.Subject, Open: true})
+	if err != nil {
+		return err
+	}
+	for _, g := range live {
+		if g.State == access.Active && g.Wall == access.WallPending && g.Why != "" {
+			return &access.Refusal{Code: no.Code, Text: fmt.Sprintf("grant %s of rule %s is not on the server yet: %s", g.ID, g.Rule, g.Why), Hint: "postern grants shows when it is; an admin may have to run postern apply"}
+		}
+	}
+	return why
 }
 
 // withinGrants ends a temporary credential with the last of the rules that its owner holds.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
@@ -68,6 +69,31 @@ func TestLifeOfAPassword(t *testing.T) {
 		if _, text := p.call("ana", http.MethodGet, "/connect", nil, nil); !strings.Contains(text, "Make a password "+want) {
 			t.Errorf("with %s:\n%s", life, text)
 		}
+	}
+}
+
+// Who holds a grant that is not on the server yet is told which and why, and not that they hold nothing.
+func TestCredentialOfAWaitingGrant(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ask := func() string {
+		_, text := p.post("ana", "/connect", url.Values{"store": {"shop"}})
+		return text
+	}
+	if text := ask(); !strings.Contains(text, "you hold no rule") {
+		t.Fatalf("without a grant:\n%s", text)
+	}
+	now := time.Now()
+	g := access.Grant{ID: "g1", Version: 1, State: access.Active, Wall: access.WallPending, Why: "nothing is built yet", Subject: "ana", Rule: "payroll-review", Dataset: "staff", Request: "r1", Start: now, End: now.Add(time.Hour)}
+	if err := p.db.Commit(t.Context(), access.Change{Grants: []access.Grant{g}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := ask(); !strings.Contains(text, "grant g1 of rule payroll-review is not on the server yet: nothing is built yet") {
+		t.Errorf("with a grant that waits:\n%s", text)
+	}
+	p.pol = p.pol.WithGrants(access.Held([]access.Grant{g}, now))
+	if text := ask(); !strings.Contains(text, "Your temporary password") {
+		t.Errorf("with a grant that is there:\n%s", text)
 	}
 }
 
