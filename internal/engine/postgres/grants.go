@@ -180,7 +180,7 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 			continue
 		}
 		if digests[i.Profile.Schema] != i.Profile.Digest {
-			h.Waiting[i.User] = "nothing is built yet for the " + rulesOf(i.Profile) + " together"
+			h.Waiting[i.User] = notBuilt(i.Profile)
 			// What ended ends all the same: its rows go, and the larger profile shows nothing of it.
 			if req.Policy.IsProvided(i.User) && h.holdsMore(i) {
 				out = append(out, h.leaves(i.Role))
@@ -204,6 +204,15 @@ func (h *Handed) changes(req Request) ([]plan.Change, error) {
 		}
 	}
 	return append(out, h.left(req.Policy, held)...), nil
+}
+
+// notBuilt says that a profile waits to be built.
+func notBuilt(p *plan.Profile) string {
+	out := "nothing is built yet for the " + rulesOf(p)
+	if len(p.Rules) > 1 {
+		out += " together"
+	}
+	return out
 }
 
 // holdsMore says whether the profile that a role has on the server shows what the role should no longer see: a rule that has no end
