@@ -579,16 +579,16 @@ func TestWhoAnswersForAGrant(t *testing.T) {
 			_, err = w.desk.Suspend(ctx, w.as("emil"), tt.grant, "look")
 			w.must(err)
 		}
-		_, err = w.desk.Resume(ctx, tt.who, tt.grant)
+		_, err = w.desk.Resume(ctx, tt.who, tt.grant, "")
 		check("resume", tt.resume, err)
 		if held := w.grant(tt.grant); (held.State == access.Active) != (tt.resume == "") {
 			t.Errorf("%s: after resume it is %s", tt.name, held.State)
 		}
 		if tt.resume != "" {
-			_, err = w.desk.Resume(ctx, w.as("emil"), tt.grant)
+			_, err = w.desk.Resume(ctx, w.as("emil"), tt.grant, "")
 			w.must(err)
 		}
-		_, err = w.desk.Confirm(ctx, tt.who, tt.grant)
+		_, err = w.desk.Confirm(ctx, tt.who, tt.grant, "")
 		check("confirm", tt.confirm, err)
 	}
 	if g, err := w.desk.Revoke(ctx, w.as("hugo"), mine.ID, "no longer"); err != nil || g.State != access.Revoked {
@@ -644,7 +644,7 @@ func TestEndsWhilePaused(t *testing.T) {
 	for name, end := range map[string]func(id string) error{
 		"revoked": func(id string) error { _, err := w.desk.Revoke(ctx, w.as("dora"), id, ""); return err },
 		"in time": func(string) error { w.pass(8 * time.Hour); return nil },
-		"resumed": func(id string) error { _, err := w.desk.Resume(ctx, w.as("dora"), id); return err },
+		"resumed": func(id string) error { _, err := w.desk.Resume(ctx, w.as("dora"), id, ""); return err },
 	} {
 		id := w.taken("8h")
 		_, err := w.desk.Suspend(ctx, w.as("dora"), id, "look")
