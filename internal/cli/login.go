@@ -325,8 +325,8 @@ func (a *app) run() *cobra.Command {
 		Long: `Runs a program with a connection in libpq's environment variables (PGHOST, PGUSER and so on), which
 psql, pg_dump and most libraries read: with the client certificate of your login (PGSSLCERT) where
 there is one, else, and with --password, with a temporary credential that is made for it (PGPASSWORD),
-stands in no file and on no command line, and is taken back when the program has ended. What stands behind the program is the
-program's, but for --store and --help. Exit code: the program's.`,
+stands in no file and on no command line, and is taken back when the program has ended. What stands
+behind the program is the program's, but for --store and --help. Exit code: the program's.`,
 		Example: `  postern run psql --store shop
   postern run --store shop psql -c 'select count(*) from customers'`,
 		Args:               cobra.ArbitraryArgs,
