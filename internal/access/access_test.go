@@ -548,6 +548,7 @@ func TestWhoAnswersForAGrant(t *testing.T) {
 	admin := func(name string) access.Actor { a := w.as(name); a.Admin = true; return a }
 	mine := w.approve("hugo", w.ask("ana", access.Ask{Rule: "any"}).Request.ID).Grant
 	program := w.approve("hugo", w.ask("etl", access.Ask{Rule: "any"}).Request.ID).Grant
+	noes := w.count("request.decision_refused")
 	for _, tt := range []struct {
 		name    string
 		who     access.Actor
@@ -571,6 +572,10 @@ func TestWhoAnswersForAGrant(t *testing.T) {
 				t.Errorf("%s: %s: %v", tt.name, what, err)
 			} else if code != "" {
 				refused(t, code, err)
+				noes++
+			}
+			if n := w.count("request.decision_refused"); n != noes {
+				t.Errorf("%s: %s: %d refusals are recorded, %d were made", tt.name, what, n, noes)
 			}
 		}
 		_, err := w.desk.Suspend(ctx, tt.who, tt.grant, "look")

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -113,7 +114,11 @@ func (d *Desk) change(ctx context.Context, who Actor, id string, act func(*Chang
 		}
 		c := Change{}
 		if err := act(&c, p, g, now); err != nil {
-			return Change{}, err
+			refused := Change{}
+			if no := (*Refusal)(nil); errors.As(err, &no) && no.Code == CodeSelf { // as where it is not theirs to decide: somebody tried
+				refused.event(p, who, now, Event{Kind: "request.decision_refused", Reason: CodeSelf, From: g.State, To: g.State}, nil, g)
+			}
+			return refused, err
 		}
 		out = *g
 		return c, nil
