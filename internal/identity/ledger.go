@@ -53,7 +53,7 @@ func (s *SharedThrottle) keys(addr netip.Addr, user string) sharedKeys {
 		sum := sha256.Sum256([]byte(s.scope + "\x00" + kind + "\x00" + addr + "\x00" + user)) // the last alone may hold a zero
 		return hex.EncodeToString(sum[:])
 	}
-	a := network(addr).String()
+	a := Network(addr).String()
 	return sharedKeys{addr: key("address", a, ""), user: key("user", "", user), pair: key("pair", a, user)}
 }
 

@@ -112,7 +112,7 @@ func delayAfter(failures int) time.Duration {
 func (t *Throttle) Succeeded(_ context.Context, addr netip.Addr, user string, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	addr = network(addr)
+	addr = Network(addr)
 	delete(t.entries, throttleKey{addr: addr})
 	if len(t.entries) >= maxTracked {
 		t.prune(now)
@@ -121,8 +121,8 @@ func (t *Throttle) Succeeded(_ context.Context, addr netip.Addr, user string, no
 	return nil
 }
 
-// network is what counts as one address: of IPv6 whoever has one has a whole /64.
-func network(addr netip.Addr) netip.Addr {
+// Network is what counts as one address where attempts are counted: of IPv6 whoever has one has a whole /64.
+func Network(addr netip.Addr) netip.Addr {
 	if addr = addr.Unmap().WithZone(""); addr.Is6() {
 		if p, err := addr.Prefix(64); err == nil {
 			return p.Addr()
@@ -134,7 +134,7 @@ func network(addr netip.Addr) netip.Addr {
 // keys are what an attempt counts against: the address always, and the user unless this address is known to be theirs, in
 // which case the pair stands for the user.
 func (t *Throttle) keys(addr netip.Addr, user string, now time.Time) [2]throttleKey {
-	addr = network(addr)
+	addr = Network(addr)
 	pair := throttleKey{addr: addr, user: user, pair: true}
 	t.expire(pair, 24*forgetAfter, now)
 	t.expire(throttleKey{addr: addr}, forgetAfter, now)

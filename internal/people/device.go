@@ -101,22 +101,13 @@ func (r *Registry) StartDevice(ctx context.Context, port int, challenge string, 
 
 // fromNetwork counts the addresses in somebody's network: whoever has an address of version 6 has all of its /64.
 func fromNetwork(remotes []string, addr netip.Addr) (n int) {
-	own := networkOf(addr)
+	own := identity.Network(addr)
 	for _, remote := range remotes {
-		if a, err := netip.ParseAddrPort(remote); err == nil && networkOf(a.Addr()) == own {
+		if a, err := netip.ParseAddrPort(remote); err == nil && identity.Network(a.Addr()) == own {
 			n++
 		}
 	}
 	return n
-}
-
-func networkOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(addr, bits).Masked()
 }
 
 // letters draws a code that is read and typed without mistakes: eight of twenty consonants, 34 bits, for ten minutes.
