@@ -77,6 +77,13 @@ func TestExtensionSets(t *testing.T) {
 			calls["SELECT st_area(st_buffer('POINT(0 0)'::x_postgis.geometry, 1)) > 3"] = "t"
 			calls["SELECT count(*) FROM (VALUES ('POINT(0 0)'::x_postgis.geometry)) v (g) WHERE g OPERATOR(x_postgis.&&) st_makeenvelope(-1, -1, 1, 1)"] = "1"
 		}
+		if tried["vector"] { // likewise
+			w.Types = map[Name]Name{{"x_vector", "vector"}: {"x_vector", "vector"}, {"x_vector", "halfvec"}: {"x_vector", "halfvec"}}
+			calls["SELECT l2_distance('[1,2]'::x_vector.vector, '[1,5]'::x_vector.vector)"] = "3"
+			calls["SELECT '[1,2]'::x_vector.vector OPERATOR(x_vector.<=>) '[2,4]'::x_vector.vector"] = "0"
+			calls["SELECT vector_dims(subvector('[1,2,3]'::x_vector.halfvec, 1, 2))"] = "2"
+			calls["SELECT x_vector.avg(v) FROM (VALUES ('[1,2]'::x_vector.vector), ('[3,4]'::x_vector.vector)) t (v)"] = "[2,3]"
+		}
 		for text, want := range calls {
 			d := g.Decide(w, text, Simple)
 			if d.Refusal != nil {
