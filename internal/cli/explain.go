@@ -125,7 +125,7 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	if err != nil {
 		return nil, failed("", err)
 	}
-	d := guard.Decide(world, sql, pgsql.Simple)
+	d := guard.Decide(world.Without(admission.Ended()), sql, pgsql.Simple)
 	out.fill(d, id.Profile)
 	if d.Refusal != nil {
 		out.Allowed = waysToAllow(pol, subject, d.Refusal)

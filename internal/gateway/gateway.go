@@ -43,6 +43,7 @@ type Holder struct {
 	Subject policy.Subject
 	Store   string
 	Rules   []string
+	Ended   []string // those of Rules that admit nothing any more
 	// Observed: what is decided is not enforced, and the profile has to be that of the subject's own login on the server (PRO-118).
 	Observed bool
 }

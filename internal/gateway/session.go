@@ -217,7 +217,7 @@ func (s *Session) decide() *Refusal {
 		// Where somebody comes from, and who they are, is enforced for the observed as well: only the rules are not.
 		return &Refusal{Code: a.Refusal.Code, Message: a.Refusal.Text, Hint: howToAsk(p, subject, s.claim.Store)}
 	}
-	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile), Observed: observed})
+	profile, err := s.g.config.Profiles.Profile(Holder{Subject: subject, Store: s.claim.Store, Rules: ruleNames(a.Profile), Ended: a.Ended(), Observed: observed})
 	if err != nil {
 		return unavailable(err)
 	}

@@ -59,6 +59,16 @@ type Admission struct {
 	Network *NetworkRule
 }
 
+// Ended names the rules of Profile that are over.
+func (a *Admission) Ended() (names []string) {
+	for _, r := range a.Profile {
+		if !slices.Contains(a.Rules, r) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
 // Branch is one form in which a column may be shown and the rules that show it so.
 type Branch struct {
 	Mask  Mask

@@ -27,7 +27,8 @@ var serverRules = []rule{
 		{"wall sam", "EXPLAIN (COSTS OFF) SELECT * FROM notes", "~ InitPlan"},
 	}, each("wall sam", "error 42501", "TABLE postern.attribute", "UPDATE postern.attribute SET value = 'uma'", "INSERT INTO postern.attribute VALUES ('sam', 'name', 'uma')"))},
 	{id: "ENF-91", tries: []try{
-		{"tess", "TABLE past", "tag SELECT 0"}, // the end is data: the profile is the same until its rules change
+		{"tess", "TABLE past", "error 42501"},       // it says that the rule is over,
+		{"wall tess", "TABLE past", "tag SELECT 0"}, // where the end is data: the profile is the same until its rules change
 		{"server", "TABLE app.past", "1"},
 		{"server", "SELECT count(*) > 0 AND bool_and(qual ~ 'statement_timestamp' AND qual !~ 'now\\(') FROM pg_policies WHERE tablename = 'past' AND policyname LIKE 'postern%' AND qual <> 'true'", "t"},
 		{"wall tess", "TABLE postern.holds", "error 42501"},

@@ -23,7 +23,7 @@ type inlined struct {
 // inlineView answers for a store on which nothing of Postern is. A table that cannot be shown is an error of the whole store: to leave
 // it out would be another policy.
 func (w *wall) inlineView(found *postgres.Result) (*view, error) {
-	v := &view{store: w.store.Name, inline: map[string]inlined{}}
+	v := &view{store: w.store.Name, lapses: w.lapses, inline: map[string]inlined{}}
 	for _, id := range found.Wanted.Identities {
 		world, err := postgres.InlineWorld(found.Wanted, id, found.Snapshot)
 		if err != nil {
@@ -76,7 +76,8 @@ func (v *view) inlineProfile(h gateway.Holder) (*gateway.Profile, error) {
 		}
 	}
 	id := v.login
-	id.Name, id.Generation, id.Engine = in.schema, in.profile.World.Generation, in.profile
+	p := v.lapses.profile(in.profile, h.Ended)
+	id.Name, id.Generation, id.Engine = in.schema, p.World.Generation, p
 	v.addShadow(&id, h.Subject)
 	return &id, nil
 }

@@ -113,9 +113,8 @@ func (w *wall) shadowed(ctx context.Context, srv *postgres.Server, request postg
 		for _, r := range adds {
 			next.adds[s.Name] = append(next.adds[s.Name], r.Name)
 		}
-		w.generation++
 		world := postgres.World(wanted, id.Profile, snap)
-		world.Generation = w.generation
+		world.Generation = w.numbers.Add(1)
 		next.worlds[s.Name] = world
 	}
 	w.shadows = next

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/config"
@@ -81,7 +82,10 @@ func (e Engine) Wall(ctx context.Context, s *config.Store, root secret.Text) (da
 	if err != nil {
 		return nil, err
 	}
-	w := &wall{store: s, root: root, login: login, upstream: up, observed: map[string]secret.Text{}}
+	numbers := &atomic.Uint64{}
+	w := &wall{
+		store: s, root: root, login: login, upstream: up, observed: map[string]secret.Text{}, numbers: numbers, lapses: &lapses{numbers: numbers},
+	}
 	for user, account := range s.Upstream {
 		if account.Password.IsZero() {
 			w.observed[user] = secret.Text{}
@@ -152,10 +156,11 @@ type wall struct {
 	observed map[string]secret.Text // passwords of the observed, by user
 	shadows  shadows
 
-	conn       *postgres.Server // for polling
-	marks      string           // of the wall, as the last look found it
-	generation uint64
-	seen       *view
+	conn    *postgres.Server // for polling
+	marks   string           // of the wall, as the last look found it
+	numbers *atomic.Uint64   // the last generation
+	lapses  *lapses
+	seen    *view
 }
 
 // Request is what the plan of a store is made from.
@@ -357,6 +362,7 @@ type view struct {
 	outdated  []string
 	columns   []daemon.Column // of the application's tables
 	suspended bool
+	lapses    *lapses
 	inline    map[string]inlined // by user; nil: the store has a wall
 	login     gateway.Profile    // as whom everybody of an inline store logs in
 	others                       // who is observed, and what is decided beside the profiles
@@ -368,7 +374,7 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 	if w.store.Inline {
 		return w.inlineView(found)
 	}
-	v := &view{store: w.store.Name, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}, broken: map[string]bool{}}
+	v := &view{store: w.store.Name, lapses: w.lapses, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}, broken: map[string]bool{}}
 	broken, err := postgres.FindBroken(found.Wanted, found.Snapshot)
 	if err != nil {
 		return nil, err
@@ -429,8 +435,7 @@ func (w *wall) keepOr(old, next *pgwire.Profile) *pgwire.Profile {
 			return old
 		}
 	}
-	w.generation++
-	next.World.Generation = w.generation
+	next.World.Generation = w.numbers.Add(1)
 	return next
 }
 
@@ -512,6 +517,7 @@ func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
 			Code: gateway.CodeProfileOutdated, Message: "the wall of store " + v.store + " is not what the policy says", Hint: "an operator has to run postern apply",
 		}
 	}
+	p = v.lapses.profile(p, h.Ended)
 	id.Name, id.Generation, id.Engine = schema, p.World.Generation, p
 	v.addShadow(&id, h.Subject)
 	return &id, nil

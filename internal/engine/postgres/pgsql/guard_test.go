@@ -210,3 +210,32 @@ func BenchmarkCheckLimits(b *testing.B) {
 		}
 	}
 }
+
+// What only rules that are over admit is refused and says so; what another rule admits as well is answered as before (ENF-91).
+func TestEndedRules(t *testing.T) {
+	t.Parallel()
+	whole := shopWorld()
+	whole.Relations[Name{"public", "orders"}].Rule = "spring"
+	whole.Relations[Name{"public", "events"}].Rule = "analysts-eu,spring"
+	whole.Parts = map[string]string{"orders_2025": "orders", "events_2025": "events"}
+	part := whole.Without([]string{"spring"})
+	part.Generation++
+	g := NewGuard(-1)
+	for text, refused := range map[string]bool{
+		"SELECT id FROM orders": true, "INSERT INTO orders (id) VALUES (1)": true, "SELECT id FROM events": false, "SELECT id FROM customers": false,
+	} {
+		if d := g.Decide(whole, text, Simple); d.Refusal != nil {
+			t.Errorf("before: %s: %v", text, d.Refusal)
+		}
+		d := g.Decide(part, text, Simple)
+		switch {
+		case !refused && d.Refusal != nil:
+			t.Errorf("%s: %v", text, d.Refusal)
+		case refused && (d.Refusal == nil || d.Refusal.Detail != "What you held of it has ended: spring." || !strings.Contains(d.Refusal.Hint, "postern request customers")):
+			t.Errorf("%s: %+v", text, d.Refusal)
+		}
+	}
+	if part.Parts["orders_2025"] != "" || part.Parts["events_2025"] != "events" || whole.Parts["orders_2025"] != "orders" {
+		t.Errorf("the parts: %v, of %v", part.Parts, whole.Parts)
+	}
+}

@@ -95,6 +95,9 @@ func (a *analysis) notAdmitted(rv *pg.RangeVar, name Name, hidden Hidden) {
 		Message: fmt.Sprintf("permission denied for %s %s", kindWord(hidden.Kind), name),
 		Detail:  "No rule that you hold admits it.",
 	}
+	if len(hidden.Ended) > 0 {
+		r.Detail = "What you held of it has ended: " + strings.Join(hidden.Ended, ", ") + "."
+	}
 	if hidden.Dataset != "" {
 		r.Hint = fmt.Sprintf("Ask for the dataset %s: %s.", quoteIdent(hidden.Dataset), RequestCommand(hidden.Dataset))
 	} else {

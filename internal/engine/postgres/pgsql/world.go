@@ -4,6 +4,12 @@
 // The rules are those of the enforcement document (ENF-nn); tests are named after them.
 package pgsql
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 // Name is a schema-qualified name, unquoted.
 type Name struct{ Schema, Name string }
 
@@ -76,5 +82,27 @@ type Column struct {
 // Hidden describes a relation that exists and is not admitted.
 type Hidden struct {
 	Kind    byte
-	Dataset string // "" when no dataset holds it
+	Dataset string   // "" when no dataset holds it
+	Ended   []string // rules of the profile that admitted it and are over
+}
+
+// Without is the world of somebody for whom some rules of the profile are over: what only these admit is refused, and the refusal says
+// so. On the server such a relation is still there and shows no row (ENF-91), which looks like an empty table. The generation is the
+// caller's to set.
+func (w *World) Without(ended []string) *World {
+	if len(ended) == 0 {
+		return w
+	}
+	out := *w
+	out.Relations, out.Known, out.Parts = maps.Clone(w.Relations), maps.Clone(w.Known), maps.Clone(w.Parts)
+	for name, rel := range w.Relations {
+		rules := strings.Split(rel.Rule, ",")
+		if slices.ContainsFunc(rules, func(r string) bool { return !slices.Contains(ended, r) }) {
+			continue
+		}
+		delete(out.Relations, name)
+		out.Known[name] = Hidden{Kind: rel.Kind, Dataset: rel.Dataset, Ended: rules}
+		maps.DeleteFunc(out.Parts, func(_, of string) bool { return of == name.Name })
+	}
+	return &out
 }
