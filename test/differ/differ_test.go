@@ -221,8 +221,9 @@ func refused(err error) bool {
 	return errors.As(err, &e) && (e.Code == "42501" || e.Code == "0A000" || strings.HasPrefix(e.Code, "54"))
 }
 
-// difference names a row that only one side has, as far as rows were kept.
+// difference names a row of each side that only this one has, as far as rows were kept.
 func difference(got, want *rows) string {
+	out := fmt.Sprintf("%d rows and not %d", got.n, want.n)
 	for _, side := range []struct {
 		has, lacks *rows
 		text       string
@@ -236,11 +237,12 @@ func difference(got, want *rows) string {
 		}
 		for _, r := range side.has.kept {
 			if !in[r] {
-				return fmt.Sprintf("%d rows and not %d; %s %s", got.n, want.n, side.text, r)
+				out += "; " + side.text + " " + r
+				break
 			}
 		}
 	}
-	return fmt.Sprintf("%d rows and not %d", got.n, want.n)
+	return out
 }
 
 // schema describes the tables to the generator.

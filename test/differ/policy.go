@@ -5,6 +5,7 @@
 package differ
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -91,17 +92,23 @@ func (w *World) View(t *Table, subject string, k Keys) []Row {
 		}
 		shown := Row{}
 		for _, c := range t.Columns {
-			best := admitting[0].Masks[t.Name][c.Name]
-			for _, rule := range admitting[1:] {
-				if m := rule.Masks[t.Name][c.Name]; m.strength < best.strength {
-					best = m
-				}
-			}
+			best := slices.MinFunc(admitting, func(a, b *Rule) int {
+				x, y := a.Masks[t.Name][c.Name], b.Masks[t.Name][c.Name]
+				return cmp.Or(x.strength-y.strength, w.first(subject, t, c, x)-w.first(subject, t, c, y))
+			}).Masks[t.Name][c.Name]
 			shown[c.Name] = best.show(k, c.Type, r[c.Name])
 		}
 		out = append(out, shown)
 	}
 	return out
+}
+
+// first is the place of the first rule of a subject's that gives a column this form. It decides between forms of equal strength, whichever
+// of the rules with the form admits the row: a form is one branch for all its rules (ENF-35, ENF-36).
+func (w *World) first(subject string, t *Table, c Column, m Mask) int {
+	return slices.IndexFunc(w.Rules, func(r *Rule) bool {
+		return slices.Contains(r.To, subject) && r.Masks[t.Name][c.Name].Text == m.Text
+	})
 }
 
 // show applies a mask. NULL stays NULL, but for a constant.
