@@ -106,6 +106,8 @@ func plainPlan(t *testing.T, w *world) {
 	w.ask(t, "tess", "PREPARE p AS SELECT * FROM customers WHERE phone = 'x'")
 	for _, sql := range []string{
 		"EXPLAIN SELECT c.name FROM customers c JOIN orders o ON o.id = c.id WHERE c.id = 3 AND c.name LIKE 'A%'", "EXPLAIN (COSTS OFF) SELECT * FROM events WHERE payload = 'x'", "EXPLAIN EXECUTE p",
+		"EXPLAIN CREATE TEMP TABLE planned AS SELECT name FROM customers WHERE phone = 'x'", "EXPLAIN CREATE TEMP TABLE planned AS EXECUTE p",
+		"EXPLAIN DECLARE planned CURSOR FOR SELECT name FROM customers WHERE phone = 'x'",
 	} {
 		got := w.ask(t, "tess", sql)
 		if !strings.Contains(got, "Scan") {

@@ -44,6 +44,10 @@ func (a *analysis) explain(n *pg.Node, x *pg.ExplainStmt) Statement {
 	case *pg.Node_ExecuteStmt:
 		a.nodeList(q.ExecuteStmt.Params, nil)
 		st.Effects = append(st.Effects, Effect{Kind: Execute, Name: q.ExecuteStmt.Name})
+	case *pg.Node_CreateTableAsStmt:
+		st.Effects = append(st.Effects, a.createTableAs(x.Query, q.CreateTableAsStmt).Effects...)
+	case *pg.Node_DeclareCursorStmt:
+		a.declare(q.DeclareCursorStmt) // no cursor comes of it
 	default:
 		a.refusedStatement(x.Query)
 	}
