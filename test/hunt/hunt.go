@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sort"
 	"strings"
 	"sync"
@@ -408,7 +409,17 @@ func complains(reply string) bool {
 	return slices.ContainsFunc([]string{
 		"invalid INTERVAL typmod: 0x", "currtid cannot handle views with no CTID", "variadic arguments must be name/value pairs",
 		"range_intersect_agg_transfn called in non-aggregate context", "multirange_intersect_agg_transfn called in non-aggregate context",
-	}, func(known string) bool { return strings.HasPrefix(reply, known) })
+	}, func(known string) bool { return strings.HasPrefix(reply, known) }) || madeUp(reply)
+}
+
+// firstUserOID is where the OIDs of what people create begin (FirstNormalObjectId).
+const firstUserOID = 16384
+
+// madeUp says whether an error names an OID that the statement itself made up, as for pg_sequence_last_value.
+func madeUp(reply string) bool {
+	number, ok := strings.CutPrefix(reply, "could not open relation with OID ")
+	oid, err := strconv.ParseUint(number, 10, 32)
+	return ok && err == nil && oid < firstUserOID
 }
 
 // refusal says whether an SQLSTATE is that of a refusal, and not of a statement that ran and failed. Statements are meant
