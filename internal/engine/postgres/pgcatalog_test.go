@@ -75,6 +75,9 @@ CREATE FUNCTION public.canary_function() RETURNS text LANGUAGE sql AS $$ SELECT 
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 CREATE POLICY canary_policy ON public.customers USING (true);
 INSERT INTO public.customers (name) SELECT 'n' || i FROM generate_series(1, 500) i;
+ALTER TABLE public.customers ALTER email SET DEFAULT 'CANARY-DEFAULT';
+CREATE INDEX condition_canary ON public.customers (id) WHERE email = 'CANARY-CONDITION';
+CREATE INDEX expression_canary ON public.customers ((email = 'CANARY-EXPRESSION'));
 RESET ROLE;
 ANALYZE public.customers;`
 
@@ -229,6 +232,11 @@ func TestCatalogHides(t *testing.T) {
 		if got := queryColumn(t, conn, "SELECT concat_ws(' ', postern_catalog.format_type(NULL, NULL), postern_catalog.format_type('numeric'::regtype, 786438))"); got[0] != "numeric(12,2)" {
 			t.Errorf("format_type: %q", got)
 		}
+		for typ, want := range map[string]string{"public.payroll": "NULL", "_payroll": "NULL", "nowhere": "NULL", "public.tier": "true", "int": "true"} {
+			if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog.has_type_privilege($1::text, 'USAGE')::text, 'NULL')", typ); got[0] != want {
+				t.Errorf("has_type_privilege of %s: %s, want %s", typ, got[0], want)
+			}
+		}
 		if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog.to_regclass('public.payroll')::text, 'NULL')"); got[0] != "NULL" {
 			t.Errorf("to_regclass finds %s", got[0])
 		}
@@ -295,6 +303,7 @@ func TestCatalogShows(t *testing.T) {
 			{"SELECT string_agg(c.relname || ' ' || postern_catalog.pg_table_is_visible(c.oid), ', ' ORDER BY relnamespace::regnamespace::text, relname) FROM postern_catalog.pg_class c WHERE relname IN ('customers', 'orders', 'pg_class', 'customers_pkey')", "pg_class true, customers true, customers_pkey true, orders true, orders false"},
 			{"SELECT postern_catalog.pg_get_userbyid(oid) FROM pg_roles WHERE rolname = 'cat_prof'", ""},
 			{"SELECT column_default FROM postern_catalog.\"information_schema.columns\" WHERE table_name = 'customers' AND column_name = 'id'", "nextval('public.customers_id_seq'::regclass)"},
+			{"SELECT string_agg(column_name || ' ' || coalesce(column_default, generation_expression), ', ' ORDER BY column_name) FROM postern_catalog.\"information_schema.columns\" WHERE table_name = 'customers' AND column_name <> 'id'", "balance 0, up upper(name)"},
 		} {
 			got := queryColumn(t, conn, tc.sql)
 			if tc.want == "" && len(got) == 1 && strings.HasPrefix(got[0], "unknown (OID=") {

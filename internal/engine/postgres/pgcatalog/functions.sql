@@ -389,6 +389,37 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
 $body$;
 
+-- A relation has a type of its name, so that of a hidden one is unknown as well.
+CREATE FUNCTION postern_catalog.has_type_privilege(oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT pg_catalog.has_type_privilege(t.oid, $2) FROM postern_catalog.pg_type t WHERE t.oid = $1
+$body$;
+
+CREATE FUNCTION postern_catalog.has_type_privilege(text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT postern_catalog.has_type_privilege(pg_catalog.to_regtype($1)::pg_catalog.oid, $2)
+$body$;
+
+CREATE FUNCTION postern_catalog.has_type_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_type_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_type_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_type_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_type_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_type_privilege($2, $3) END
+$body$;
+
+CREATE FUNCTION postern_catalog.has_type_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_type_privilege($2, $3) END
+$body$;
+
 CREATE FUNCTION postern_catalog.pg_type_is_visible(oid) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT pg_catalog.pg_type_is_visible($1) OR t.typnamespace IN (

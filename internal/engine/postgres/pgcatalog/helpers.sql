@@ -20,7 +20,16 @@ WHERE CASE WHEN a.attnum < 0 THEN true
   WHEN r.view = r.oid THEN pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT')
   ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_attribute v WHERE v.attrelid = r.view AND v.attname = a.attname AND NOT v.attisdropped) END;
 
--- Indexes whose columns are all seen, those in expressions and conditions included.
+-- Columns that the profile's view does not show as they are. A literal that belongs to one, in its default or in the condition of an index,
+-- is one of its values. A column of a view can be updated when it is the base's own, whoever may do it.
+CREATE VIEW postern_catalog._masked WITH (security_barrier) AS
+SELECT a.attrelid, a.attnum FROM postern_catalog._relation r
+JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+JOIN pg_catalog.pg_attribute v ON v.attrelid = r.view AND v.attname = a.attname
+WHERE r.view <> r.oid AND NOT pg_catalog.pg_column_is_updatable(r.view, v.attnum, false);
+
+-- Indexes whose columns are all seen, those in expressions and conditions included. One with an expression or a condition is left out
+-- when a masked column is among its own.
 CREATE VIEW postern_catalog._index WITH (security_barrier) AS
 SELECT i.indexrelid AS oid FROM pg_catalog.pg_index i JOIN postern_catalog._relation r ON r.oid = i.indrelid
 WHERE NOT EXISTS (
@@ -28,7 +37,11 @@ WHERE NOT EXISTS (
   UNION ALL SELECT d.refobjsubid FROM pg_catalog.pg_depend d
   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid > 0
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  EXCEPT SELECT c.attnum FROM postern_catalog._column c WHERE c.attrelid = i.indrelid);
+  EXCEPT SELECT c.attnum FROM postern_catalog._column c WHERE c.attrelid = i.indrelid)
+AND (i.indexprs IS NULL AND i.indpred IS NULL OR NOT EXISTS (
+  SELECT FROM pg_catalog.pg_depend d JOIN postern_catalog._masked m ON m.attrelid = d.refobjid AND m.attnum = d.refobjsubid
+  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass));
 
 -- The views let every object of the system through by its OID: those below 16384 are made by initdb. The rest is looked up in
 -- what follows, which is evaluated only when such an object is met.

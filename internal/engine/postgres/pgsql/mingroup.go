@@ -17,7 +17,8 @@ import (
 // compare columns with constants and do nothing that can fail, aggregates are those whose result is no single row's value, and
 // a condition inside an aggregate (FILTER, DISTINCT, CASE) does not exist. What is computed from whole groups is free, behind
 // the condition on their size. A relation is read at one place of a text only: two answers that differ by one row are a
-// row's value. That two texts can do the same is the limit of the method; see docs/guide/limits.md.
+// row's value; for the same reason the groups of a join may not overlap, and a join may not make one row weigh more than another in a
+// sum, see mingroup_join.go. That two texts can do the same is the limit of the method; see docs/guide/limits.md.
 
 // groupAggregates are the aggregates that mix every row of a group. min and max show one row's value.
 var groupAggregates = []string{
@@ -75,6 +76,7 @@ type grouping struct {
 	rel   *Relation
 	least int64
 	sums  []*pg.ColumnRef // arguments of aggregates
+	keys  []*item         // whose columns rows are grouped by
 	found bool            // an aggregate
 }
 
@@ -117,6 +119,7 @@ func (g *grouping) judge() {
 	for _, n := range s.SortClause {
 		g.onGroups(n.GetSortBy().GetNode())
 	}
+	g.joined()
 	if !g.found && len(s.GroupClause) == 0 {
 		g.refuse(g.rel, "this shows single rows", "")
 	}
@@ -216,6 +219,7 @@ func (g *grouping) key(n *pg.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg.Node_ColumnRef:
 		if it, _ := g.column(x.ColumnRef); it != nil {
+			g.keys = append(g.keys, it)
 			return true
 		}
 		parts, ok := names(x.ColumnRef.Fields)
@@ -239,8 +243,12 @@ func (g *grouping) target(match func(i int, name string) bool) bool {
 		}
 		found = true
 		c, f := rt.Val.GetColumnRef(), rt.Val.GetFuncCall()
-		if it, _ := g.column(c); (c == nil || it == nil) && (f == nil || !g.datePart(f)) {
+		it, _ := g.column(c)
+		if (c == nil || it == nil) && (f == nil || !g.datePart(f)) {
 			return false
+		}
+		if it != nil {
+			g.keys = append(g.keys, it)
 		}
 	}
 	return found
@@ -253,7 +261,10 @@ func (g *grouping) datePart(f *pg.FuncCall) bool {
 		return false
 	}
 	unit, ok := textConst(f.Args[0])
-	_, c := g.column(f.Args[1].GetColumnRef())
+	it, c := g.column(f.Args[1].GetColumnRef())
+	if it != nil {
+		g.keys = append(g.keys, it)
+	}
 	return ok && c != nil && slices.Contains(groupUnits, strings.ToLower(unit)) && (c.Type == "date" || strings.HasPrefix(c.Type, "timestamp"))
 }
 
