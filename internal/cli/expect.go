@@ -137,12 +137,12 @@ func (t *tester) run(ctx context.Context, e config.Expectation) (*testResult, er
 		if err != nil {
 			return nil, err
 		}
-		d, profile := with.decide(t.guard, e.User, e.SQL)
-		if d == nil {
+		world, profile := with.world(e.User)
+		if world == nil {
 			return nil, failed("", fmt.Errorf("user %q has no profile on store %s", e.User, e.Store))
 		}
 		inner := explanation{portal.Explanation{Verdict: "refuse"}}
-		inner.fill(d, profile)
+		inner.decide(t.guard, world, e.SQL)
 		got = decided{inner.Explanation, profile}
 	}
 	r := &testResult{Name: e.Name, Place: e.Pos.String(), Verdict: got.Verdict, Reason: got.Reason, Message: got.Message, Wrong: got.differences(e)}

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
@@ -81,19 +82,12 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	if !known {
 		return nil, failed("postern policy check lists the users", fmt.Errorf("there is no user %q in the policy", user))
 	}
-	out := &explanation{portal.Explanation{User: user, Store: s.Name, Verdict: "refuse", Rules: []string{}, NotEnforced: pol.Observes(subject, s.Name)}}
 	// Asked as if from this machine: what the network rules say of an address is not the statement's question.
 	admission := pol.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
+	out := newExplanation(pol, subject, s.Name, admission)
 	shadows := pol.Shadows(subject, s.Name)
-	if admission.Refusal != nil {
-		out.Reason, out.Message = string(admission.Refusal.Code), admission.Refusal.Text
-		out.Allowed = waysIn(pol, s.Name, subject, admission.Refusal.Code)
-		if len(shadows) == 0 {
-			return out, nil
-		}
-	}
-	for _, r := range admission.Rules {
-		out.Rules = append(out.Rules, r.Name)
+	if admission.Refusal != nil && len(shadows) == 0 {
+		return out, nil
 	}
 	account := s.Grantor
 	if account.User == "" {
@@ -105,8 +99,12 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	}
 	defer session.close()
 	if len(shadows) > 0 {
-		if err := out.shadow(ctx, guard, session, pol, shadows, sql); err != nil {
+		with, err := session.side(ctx, pol.WithShadows())
+		if err != nil {
 			return nil, err
+		}
+		if world, _ := with.world(user); world != nil {
+			out.shadow(guard, world, ruleNames(shadows), sql)
 		}
 		if admission.Refusal != nil {
 			return out, nil
@@ -125,32 +123,63 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	if err != nil {
 		return nil, failed("", err)
 	}
-	d := guard.Decide(world.Without(admission.Ended()), sql, pgsql.Simple)
-	out.fill(d, id.Profile)
-	if d.Refusal != nil {
-		out.Allowed = waysToAllow(pol, subject, d.Refusal)
-	}
+	out.verdict(guard, world.Without(admission.Ended()), pol, subject, sql)
 	return out, nil
 }
 
-// shadow decides the statement with the user's shadow rules in force.
-func (e *explanation) shadow(ctx context.Context, guard *pgsql.Guard, session *storeSession, p *policy.Policy, adds []*policy.Rule, sql string) error {
-	with, err := session.side(ctx, p.WithShadows())
+// explainStanding decides a statement with what the gateway of this process decides with at this moment. Where it would not let
+// somebody in, the answer is what it would tell them.
+func explainStanding(guard *pgsql.Guard, on *daemon.Standing, store, sql string) (*explanation, error) {
+	out := newExplanation(on.Policy, on.Subject, store, on.Admission)
+	if world, ok := on.Shadow.(*pgsql.World); ok && world != nil {
+		out.shadow(guard, world, on.ShadowRules, sql)
+	}
+	switch {
+	case on.Admission.Refusal != nil:
+		return out, nil
+	case on.Unavailable != nil:
+		out.Reason, out.Message, out.Hint = string(on.Unavailable.Code), on.Unavailable.Message, on.Unavailable.Hint
+		return out, nil
+	}
+	world, err := pgserve.WorldOf(on.Profile)
 	if err != nil {
-		return err
+		return nil, failed("", err)
 	}
-	d, profile := with.decide(guard, e.User, sql)
-	if d == nil {
-		return nil
+	out.Profile = on.Profile.Name
+	out.verdict(guard, world, on.Policy, on.Subject, sql)
+	return out, nil
+}
+
+// newExplanation is what a login comes to, before any statement.
+func newExplanation(pol *policy.Policy, s policy.Subject, store string, a policy.Admission) *explanation {
+	out := &explanation{portal.Explanation{User: s.Name, Store: store, Verdict: "refuse", Rules: ruleNames(a.Rules), NotEnforced: pol.Observes(s, store)}}
+	if a.Refusal != nil {
+		out.Reason, out.Message = string(a.Refusal.Code), a.Refusal.Text
+		out.Allowed = waysIn(pol, store, s, a.Refusal.Code)
 	}
-	var inner explanation
-	inner.Verdict = "refuse"
-	inner.fill(d, profile)
-	e.Shadow = &portal.ShadowVerdict{Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
-	for _, r := range adds {
-		e.Shadow.Rules = append(e.Shadow.Rules, r.Name)
+	return out
+}
+
+func ruleNames(rules []*policy.Rule) []string {
+	names := make([]string, 0, len(rules))
+	for _, r := range rules {
+		names = append(names, r.Name)
 	}
-	return nil
+	return names
+}
+
+// verdict decides the statement, and says what would allow it where it is refused.
+func (e *explanation) verdict(guard *pgsql.Guard, world *pgsql.World, pol *policy.Policy, s policy.Subject, sql string) {
+	if refusal := e.decide(guard, world, sql); refusal != nil {
+		e.Allowed = waysToAllow(pol, s, refusal)
+	}
+}
+
+// shadow decides the statement with the user's shadow rules in force.
+func (e *explanation) shadow(guard *pgsql.Guard, world *pgsql.World, rules []string, sql string) {
+	inner := explanation{portal.Explanation{Verdict: "refuse"}}
+	inner.decide(guard, world, sql)
+	e.Shadow = &portal.ShadowVerdict{Rules: rules, Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
 }
 
 // worldOf is what the gateway decides a subject's statements with.
@@ -161,34 +190,34 @@ func worldOf(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pgsql.
 	return postgres.World(w, id.Profile, snap), nil
 }
 
-func (e *explanation) fill(d *pgsql.Decision, p *plan.Profile) {
+// decide fills in what becomes of a statement. It returns the refusal, if it is one.
+func (e *explanation) decide(guard *pgsql.Guard, world *pgsql.World, sql string) *pgsql.Refusal {
+	d := guard.Decide(world, sql, pgsql.Simple)
 	for _, s := range d.Statements {
 		for _, t := range s.Touches {
-			e.touch(t, p)
+			e.touch(t, world)
 		}
 	}
 	if r := d.Refusal; r != nil {
 		e.SQLState, e.Reason, e.Message, e.Detail, e.Hint, e.Dataset = r.SQLState, r.Reason, r.Message, r.Detail, r.Hint, r.Dataset
 		e.Position = r.Position
-		return
+		return r
 	}
 	e.Verdict, e.Sent = "allow", d.Text
 	if d.Verdict == pgsql.Rewrite {
 		e.Verdict = "rewrite"
 	}
+	return nil
 }
 
 // touch notes a relation, with what the profile makes of it.
-func (e *explanation) touch(t pgsql.Touch, p *plan.Profile) {
+func (e *explanation) touch(t pgsql.Touch, world *pgsql.World) {
 	out := touched{Relation: t.Relation.Schema + "." + t.Relation.Name, Action: t.Action, Columns: t.Columns, Rules: t.Rules}
-	for _, table := range p.Tables {
-		if pgsql.Name(table.Base) != t.Relation {
-			continue
-		}
-		out.Dataset, out.Filtered, out.Masks = table.Dataset, table.Filtered, map[string]string{}
-		for _, c := range table.Columns {
-			if !c.Raw && (len(t.Columns) == 0 || slices.Contains(t.Columns, c.Name)) {
-				out.Masks[c.Name] = postgres.MaskNames(c.Branches)
+	if rel := world.Relations[t.Relation]; rel != nil {
+		out.Dataset, out.Filtered, out.Masks = rel.Dataset, rel.Filtered, map[string]string{}
+		for _, c := range rel.Columns {
+			if c.Mask != "" && (len(t.Columns) == 0 || slices.Contains(t.Columns, c.Name)) {
+				out.Masks[c.Name] = c.Mask
 			}
 		}
 	}

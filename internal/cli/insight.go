@@ -29,9 +29,11 @@ type insight struct {
 	a    *app
 	path string // of the policy
 	now  daemon.InForce
+	as   daemon.Stands
 
 	mu    sync.Mutex
 	guard *pgsql.Guard
+	read  chan struct{}          // holds one while a catalog is read to explain a statement
 	kept  map[string]keptRun     // reports of scan that were read, by file
 	found map[string]foundReport // the latest discovery reports that were read, by file
 }
@@ -80,12 +82,31 @@ func (in *insight) guardFor(c *config.Config) (*pgsql.Guard, error) {
 	return g, nil
 }
 
-// Explain implements portal.Insight.
+// explainLimit is how long a store's catalog may take to be read for one statement.
+const explainLimit = 20 * time.Second
+
+// Explain implements portal.Insight. It decides with what the gateway decides with; only a store that serve has not looked at yet is
+// read for it, one at a time, however many ask.
 func (in *insight) Explain(ctx context.Context, user, store, sql string) (*portal.Explanation, error) {
 	c, pol := in.now()
 	guard, err := in.guardFor(c)
 	if err != nil {
 		return nil, err
+	}
+	if on := in.as(user, store); on.Known {
+		e, err := explainStanding(guard, &on, store, sql)
+		if err != nil {
+			return nil, err
+		}
+		return &e.Explanation, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainLimit)
+	defer cancel()
+	select {
+	case in.read <- struct{}{}:
+		defer func() { <-in.read }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("explain: %w", ctx.Err())
 	}
 	e, err := in.a.explainSQL(ctx, c, pol, guard, user, store, sql)
 	if err != nil {

@@ -268,6 +268,15 @@ func (s *storeSession) side(ctx context.Context, p *policy.Policy) (*side, error
 
 // decide decides a statement of somebody; nil: they are not let in at all.
 func (s *side) decide(g *pgsql.Guard, user, sql string) (*pgsql.Decision, *plan.Profile) {
+	world, profile := s.world(user)
+	if world == nil {
+		return nil, nil
+	}
+	return g.Decide(world, sql, pgsql.Simple), profile
+}
+
+// world is what somebody's statements are decided with; nil: they are not let in at all.
+func (s *side) world(user string) (*pgsql.World, *plan.Profile) {
 	if s.wanted == nil {
 		return nil, nil
 	}
@@ -282,7 +291,7 @@ func (s *side) decide(g *pgsql.Guard, user, sql string) (*pgsql.Decision, *plan.
 	if s.worlds[key] == nil {
 		s.worlds[key] = s.make(id)
 	}
-	return g.Decide(s.worlds[key], sql, pgsql.Simple), id.Profile
+	return s.worlds[key], id.Profile
 }
 
 // compare decides a statement under both policies.

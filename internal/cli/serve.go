@@ -87,8 +87,8 @@ func (a *app) runDaemon(ctx context.Context, path string, log *slog.Logger, relo
 		Path:    path,
 		Load:    func(p string) (*config.Config, error) { return config.Load(p, pgsql.Syntax{}) },
 		Engines: engines(log), Log: log, Clock: daemon.SystemClock{}, Random: rand.Reader, Version: a.env.Version,
-		Insight: func(now daemon.InForce) portal.Insight {
-			return &insight{a: a, path: path, now: now}
+		Insight: func(now daemon.InForce, as daemon.Stands) portal.Insight {
+			return &insight{a: a, path: path, now: now, as: as, read: make(chan struct{}, 1)}
 		},
 		Reload: reload, Instance: on.instance, Ready: on.ready, Portal: on.portal,
 	})

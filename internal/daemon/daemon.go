@@ -76,6 +76,8 @@ type Wall interface {
 type View interface {
 	// Profile is gateway.Profiles for one store.
 	Profile(h gateway.Holder) (*gateway.Profile, error)
+	// Shadow is what the subject's shadow rules would make of their statements, also where they may not come in without; nil: they have none.
+	Shadow(s policy.Subject) (profile any, rules []string)
 	// Columns are those of the store's tables and views, table by table.
 	Columns() []Column
 }
@@ -113,7 +115,7 @@ type Options struct {
 	Instance string
 	// Insight makes what answers the portal's questions about statements, scans and discovery, of what is in force when they are asked;
 	// nil: nobody does.
-	Insight func(InForce) portal.Insight
+	Insight func(InForce, Stands) portal.Insight
 	// Ready is called once, when connections are accepted.
 	Ready func([]net.Addr)
 	// Portal is called once before that, when the portal listens, if there is one.
@@ -123,6 +125,9 @@ type Options struct {
 // InForce is what a running gateway goes by: the policy file as it was last taken up, whatever stands on disk by now, and the policy
 // with what people hold by grants.
 type InForce func() (*config.Config, *policy.Policy)
+
+// Stands says what somebody's login would come to at this moment. It answers from memory and is safe for concurrent use.
+type Stands func(user, store string) Standing
 
 // How long things may take.
 const (

@@ -49,7 +49,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		Views: d.grants.st, Outlines: d.grants.st, Columns: d.world.columns, Health: d.world.health, Trail: d.config.Audit.Folder, Version: d.opts.Version,
 	}
 	if d.opts.Insight != nil {
-		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() })
+		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() }, d.stands)
 	}
 	c.URL, c.Changes = d.config.Portal.URL, d.changes.now
 	if c.Certifier, err = newCertifier(ctx, d.grants.st, root, d.trail, d.grants.desk.Now, d.opts.Random); err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/demo/workspace"
 	"github.com/postern-sec/postern/test/site"
@@ -196,16 +198,16 @@ func (p *place) inForce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	explained := func(want string) {
+	explained := func(verdict, reason string) {
 		t.Helper()
 		// What is taken up is in the trail before it is in force.
-		eventually(t, "explain says of bob's statement: "+want, func() bool {
-			var out struct{ Verdict string }
-			p.call("root", http.MethodPost, "explain", map[string]string{"user": "bob", "store": "shop", "sql": "SELECT count(*) FROM base"}, &out)
-			return out.Verdict == want
+		eventually(t, "explain says of bob's statement: "+verdict+" "+reason, func() bool {
+			out := p.explain("bob", "SELECT count(*) FROM base")
+			return out.Verdict == verdict && out.Reason == reason
 		})
 	}
-	explained("refuse")
+	explained("refuse", "no_rule")
+	p.asTheGateway(t)
 	// Widened on disk, in a file that cannot be taken up: nothing of it counts.
 	wider := strings.Replace(string(text), "base: {to: [ana], on: base}", "base: {to: [ana, bob], on: base}", 1)
 	write(wider + "\nnonsense: true\n")
@@ -213,13 +215,13 @@ func (p *place) inForce(t *testing.T) {
 	if refused.Policy != before.Policy || refused.Before != "" || !strings.Contains(refused.Message, "nonsense") || refused.By != "os:"+me.Username {
 		t.Errorf("%+v behind %+v", refused, before)
 	}
-	explained("refuse")
+	explained("refuse", "no_rule")
 	write(wider)
 	taken := latest("the file is taken up", func(c change) bool { return c.Outcome == "allow" && c.Policy != before.Policy })
 	if taken.Before != before.Policy || taken.By != "os:"+me.Username {
 		t.Errorf("%+v behind %+v", taken, before)
 	}
-	explained("allow")
+	explained("allow", "")
 	p.proposes(t, wider)
 	var diff struct{ Gone, Come []string }
 	p.call("root", http.MethodGet, "policy/diff?from="+taken.Before+"&to="+taken.Policy, nil, &diff)
@@ -230,12 +232,62 @@ func (p *place) inForce(t *testing.T) {
 		t.Errorf("ana, who has no role, compares policies: %d", code)
 	}
 	p.applyAll()
+	p.asTheGateway(t)
 	latest("who applied it is said", func(c change) bool {
 		return c.Kind == "wall.apply" && c.By == "os:"+me.Username && strings.Contains(c.Message, "store shop: ") && c.Policy == taken.Policy
 	})
 	write(string(text))
 	latest("the policy of before is back", func(c change) bool { return c.Kind == "policy.reload" && c.Policy == before.Policy })
 	p.applyAll()
+}
+
+// explanation is what explain says of a statement.
+type explanation struct {
+	Verdict, Reason, Profile, Message, Detail, SQLState string
+	Rules                                               []string
+}
+
+// explain asks the portal what would become of somebody's statement.
+func (p *place) explain(who, sql string) explanation {
+	p.t.Helper()
+	var out explanation
+	p.call("root", http.MethodPost, "explain", map[string]string{"user": who, "store": "shop", "sql": sql}, &out)
+	return out
+}
+
+// asTheGateway tries statements of everybody at the gateway, where explain has to have said before what becomes of them there.
+func (p *place) asTheGateway(t *testing.T) {
+	t.Helper()
+	for _, who := range []string{"ana", "bob", "eve"} {
+		for _, sql := range []string{
+			"SELECT count(*) FROM base", "SELECT count(*) FROM c", "SELECT note FROM nowhere", "DELETE FROM base", "SELECT pg_sleep(0)", "SELECT 1", "SELEC",
+		} {
+			said := p.explain(who, sql)
+			_, err := p.query(p.DSN(who, "shop")+" default_query_exec_mode=simple_protocol", sql)
+			var no *pgconn.PgError
+			if refused := errors.As(err, &no); refused != (said.Verdict == "refuse") {
+				t.Errorf("%s: %s: explain says %+v, and the gateway %v", who, sql, said, err)
+			} else if refused {
+				if no.Message != said.Message || said.SQLState != "" && (no.Code != said.SQLState || !strings.HasPrefix(no.Detail, said.Detail)) {
+					t.Errorf("%s: %s: explain says %+v, and the gateway %+v", who, sql, said, no)
+				}
+				continue
+			}
+			var found struct {
+				Events []struct {
+					Verdict, Profile string
+					Rules            []string
+				}
+			}
+			p.call("root", http.MethodGet, "trail?kind=statement.decision&subject="+who, nil, &found)
+			if len(found.Events) == 0 {
+				t.Fatalf("%s: %s: the trail has no decision", who, sql)
+			}
+			if done := found.Events[0]; done.Verdict != said.Verdict || done.Profile != said.Profile || !slices.Equal(done.Rules, said.Rules) {
+				t.Errorf("%s: %s: explain says %+v, and the trail %+v", who, sql, said, done)
+			}
+		}
+	}
 }
 
 // proposes lets root write changes of a rule: they come to patches, of which nothing acts before somebody applies them to the file.

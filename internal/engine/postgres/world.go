@@ -101,7 +101,7 @@ func worldParts(out *pgsql.World, snap *catalog.Snapshot) map[string]string {
 func worldRelation(t *plan.Table) *pgsql.Relation {
 	rel := &pgsql.Relation{
 		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Own: t.Own, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
-		Unique: map[string][]string{}, Select: true, Delete: t.Delete, MinGroup: t.MinGroup,
+		Filtered: t.Filtered, Unique: map[string][]string{}, Select: true, Delete: t.Delete, MinGroup: t.MinGroup,
 	}
 	for i, c := range t.Columns {
 		col := pgsql.Column{Name: c.Name, Type: t.Source.Columns[i].Type, Label: c.Label, Insert: c.Insert, Update: c.Update}

@@ -79,9 +79,15 @@ func (v *view) observe(h gateway.Holder) (*gateway.Profile, error) {
 
 // addShadow adds what the subject's shadow rules would make of their statements.
 func (o *others) addShadow(p *gateway.Profile, s policy.Subject) {
+	p.Shadow, p.ShadowRules = o.Shadow(s)
+}
+
+// Shadow implements daemon.View.
+func (o *others) Shadow(s policy.Subject) (profile any, rules []string) {
 	if w := o.shadow[s.Name]; w != nil {
-		p.Shadow, p.ShadowRules = w, o.adds[s.Name]
+		return w, o.adds[s.Name]
 	}
+	return nil, nil
 }
 
 // shadows is what the policy would be with its shadow rules in force, compiled against the same server.

@@ -488,6 +488,14 @@ func columnsOf(store string, s *catalog.Snapshot) []daemon.Column {
 	return out
 }
 
+// WorldOf is what the guard decides with under a profile that a View answered.
+func WorldOf(p *gateway.Profile) (*pgsql.World, error) {
+	if engine, ok := p.Engine.(*pgwire.Profile); ok {
+		return engine.World, nil
+	}
+	return nil, fmt.Errorf("profile %s is another engine's", p.Name)
+}
+
 // Columns implements daemon.View.
 func (v *view) Columns() []daemon.Column { return v.columns }
 

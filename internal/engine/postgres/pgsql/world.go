@@ -50,18 +50,19 @@ type World struct {
 
 // Relation is an admitted relation.
 type Relation struct {
-	Name    Name   // the application's own name
-	Target  Name   // what is sent instead: the profile's view, or the base itself when open
-	Kind    byte   // pg_class.relkind of the base: r p v m f S
-	Open    bool   // shown whole (ENF-93)
-	Own     bool   // through membership in its owner (ENF-94)
-	Temp    bool   // a temporary table of the session's own, whose columns are not known (ENF-74)
-	Rule    string // rules that admit it, comma separated, for reasons
-	Dataset string
-	Columns []Column            // attnum order
-	Primary []string            // columns of the primary key, empty if none
-	Unique  map[string][]string // unique constraint -> columns, primary key included
-	Indexes []string            // of a table that the profile owns
+	Name     Name   // the application's own name
+	Target   Name   // what is sent instead: the profile's view, or the base itself when open
+	Kind     byte   // pg_class.relkind of the base: r p v m f S
+	Open     bool   // shown whole (ENF-93)
+	Own      bool   // through membership in its owner (ENF-94)
+	Temp     bool   // a temporary table of the session's own, whose columns are not known (ENF-74)
+	Rule     string // rules that admit it, comma separated, for reasons
+	Dataset  string
+	Filtered bool                // no rule shows every row
+	Columns  []Column            // attnum order
+	Primary  []string            // columns of the primary key, empty if none
+	Unique   map[string][]string // unique constraint -> columns, primary key included
+	Indexes  []string            // of a table that the profile owns
 
 	// MinGroup is how many rows an aggregate over the relation needs; 0: single rows are shown.
 	MinGroup int64
