@@ -66,11 +66,7 @@ func (r *reached) ended(ctx context.Context) error {
 }
 
 func latest(ctx context.Context, folder string, q Query, yield func(Found, error) bool) {
-	spooled, err := readSpool(folder)
-	var names []string
-	if err == nil {
-		names, err = listFiles(folder)
-	}
+	spooled, names, err := trailIn(folder)
 	if err != nil {
 		yield(Found{}, err)
 		return

@@ -75,11 +75,7 @@ func Search(ctx context.Context, folder string, q Query) iter.Seq2[Found, error]
 var errStop = errors.New("stop")
 
 func search(ctx context.Context, folder string, q Query, yield func(Found, error) bool) {
-	spooled, err := readSpool(folder)
-	var names []string
-	if err == nil {
-		names, err = listFiles(folder)
-	}
+	spooled, names, err := trailIn(folder)
 	if err != nil {
 		yield(Found{}, err)
 		return

@@ -90,6 +90,15 @@ func (s *spool) close(empty bool) error {
 	return err
 }
 
+// trailIn is what a search reads of a folder: what is in the spool, and then the names of the files, so that what leaves the one for the
+// other meanwhile is met twice rather than not at all.
+func trailIn(folder string) (spooled []byte, names []string, err error) {
+	if spooled, err = readSpool(folder); err == nil {
+		names, err = listFiles(folder)
+	}
+	return spooled, names, err
+}
+
 // readSpool returns what is in the spool of a folder; nil when there is none.
 func readSpool(folder string) ([]byte, error) {
 	f, err := os.Open(filepath.Join(folder, spoolName))
