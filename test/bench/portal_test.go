@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -127,18 +128,21 @@ func BenchmarkPortal(b *testing.B) {
 		p := peer{"", "gateway", o.Port, "masked", pgtest.PasswordOf("masked"), o.Pid()}
 		seen := &views{took: map[string][]time.Duration{}}
 		alone, beside := map[string][]float64{}, map[string][]float64{}
+		var aloneCPU, besideCPU spent
 		for round := range *rounds {
 			for _, mode := range []string{"simple", "prepared"} {
 				l := load{mode: mode, clients: 8, sslmode: "disable"}
 				for turn := range 2 {
 					// Whichever comes second finds everything warm, so they take turns at that too.
 					if turn == round%2 {
-						alone[mode] = append(alone[mode], pgbench(b, p, l))
+						aloneCPU.during(b, o.Pid(), func() { alone[mode] = append(alone[mode], pgbench(b, p, l)) })
 						continue
 					}
-					stop := browse(people, seen)
-					beside[mode] = append(beside[mode], pgbench(b, p, l))
-					stop()
+					besideCPU.during(b, o.Pid(), func() {
+						stop := browse(people, seen)
+						beside[mode] = append(beside[mode], pgbench(b, p, l))
+						stop()
+					})
 				}
 				b.Logf("%s: %.0f alone, %.0f beside %d people", mode, last(alone[mode]), last(beside[mode]), len(people))
 			}
@@ -146,7 +150,7 @@ func BenchmarkPortal(b *testing.B) {
 		if len(seen.errs) > 0 {
 			b.Fatalf("%d pages failed: %v", len(seen.errs), errors.Join(seen.errs[:min(5, len(seen.errs))]...))
 		}
-		table := portalTable(seen, o.costs(b, people), alone, beside, len(people))
+		table := portalTable(seen, o.costs(b, people), alone, beside, len(people)) + spentTable(aloneCPU, besideCPU)
 		fmt.Println(table)
 		if *write != "" && *only == "" {
 			replaceGenerated(b, *write, portalFrom, table)
@@ -160,6 +164,30 @@ func BenchmarkPortal(b *testing.B) {
 			}
 		}
 	}
+}
+
+// spent is where the processors' time went while something was measured. Browsers are this process, which does nothing else meanwhile: on a
+// machine of their own they would cost the gateway nothing, so that what it loses to them is no loss to the portal.
+type spent struct{ wall, browsers, postern float64 }
+
+// during adds what a measurement took.
+func (s *spent) during(b *testing.B, postern int, measure func()) {
+	b.Helper()
+	began, browsers, served := time.Now(), cpuSeconds(b, os.Getpid()), cpuSeconds(b, postern)
+	measure()
+	s.wall += time.Since(began).Seconds()
+	s.browsers += cpuSeconds(b, os.Getpid()) - browsers
+	s.postern += cpuSeconds(b, postern) - served
+}
+
+// spentTable says how much of the machine browsers and postern took, alone and beside each other.
+func spentTable(alone, beside spent) string {
+	var out strings.Builder
+	fmt.Fprint(&out, "\n| processor time, % of the machine | gateway alone | beside the people |\n|---|--:|--:|\n")
+	of := func(seconds, wall float64) float64 { return 100 * seconds / wall / float64(runtime.NumCPU()) }
+	fmt.Fprintf(&out, "| browsers | %.1f | %.1f |\n", of(alone.browsers, alone.wall), of(beside.browsers, beside.wall))
+	fmt.Fprintf(&out, "| postern: gateway and portal | %.1f | %.1f |\n", of(alone.postern, alone.wall), of(beside.postern, beside.wall))
+	return out.String()
 }
 
 // ofPairs is the median of what each measurement is of the one made next to it: a machine's pace drifts more between rounds than within.
