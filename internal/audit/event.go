@@ -69,7 +69,7 @@ const (
 	PortalSessionEnd  Kind = "portal.session_ended"     // a session of the portal or the command line ended, and why
 	PortalRefused     Kind = "portal.refused"           // somebody tried a page of the portal, or an action on it, that is not for them
 	PortalExplained   Kind = "portal.explained"         // somebody asked on the portal what would become of somebody's statement
-	PolicyProposed    Kind = "policy.proposed"          // somebody had the portal write a change of a rule, for review; nothing changed
+	PolicyProposed    Kind = "policy.proposed"          // somebody had the portal write a change of a rule, or of labels, for review; nothing changed
 	TrailRead         Kind = "trail.read"               // somebody searched the trail on the portal
 	TrailView         Kind = "trail.view"               // somebody kept a search of the trail under a name, renamed one, or dropped it
 	FactorProved      Kind = "factor.proved"            // somebody proved a second factor

@@ -16,8 +16,8 @@ const (
 	mostChanges = 200
 	// While the trail is looked through for those of before this start, it is left alone for most of the time: it may be long, and the
 	// gateway has other work.
-	changesLook  = 100 * time.Millisecond
-	changesPause = 400 * time.Millisecond
+	changesLook  = 50 * time.Millisecond
+	changesPause = 200 * time.Millisecond
 )
 
 // changes are the latest events about the policy. They are rare among those of a trail: a page that looked for them there would read all

@@ -193,6 +193,7 @@ type Dataset struct {
 	Answers bool           `json:"answers"`            // whoever looks answers for it, or oversees those who do
 	Holders []access.Grant `json:"holders,omitempty"`  // for those who answer for it
 	Direct  []string       `json:"standing,omitempty"` // who has it by rules that nobody has to ask for
+	Used    *Usage         `json:"used,omitempty"`     // for the same: how it was used of late
 	As      string         `json:"as,omitempty"`
 	MayAs   bool           `json:"may_see_as"`
 }
@@ -246,7 +247,9 @@ func (p *Portal) holders(r *http.Request, v *viewer, d *policy.Dataset, out *Dat
 			out.Direct = append(out.Direct, strings.Join(plainNames(rule.To), ", ")+" by rule "+rule.Name)
 		}
 	}
-	return nil
+	used, err := p.usages.of(r.Context(), p.c.Trail, p.c.Look, p.c.Policy(), d.Name, p.c.Desk.Now())
+	out.Used = &used
+	return err
 }
 
 // manyColumns is how many there have to be for a page to offer to look among them.
@@ -256,6 +259,7 @@ type datasetData struct {
 	Dataset
 	Many  bool   // columns
 	Event string // of the refusal that led here
+	Bars  []usedBar
 }
 
 func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
@@ -264,7 +268,11 @@ func (p *Portal) datasetPage(r *http.Request, v *viewer) (shown, error) {
 		for i := range out.Tables {
 			n += len(out.Tables[i].Columns)
 		}
-		return shown{"dataset", out.Name, datasetData{out, n > manyColumns, refusedEvent(r)}}
+		data := datasetData{Dataset: out, Many: n > manyColumns, Event: refusedEvent(r)}
+		if out.Used != nil {
+			data.Bars = usedBars(out.Used.Days)
+		}
+		return shown{"dataset", out.Name, data}
 	})
 }
 

@@ -64,65 +64,9 @@ func (u *undecided) get(ctx context.Context, from access.Store) ([]access.Reques
 	return list, nil
 }
 
-// ToDecide is a request with what helps to decide it.
-type ToDecide struct {
-	access.Request
-	Has    []string `json:"has,omitempty"`    // rules that the person holds on the dataset already
-	Labels []string `json:"labels,omitempty"` // of the dataset's columns
-	Must   bool     `json:"note_required"`    // of whoever decides
-	Factor bool     `json:"factor_required"`  // a fresh one, of whoever approves
-}
-
-func (p *Portal) inbox(r *http.Request, v *viewer, _ nothing) ([]ToDecide, error) {
-	found, err := p.waiting(r.Context(), v)
-	if err != nil {
-		return nil, err
-	}
-	pol := p.c.Policy()
-	all := p.layout(pol)
-	out := []ToDecide{}
-	for _, q := range found {
-		t := ToDecide{Request: q}
-		if rule := pol.Rule(q.Rule); rule != nil && rule.Request != nil {
-			t.Must, t.Factor = rule.Request.Note.Answers(), rule.Request.Factor.Answers()
-		}
-		if s, known := pol.Subject(q.Subject); known {
-			for _, rule := range pol.Rules {
-				if rule.On == q.Dataset && rule.Enabled && pol.Holds(s, rule) {
-					t.Has = append(t.Has, rule.Name)
-				}
-			}
-		}
-		if d := pol.Datasets[q.Dataset]; d != nil {
-			t.Labels = all.in(d).labels
-		}
-		out = append(out, t)
-	}
-	return out, nil
-}
-
-type inboxData struct {
-	Requests []ToDecide
-	Fresh    bool // the viewer's second factor is
-}
-
-func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.inbox, func(_ nothing, out []ToDecide) shown { return shown{"inbox", "To decide", inboxData{out, p.fresh(v)}} })
-}
-
-func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {
-	what := r.PathValue("what")
-	if what != "approve" && what != "deny" {
-		return "", access.ErrNotFound
-	}
-	if _, err := p.decideOn(r, v, r.PathValue("id"), what, note(r)); err != nil {
-		return "", err
-	}
-	return "/inbox?done=" + what, nil
-}
-
-func note(r *http.Request) string {
-	return strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", ""))
+// MineQuery chooses among what somebody holds, held and asked for.
+type MineQuery struct {
+	Filter string `json:"q,omitempty"` // words of a dataset, a rule, a state or a reason
 }
 
 // Mine is what somebody holds, held and asked for.
@@ -137,7 +81,7 @@ type Mine struct {
 // mostPast is how much of what is over somebody is shown of their own.
 const mostPast = 20
 
-func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
+func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 	out := Mine{[]access.Grant{}, []access.Grant{}, []access.Request{}, []access.Request{}, []string{}}
 	live, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
@@ -147,13 +91,17 @@ func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
 	if err != nil {
 		return Mine{}, err
 	}
-	out.Live, out.Past = notNil(live), notNil(past)
+	unwanted := func(g access.Grant) bool {
+		return !hit(in.Filter, g.Dataset+" "+g.Rule+" "+string(g.State)+" "+g.Reason)
+	}
+	out.Live, out.Past = notNil(slices.DeleteFunc(live, unwanted)), notNil(slices.DeleteFunc(past, unwanted))
 	asked, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name})
 	if err != nil {
 		return Mine{}, err
 	}
 	for _, q := range asked {
 		switch {
+		case !hit(in.Filter, q.Dataset+" "+q.Rule+" "+string(q.State)+" "+q.Note):
 		case q.State == access.Pending:
 			out.Requests = append(out.Requests, q)
 		case q.Grant == "":
@@ -164,7 +112,7 @@ func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
 	out.Closed = out.Closed[:min(len(out.Closed), mostPast)]
 	pol := p.c.Policy()
 	for _, rule := range pol.Rules {
-		if rule.Enabled && rule.Request == nil && pol.Holds(v.Subject, rule) {
+		if rule.Enabled && rule.Request == nil && pol.Holds(v.Subject, rule) && hit(in.Filter, rule.On+" "+rule.Name) {
 			out.Standing = append(out.Standing, rule.On)
 		}
 	}
@@ -174,7 +122,12 @@ func (p *Portal) mine(r *http.Request, v *viewer, _ nothing) (Mine, error) {
 }
 
 func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.mine, func(_ nothing, out Mine) shown { return shown{"mine", "My access", out} })
+	return look(r, v, p.mine, func(q MineQuery, out Mine) shown {
+		return shown{"mine", "My access", struct {
+			MineQuery
+			Mine
+		}{q, out}}
+	})
 }
 
 // mineAct takes back a request, or gives back a grant. Whose it is the desk checks.

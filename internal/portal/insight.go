@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -326,6 +327,9 @@ func (p *Portal) proposePage(r *http.Request, v *viewer) (shown, error) {
 	return shown{"proposal", "Change of the policy", out}, err
 }
 
+// mostSaid is how many of the columns that a proposal is about stand in its event; their number does too.
+const mostSaid = 20
+
 // ProposalCall is what somebody says of columns.
 type ProposalCall struct {
 	Choices []Choice `json:"choices"`
@@ -338,6 +342,16 @@ func (p *Portal) proposed(r *http.Request, v *viewer, call ProposalCall) (*Propo
 	}
 	if len(call.Choices) == 0 {
 		return nil, &access.Refusal{Code: codeBadCall, Text: "Decide about at least one column.", Hint: "Choose what it holds, or that it holds nothing sensitive."}
+	}
+	var said []string
+	for _, c := range call.Choices[:min(len(call.Choices), mostSaid)] {
+		said = append(said, c.Column+"="+c.Class)
+	}
+	if err := p.record(r, audit.Event{
+		Kind: audit.PolicyProposed, Subject: v.Subject.Name, Verdict: "allow",
+		Detail: map[string]string{"columns": strings.Join(said, " "), "count": strconv.Itoa(len(call.Choices))},
+	}); err != nil {
+		return nil, err
 	}
 	return engine.Propose(r.Context(), v.Subject.Name, call.Choices)
 }

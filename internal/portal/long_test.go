@@ -21,18 +21,19 @@ import (
 // writeTrail puts events into the trail that pages read, a minute after one another from a day on.
 func (p *place) writeTrail(day time.Time, events ...audit.Event) {
 	p.t.Helper()
-	text, err := audit.GenerateKey(rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	key, err := audit.LoadKey(text)
-	if err != nil {
-		p.t.Fatal(err)
+	if p.key == nil {
+		text, err := audit.GenerateKey(rand.Reader)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if p.key, err = audit.LoadKey(text); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 	var now atomic.Pointer[time.Time]
 	now.Store(&day)
 	out, err := audit.Open(audit.Config{
-		Folder: p.folder, Key: key, Instance: "gw1", Sync: time.Minute, RotateAge: 1000 * time.Hour, Now: func() time.Time { return *now.Load() },
+		Folder: p.folder, Key: p.key, Instance: "gw1", Sync: time.Minute, RotateAge: 1000 * time.Hour, Now: func() time.Time { return *now.Load() },
 	})
 	if err != nil {
 		p.t.Fatal(err)

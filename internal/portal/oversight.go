@@ -78,6 +78,11 @@ func (p *Portal) policyPage(r *http.Request, v *viewer) (shown, error) {
 	})
 }
 
+// HealthQuery chooses stores.
+type HealthQuery struct {
+	Filter string `json:"q,omitempty"` // words of a store, or of why it is not in use
+}
+
 // Health is how this installation is.
 type Health struct {
 	Stores  []StoreHealth `json:"stores"`
@@ -92,7 +97,7 @@ type StoreHealth struct {
 	Why  string `json:"why,omitempty"` // it is not
 }
 
-func (p *Portal) health(*http.Request, *viewer, nothing) (Health, error) {
+func (p *Portal) health(_ *http.Request, _ *viewer, q HealthQuery) (Health, error) {
 	out := Health{Stores: []StoreHealth{}, Version: p.c.Version, Gateway: p.c.Gateway, Columns: len(p.c.Columns())}
 	seen := p.c.Health()
 	for _, name := range sortedNames(p.c.Policy().Stores) {
@@ -100,11 +105,18 @@ func (p *Portal) health(*http.Request, *viewer, nothing) (Health, error) {
 		if !known {
 			why = "not looked at yet"
 		}
-		out.Stores = append(out.Stores, StoreHealth{name, why})
+		if hit(q.Filter, name+" "+why) {
+			out.Stores = append(out.Stores, StoreHealth{name, why})
+		}
 	}
 	return out, nil
 }
 
 func (p *Portal) healthPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.health, func(_ nothing, out Health) shown { return shown{"health", "Health", out} })
+	return look(r, v, p.health, func(q HealthQuery, out Health) shown {
+		return shown{"health", "Health", struct {
+			HealthQuery
+			Health
+		}{q, out}}
+	})
 }

@@ -274,13 +274,13 @@ const (
 
 // secureHost says whether a browser takes and keeps Secure cookies from here: over TLS, also one that ended before us. Plain HTTP is
 // for this machine alone.
-func secureHost(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	host, _, err := net.SplitHostPort(r.Host)
+func secureHost(r *http.Request) bool { return r.TLS != nil || elsewhere(r.Host) }
+
+// elsewhere says whether a host is another machine than the reader's own, as the address in the browser names it.
+func elsewhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		host = r.Host
+		host = address
 	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return host != "localhost" && (err != nil || !a.IsLoopback())

@@ -75,7 +75,8 @@ type place struct {
 	trail   *trail
 	people  *people.Registry
 	db      *state.DB
-	folder  string // of a trail that pages read; empty until somebody writes one
+	folder  string     // of a trail that pages read; empty until somebody writes one
+	key     *audit.Key // of that trail; nil until then
 	changes portal.Changes
 	pol     *policy.Policy // in force
 	columns []portal.Column

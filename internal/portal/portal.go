@@ -65,7 +65,7 @@ type Config struct {
 	Health  func() map[string]string
 	Trail   string // folder of the audit trail
 	Version string
-	// Look is how long a page or a call may look through the trail; 0: a tenth of a second.
+	// Look is how long a page or a call may look through the trail; 0: a twentieth of a second.
 	Look time.Duration
 	// Changes is what the trail says of the policy; nil: nobody remembers it.
 	Changes func() Changes
@@ -118,6 +118,7 @@ type Portal struct {
 	templates map[string]*template.Template
 	layouts   layouts
 	undecided undecided
+	usages    usages
 	origin    *http.CrossOriginProtection
 }
 
@@ -150,10 +151,27 @@ func New(c Config) *Portal {
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", contentPolicy)
 	w.Header().Set("Referrer-Policy", "same-origin")
+	if p.overTLS(r) {
+		w.Header().Set("Strict-Transport-Security", strictTransport)
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	p.mux.ServeHTTP(w, r)
+}
+
+// strictTransport has a browser come over TLS alone for a year. Other hosts of the domain are not ours to speak for.
+const strictTransport = "max-age=31536000"
+
+// overTLS says whether a browser came over TLS: to us, or to a proxy under the address that portal.url says, before which TLS ended. A name
+// that stands for the reader's own machine is left out: what else listens there need not speak TLS.
+func (p *Portal) overTLS(r *http.Request) bool {
+	if !elsewhere(r.Host) {
+		return false
+	}
+	host, ended := strings.CutPrefix(p.c.URL, "https://")
+	host, _, _ = strings.Cut(host, "/")
+	return r.TLS != nil || ended && strings.EqualFold(host, r.Host)
 }
 
 // Problem is the answer to a call that failed.

@@ -18,7 +18,7 @@ import (
 // works at the gateway. Whoever wants more goes on from where it ended.
 const (
 	mostShown = 200
-	lookFor   = 100 * time.Millisecond
+	lookFor   = 50 * time.Millisecond
 )
 
 // view is a search of the trail under a name.
@@ -51,7 +51,7 @@ type TrailQuery struct {
 	Before uint64 `json:"before,omitempty"`
 }
 
-// Trail is what a search found in the time that it has, a tenth of a second.
+// Trail is what a search found in the time that it has, a twentieth of a second.
 type Trail struct {
 	Events []audit.Record `json:"events"`           // the latest first; of one session, in order
 	Full   bool           `json:"more"`             // there may be more, before these
@@ -219,6 +219,7 @@ type trailData struct {
 	Name    string // that was typed for one
 	Query   url.Values
 	Link    string
+	More    int    // fields that are set among those that are rarely used
 	Further string // leads to the events before these; "": there are none
 	Newest  string // leads back to the end of the trail; "": this is it
 }
@@ -244,6 +245,11 @@ func (p *Portal) trailPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	data := trailData{Trail: out, Views: views, Mine: mine, Name: r.PostFormValue("name"), Link: "/trail?" + filled(q).Encode()}
+	for _, rare := range []string{q.Store, q.Label, q.Since, q.Until} {
+		if rare != "" {
+			data.More++
+		}
+	}
 	before := q.Before
 	q.Before = 0
 	data.Query = filled(q)
