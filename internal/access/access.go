@@ -213,6 +213,7 @@ type Change struct {
 	Notices     []Notice
 	Delegations []Delegation
 	Reviews     []Review
+	Recalled    []string // delegations that are over; one that is so already is a conflict
 	// Key, when set, makes a retry find the first outcome: Outcome is the request or grant that came of it.
 	Key, Outcome string
 
@@ -289,6 +290,14 @@ type Refusal struct {
 	Code string
 	Text string
 	Hint string
+	// Field is which part of what was asked is at fault, by its name in a call; "": none, or no single one.
+	Field string
+}
+
+// at names the part at fault.
+func (r *Refusal) at(field string) *Refusal {
+	r.Field = field
+	return r
 }
 
 // Error makes a refusal an error.
@@ -338,10 +347,10 @@ const maxNote = 1000
 // checkNote refuses control characters and lengths that no surface shows whole.
 func checkNote(note string) error {
 	if n := len([]rune(note)); n > maxNote {
-		return refuse(CodeNote, "", "a note has at most %d characters; this one has %d", maxNote, n)
+		return refuse(CodeNote, "", "a note has at most %d characters; this one has %d", maxNote, n).at("note")
 	}
 	if slices.ContainsFunc([]rune(note), func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
-		return refuse(CodeNote, "", "a note cannot hold control characters")
+		return refuse(CodeNote, "", "a note cannot hold control characters").at("note")
 	}
 	return nil
 }

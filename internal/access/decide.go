@@ -242,9 +242,9 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 	u := p.Users[to]
 	switch {
 	case u == nil || u.Owner != "" || to == who.Subject.Name:
-		return nil, refuse(CodeNotApprover, "", "%q cannot stand in for you", to)
-	case !until.After(now) || until.After(now.Add(maxDelegation)):
-		return nil, refuse(CodeTime, "", "somebody stands in for at most 60 days")
+		return nil, refuse(CodeNotApprover, "name another person, as they sign in", "%q cannot stand in for you", to).at("to")
+	case !until.After(now) || until.After(now.Add(LongestAway)):
+		return nil, refuse(CodeTime, "choose an end after now and until "+now.Add(LongestAway).Format(time.RFC3339), "somebody stands in for at most 60 days").at("until")
 	}
 	if rule := factored(p, who.Subject); rule != "" && !who.proved(now) {
 		// A yes by a deputy is this person's yes: what they would have to prove to say it themselves they prove to hand it on.

@@ -18,18 +18,22 @@ const (
 	verdictDeny    = "deny"
 	verdictSkip    = "skip"
 
-	attempts      = 8               // of a transition that others outrun
-	factorFresh   = 5 * time.Minute // a second factor for break-glass
-	reviewWithin  = 3 * 24 * time.Hour
-	extendFrom    = 5 // the last fifth of a grant
-	warnBefore    = 3 * 24 * time.Hour
-	latestStart   = 90 * 24 * time.Hour
-	maxDelegation = 60 * 24 * time.Hour
-	tickBatch     = 500
+	attempts     = 8               // of a transition that others outrun
+	factorFresh  = 5 * time.Minute // a second factor for break-glass
+	reviewWithin = 3 * 24 * time.Hour
+	extendFrom   = 5 // the last fifth of a grant
+	warnBefore   = 3 * 24 * time.Hour
+	tickBatch    = 500
 
 	// failAfter is how long a grant may be held by nobody but us: what a server cannot be brought to show for a day is not what was
 	// decided any more, and whoever decided is told.
 	failAfter = 24 * time.Hour
+)
+
+// How far ahead what is asked for may start, and for how long somebody may stand in for who is away.
+const (
+	LatestStart = 90 * 24 * time.Hour
+	LongestAway = 60 * 24 * time.Hour
 )
 
 // Config is what a Desk needs. Every field is required but Changed and Admins.
@@ -201,13 +205,9 @@ func (d *Desk) circle(ctx context.Context, now time.Time) (circle, error) {
 // ask works out what a request comes to.
 func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change, Outcome, error) {
 	p := d.c.Policy()
-	rule := p.Rule(a.Rule)
-	if rule == nil || rule.Request == nil || !rule.Enabled || !who.Subject.Is(rule.To) {
-		// A rule that is not this person's to ask for is as good as none: its name tells nothing.
-		return Change{}, Outcome{}, refuse(CodeNoRule, HintNoRule, "there is no rule %q that you can ask for", a.Rule)
-	}
-	if set := p.Datasets[rule.On]; who.Channel == ChannelSlack && (set == nil || set.Slack == policy.SlackOff) {
-		return Change{}, Outcome{}, refuse(CodeChannel, "open the portal", "dataset %s is not asked for in Slack", rule.On)
+	rule, err := askable(p, who, a.Rule)
+	if err != nil {
+		return Change{}, Outcome{}, err
 	}
 	r := Request{
 		ID: d.c.NewID(), Version: 1, State: Pending, Subject: who.Subject.Name, Rule: rule.Name, Dataset: rule.On, Level: levelName(rule.Level),
@@ -318,6 +318,14 @@ func (r *Request) end(start time.Time) time.Time {
 	return r.For.From(start).Truncate(time.Second)
 }
 
+// asked is which of the two a request says its end by.
+func (r *Request) asked() string {
+	if r.Until.IsZero() {
+		return "for"
+	}
+	return "until"
+}
+
 // fits checks a request against its rule.
 func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who Actor, now time.Time) error {
 	q := rule.Request
@@ -326,15 +334,15 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 	}
 	switch {
 	case q.Note.Asks() && r.Note == "" || r.Breaking && r.Note == "":
-		return refuse(CodeNote, "add --note", "rule %s wants a note that says why", rule.Name)
+		return refuse(CodeNote, "add --note", "rule %s wants a note that says why", rule.Name).at("note")
 	case r.Purpose != "" && !slices.Contains(p.Purposes, r.Purpose):
-		return refuse(CodePurpose, "", "there is no purpose %q", r.Purpose)
+		return refuse(CodePurpose, "", "there is no purpose %q", r.Purpose).at("purpose")
 	case q.Purpose && r.Purpose == "":
-		return refuse(CodePurpose, "add --purpose", "dataset %s wants a purpose: %s", rule.On, joined(p.Purposes))
-	case !r.Start.IsZero() && r.Start.After(now.Add(latestStart)):
-		return refuse(CodeTime, "", "a request starts at most 90 days from now")
+		return refuse(CodePurpose, "add --purpose", "dataset %s wants a purpose: %s", rule.On, joined(p.Purposes)).at("purpose")
+	case !r.Start.IsZero() && r.Start.After(now.Add(LatestStart)):
+		return refuse(CodeTime, "choose a start until "+now.Add(LatestStart).Format(time.RFC3339), "a request starts at most 90 days from now").at("start")
 	case !r.Start.IsZero() && r.Start.Before(now.Add(-time.Minute)):
-		return refuse(CodeTime, "", "the start lies in the past")
+		return refuse(CodeTime, "choose a later start, or none to start at once", "the start lies in the past").at("start")
 	case a.Level != "" && a.Level != r.Level:
 		return refuse(CodeLevel, "", "rule %s gives level %s; a rule with less is asked for by its own name", rule.Name, r.Level)
 	}
@@ -373,11 +381,11 @@ func (d *Desk) long(rule *policy.Rule, r *Request, now time.Time) error {
 	end := r.end(start)
 	switch {
 	case !end.After(start):
-		return refuse(CodeTime, "", "that ends before it starts")
+		return refuse(CodeTime, "choose an end after "+start.Format(time.RFC3339), "that ends before it starts").at(r.asked())
 	case end.After(limit):
-		return refuse(CodeTooLong, "", "rule %s is held for %s at most", rule.Name, rule.Request.Max)
+		return refuse(CodeTooLong, "ask for an end until "+limit.Format(time.RFC3339), "rule %s is held for %s at most", rule.Name, rule.Request.Max).at(r.asked())
 	case !rule.Until.IsZero() && !start.Before(rule.Until):
-		return refuse(CodeTime, "", "rule %s ends on %s", rule.Name, rule.Until.Format(time.RFC3339))
+		return refuse(CodeTime, "choose a start before that", "rule %s ends on %s", rule.Name, rule.Until.Format(time.RFC3339)).at("start")
 	}
 	return nil
 }
@@ -405,8 +413,8 @@ func (d *Desk) inTheWay(ctx context.Context, r *Request, now time.Time) (*Grant,
 		return nil, refuse(CodeFinal, "", "grant %s is not one that you hold by rule %s", r.Extends, r.Rule)
 	}
 	g := held[0]
-	if left, whole := g.End.Sub(now), g.End.Sub(g.Start); left > whole/extendFrom {
-		return nil, refuse(CodeTime, "", "grant %s can be extended from %s", g.ID, g.End.Add(-whole/extendFrom).UTC().Format(time.RFC3339))
+	if from := g.Extendable(); now.Before(from) {
+		return nil, refuse(CodeTime, "ask again then", "grant %s can be extended from %s", g.ID, from.UTC().Format(time.RFC3339))
 	}
 	return &g, nil
 }
@@ -414,15 +422,15 @@ func (d *Desk) inTheWay(ctx context.Context, r *Request, now time.Time) (*Grant,
 // extends checks the end that an extension comes to: what is held may lie as far ahead as a rule's maximum, whether it was asked for at once
 // or in parts. Who names no length gets what is left of it.
 func extends(rule *policy.Rule, r *Request, a Ask, old *Grant, now time.Time) error {
-	limit := rule.Request.Max.From(now).Truncate(time.Second)
+	limit := farthest(rule, now)
 	if r.end(old.End).After(limit) {
 		if !a.For.IsZero() || !a.Until.IsZero() {
-			return refuse(CodeTooLong, "ask for an end until "+limit.Format(time.RFC3339), "rule %s is held for %s from now at most, and grant %s ends on %s already", rule.Name, rule.Request.Max, old.ID, old.End.Format(time.RFC3339))
+			return refuse(CodeTooLong, "ask for an end until "+limit.Format(time.RFC3339), "rule %s is held for %s from now at most, and grant %s ends on %s already", rule.Name, rule.Request.Max, old.ID, old.End.Format(time.RFC3339)).at(r.asked())
 		}
 		r.For, r.Until = policy.Span{}, limit
 	}
 	if !r.end(old.End).After(old.End) {
-		return refuse(CodeTime, "", "grant %s ends on %s already", old.ID, old.End.Format(time.RFC3339))
+		return refuse(CodeTime, "ask for a later end", "grant %s ends on %s already", old.ID, old.End.Format(time.RFC3339)).at(r.asked())
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 	kindReviewOverdue  = "review.overdue"  // to owners and admins
 
 	kindDelegated = "approver.delegated" // to who stands in, and to whom they stand in for
+	kindRecalled  = "approver.recalled"  // to the same, where it ends before its time
 )
 
 // aheads are how long before its end a holder is told of it, the longest first.

@@ -61,6 +61,7 @@ const (
 	ReviewClosed      Kind = "review.closed"            // a review is over, and why
 	ReviewConfirmed   Kind = "review.confirmed"         // somebody confirmed in a review that a grant is needed
 	Delegated         Kind = "approver.delegated"       // an approver let somebody stand in for them
+	Recalled          Kind = "approver.recalled"        // somebody stands in for an approver no longer, before its time
 	CredentialMade    Kind = "credential.made"          // a token, a temporary credential or a client certificate was made
 	CredentialRevoked Kind = "credential.revoked"       // a token, a temporary credential or a client certificate was revoked
 	AuthorityMade     Kind = "authority.made"           // what signs client certificates was made, first or in place of another

@@ -122,39 +122,32 @@ func (a *app) decide(cmd *cobra.Command, path, note, format string) error {
 }
 
 func (a *app) approve() *cobra.Command {
-	var note, delegate, until, format string
+	var note, delegate, until, recall, format string
+	var delegations bool
 	cmd := &cobra.Command{
 		Use:   "approve [REQUEST]",
 		Short: "approve a request; without one, list what waits for you",
 		Long: `Lists the requests that you can decide on, or approves one. Nobody approves what they asked for
-themselves. --delegate lets somebody decide in your place while you are away.`,
+themselves. --delegate lets somebody decide in your place while you are away; --delegations lists who
+does, and in whose place you do, and --recall ends one of these before its time.`,
 		Example: `  postern approve
   postern approve 5f2c9a61d0b7 --note "for the audit"
-  postern approve --delegate bob --until 2027-01-31`,
+  postern approve --delegate bob --until 2027-01-31
+  postern approve --delegations
+  postern approve --recall 9e41c07b2d35`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case delegate != "" && len(args) > 0:
-				return &usageError{command: cmd.CommandPath(), err: errors.New("approve a request or name who stands in for you, one at a time")}
+			case several(len(args) > 0, delegate != "", delegations, recall != ""):
+				return &usageError{command: cmd.CommandPath(), err: errors.New("approve a request or say who stands in for you, one at a time")}
 			case delegate == "" && until != "": // who types this may believe that it bounds the grant
 				return &usageError{command: cmd.CommandPath(), err: errors.New("--until is the end of a delegation: add --delegate; a grant lasts as long as was asked")}
 			case delegate != "":
-				end, err := moment("--until", until)
-				if err != nil {
-					return err
-				}
-				var out struct {
-					To  string    `json:"to"`
-					End time.Time `json:"end"`
-				}
-				if err := a.call(cmd.Context(), http.MethodPost, "delegations", portal.DelegateCall{To: delegate, Until: end}, &out); err != nil {
-					return err
-				}
-				if format == "json" {
-					return a.ui.json(out)
-				}
-				a.ui.printf("%s decides in your place until %s\n", printable(out.To), ending(out.End))
-				return nil
+				return a.delegate(cmd, delegate, until, format)
+			case delegations:
+				return a.delegations(cmd, format)
+			case recall != "":
+				return a.recall(cmd, recall, format)
 			case len(args) == 0:
 				return a.inbox(cmd, format)
 			}
@@ -164,6 +157,8 @@ themselves. --delegate lets somebody decide in your place while you are away.`,
 	cmd.Flags().StringVar(&note, "note", "", "`why`")
 	cmd.Flags().StringVar(&delegate, "delegate", "", "let this `user` decide in your place")
 	cmd.Flags().StringVar(&until, "until", "", "`end` of the delegation")
+	cmd.Flags().BoolVar(&delegations, "delegations", false, "list who stands in for you, and for whom you do")
+	cmd.Flags().StringVar(&recall, "recall", "", "end this `delegation`")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }

@@ -296,6 +296,12 @@ var plays = map[string]func(w *town){
 		_, err := w.desk.Delegate(w.t.Context(), w.as("dora"), "hugo", w.now.Add(time.Hour))
 		w.must(err)
 	},
+	"approver.recalled": func(w *town) {
+		d, err := w.desk.Delegate(w.t.Context(), w.as("dora"), "hugo", w.now.Add(time.Hour))
+		w.must(err)
+		_, err = w.desk.Recall(w.t.Context(), w.as("dora"), d.ID)
+		w.must(err)
+	},
 	// Who hears of these is for internal/people, internal/sso and internal/directory to say; by which way is said here.
 	"emergency.login":  func(w *town) { w.alarm("emergency.login") },
 	"groups.unknown":   func(w *town) { w.alarm("groups.unknown") },

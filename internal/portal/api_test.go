@@ -38,6 +38,7 @@ var rolesOf = map[string]string{
 	"GET /api/v1/discovery":                "admin editor reader auditor",
 	"POST /api/v1/discovery/proposal":      "admin editor",
 	"GET /api/v1/health":                   "admin reader",
+	"GET /api/v1/settings":                 "admin",
 }
 
 // TestEveryCallAsEveryRole: each call is for whom the table says, in the document and when it is made; a token with every scope of somebody

@@ -161,10 +161,10 @@ func (p *Portal) unknownCall(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		p.send(w, http.StatusMethodNotAllowed, Problem{"bad_method", "this call is made with " + strings.Join(methods, " or "), ""})
+		p.send(w, http.StatusMethodNotAllowed, Problem{Code: "bad_method", Error: "this call is made with " + strings.Join(methods, " or ")})
 		return
 	}
-	p.send(w, http.StatusNotFound, Problem{"not_found", "there is no such call", "GET " + apiRoot + "openapi.json lists the calls"})
+	p.send(w, http.StatusNotFound, Problem{Code: "not_found", Error: "there is no such call", Hint: "GET " + apiRoot + "openapi.json lists the calls"})
 }
 
 // input reads what a call was sent: the query of a GET, the body of another.

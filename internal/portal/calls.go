@@ -51,7 +51,6 @@ func (p *Portal) accessCalls() {
 			return p.changeGrant(r, v, r.PathValue("id"), what, call.Note)
 		})
 	}
-	route(p, Call{Pattern: "POST /api/v1/delegations", Scope: peopleOnly, Summary: "Let somebody stand in for you, as one who decides"}, p.delegate)
 }
 
 // credentialCalls are those of passwords and tokens for programs.
@@ -60,8 +59,8 @@ func (p *Portal) credentialCalls() {
 		Pattern: "GET /api/v1/connection", Scope: identity.ScopeRead, pages: []string{"GET /connect"},
 		Summary: "Where clients connect, and to which stores",
 	}, p.connection)
-	route(p, Call{Pattern: "GET /api/v1/credentials", Scope: identity.ScopeRead, Summary: "Your live tokens and temporary passwords"}, p.credentials)
-	route(p, Call{Pattern: "POST /api/v1/credentials", pages: []string{"POST /connect"}, Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
+	route(p, Call{Pattern: "GET /api/v1/credentials", Scope: identity.ScopeRead, pages: []string{"GET /tokens"}, Summary: "Your live tokens, temporary passwords and certificates"}, p.credentials)
+	route(p, Call{Pattern: "POST /api/v1/credentials", pages: []string{"POST /connect", "POST /tokens"}, Summary: "Make a token for programs, or a temporary password"}, p.issueFor)
 	route(p, Call{Pattern: "DELETE /api/v1/credentials/{id}", pages: []string{"POST /credentials/{id}/revoke"}, Summary: "Revoke one of your tokens or temporary passwords"}, p.revoke)
 	route(p, Call{Pattern: "POST /api/v1/certificates", Summary: "Have a client certificate signed for a key of yours"}, p.certify)
 }
@@ -151,7 +150,7 @@ func (p *Portal) askFor(r *http.Request, who *viewer, call AskCall) (*access.Out
 	}
 	if call.For != "" {
 		if a.For, err = policy.ParseSpan(call.For); err != nil {
-			return nil, &access.Refusal{Code: access.CodeTime, Text: err.Error()}
+			return nil, &access.Refusal{Code: access.CodeTime, Text: err.Error(), Hint: "such as 8h, 7d or 1mo", Field: "for"}
 		}
 	}
 	out, err := p.c.Desk.Request(r.Context(), who.Actor, a)
@@ -360,16 +359,6 @@ func (p *Portal) changeGrant(r *http.Request, who *viewer, id, what, note string
 	return g, nil
 }
 
-// DelegateCall lets somebody stand in.
-type DelegateCall struct {
-	To    string    `json:"to"`
-	Until time.Time `json:"until"`
-}
-
-func (p *Portal) delegate(r *http.Request, who *viewer, call DelegateCall) (*access.Delegation, error) {
-	return p.c.Desk.Delegate(r.Context(), who.Actor, call.To, call.Until)
-}
-
 // Shown is a credential without its secret.
 type Shown struct {
 	ID      string    `json:"id"`
@@ -496,14 +485,14 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 	if call.For != "" {
 		var err error
 		if life, err = policy.ParseSpan(call.For); err != nil {
-			return &access.Refusal{Code: access.CodeTime, Text: err.Error()}
+			return &access.Refusal{Code: access.CodeTime, Text: err.Error(), Hint: "such as 8h, 7d or 1mo", Field: "for"}
 		}
 	}
 	if i.Kind == identity.Personal {
 		longest = policy.Span{Time: maxTokenLife}
 	}
 	if !life.Within(longest, now) {
-		return &access.Refusal{Code: access.CodeTooLong, Text: "that is longer than " + longest.String()}
+		return &access.Refusal{Code: access.CodeTooLong, Text: "that is longer than " + longest.String(), Field: "for"}
 	}
 	i.Expires = life.From(now).Truncate(time.Second)
 	if i.Kind == identity.Temporary {

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -349,108 +348,4 @@ func seenAs(m policy.Mask) Seen {
 		return Seen{"masked", maskWords[m.Name]}
 	}
 	return Seen{"masked", "masked: " + m.String()}
-}
-
-// AskForm is what there is to fill in to ask for a rule.
-type AskForm struct {
-	Askable
-	Deciders []string `json:"deciders,omitempty"` // one step after the other
-	Purposes []string `json:"purposes,omitempty"` // one of which has to be named
-	Asks     bool     `json:"note_required"`
-	Factor   bool     `json:"factor_required"` // a fresh one
-	Spans    []string `json:"durations"`       // that fit: round ones, and the rule's own
-}
-
-func (p *Portal) askForm(r *http.Request, v *viewer, _ nothing) (AskForm, error) {
-	pol := p.c.Policy()
-	for _, rule := range pol.Askable(v.Subject, "") {
-		if rule.Name != r.PathValue("rule") {
-			continue
-		}
-		out := AskForm{Askable: askableOf(pol, rule), Asks: rule.Request.Note.Asks(), Factor: rule.Request.Factor.Asks(), Spans: spans(rule.Request, p.c.Desk.Now())}
-		for _, s := range rule.Request.Approvers {
-			out.Deciders = append(out.Deciders, strings.Join(plainNames(s.Names), ", "))
-		}
-		if rule.Request.Purpose || pol.Datasets[rule.On].Purpose {
-			out.Purposes = pol.Purposes
-		}
-		return out, nil
-	}
-	return AskForm{}, access.ErrNotFound
-}
-
-// eventID is what an event's id looks like.
-var eventID = regexp.MustCompile(`^[0-9a-z]{10,20}$`)
-
-// refusedEvent is the event whose hint led to a page (ACC-38), as far as it looks like one.
-func refusedEvent(r *http.Request) string {
-	if id := r.FormValue("event"); eventID.MatchString(id) {
-		return id
-	}
-	return ""
-}
-
-type askData struct {
-	AskForm
-	Event   string // of the refusal that led here
-	Written string
-	For     string
-	Key     string // the same form sent twice is one request
-	Break   string // for how long at most the viewer may take it in an emergency; "": they may not
-	Fresh   bool   // the viewer's second factor is
-}
-
-func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
-	return look(r, v, p.askForm, func(_ nothing, out AskForm) shown {
-		data := askData{AskForm: out, Event: refusedEvent(r), Written: r.PostFormValue("note"), For: r.PostFormValue("for"), Key: p.newID(), Fresh: p.fresh(v)}
-		pol := p.c.Policy()
-		for _, rule := range pol.Askable(v.Subject, "") {
-			if rule.Name == out.Rule {
-				data.Break = breaks(pol, rule, v)
-			}
-		}
-		if data.For == "" {
-			data.For = out.Default
-		}
-		return shown{"ask", "Ask for " + out.Dataset, data}
-	})
-}
-
-// breaks says for how long at most somebody may take a rule in an emergency. The desk decides; this only shows the way.
-func breaks(pol *policy.Policy, rule *policy.Rule, v *viewer) string {
-	g := pol.BreakGlass
-	if g == nil || rule.Request.Kind != policy.OnRequest || !slices.ContainsFunc(g.Groups, func(name string) bool { return slices.Contains(v.Subject.Groups, name) }) {
-		return ""
-	}
-	return g.Max.String()
-}
-
-// spans are the durations that a form offers: round ones within the rule's longest, and its own default.
-func spans(q *policy.Request, now time.Time) []string {
-	out := []string{q.Default.String()}
-	for _, text := range []string{"1h", "4h", "8h", "1d", "7d", "30d"} {
-		s, err := policy.ParseSpan(text)
-		if err == nil && s.Within(q.Max, now) && !slices.Contains(out, s.String()) {
-			out = append(out, s.String())
-		}
-	}
-	return out
-}
-
-func (p *Portal) askAct(r *http.Request, v *viewer) (string, error) {
-	note := strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", ""))
-	if id := refusedEvent(r); id != "" && note != "" { // an id alone says nothing of why
-		note += "\n(refused: event " + id + ")"
-	}
-	out, err := p.askFor(r, v, AskCall{
-		What: r.PathValue("rule"), For: r.PostFormValue("for"), Note: note,
-		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"), Break: r.PostFormValue("break") != "",
-	})
-	switch {
-	case err != nil:
-		return "", err
-	case out.Grant != nil:
-		return "/mine?done=taken", nil
-	}
-	return "/mine?done=asked", nil
 }

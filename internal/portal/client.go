@@ -28,6 +28,8 @@ type (
 	Outcome = access.Outcome
 	Request = access.Request
 	Grant   = access.Grant
+	// Delegation lets somebody decide in another's place.
+	Delegation = access.Delegation
 )
 
 // Login is where somebody is logged in, as it is kept in a file that only they can read.

@@ -76,13 +76,15 @@ type Mine struct {
 	Requests []access.Request `json:"waiting"`
 	Closed   []access.Request `json:"closed"`   // the latest that gave nothing
 	Standing []string         `json:"standing"` // datasets held by membership, without asking
+	// Extendable are the grants that could be asked to go on now, and until when at most.
+	Extendable []access.Extension `json:"extendable"`
 }
 
 // mostPast is how much of what is over somebody is shown of their own.
 const mostPast = 20
 
 func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
-	out := Mine{[]access.Grant{}, []access.Grant{}, []access.Request{}, []access.Request{}, []string{}}
+	out := Mine{Requests: []access.Request{}, Closed: []access.Request{}, Standing: []string{}}
 	live, err := p.c.Access.Grants(r.Context(), access.Filter{Subject: v.Subject.Name, Open: true})
 	if err != nil {
 		return Mine{}, err
@@ -95,6 +97,9 @@ func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 		return !hit(in.Filter, g.Dataset+" "+g.Rule+" "+string(g.State)+" "+g.Reason)
 	}
 	out.Live, out.Past = notNil(slices.DeleteFunc(live, unwanted)), notNil(slices.DeleteFunc(past, unwanted))
+	if out.Extendable, err = p.extendable(r.Context(), v, out.Live); err != nil {
+		return Mine{}, err
+	}
 	asked, err := p.c.Access.Requests(r.Context(), access.Filter{Subject: v.Subject.Name})
 	if err != nil {
 		return Mine{}, err
@@ -396,14 +401,4 @@ func (p *Portal) issuePage(r *http.Request, v *viewer) (shown, error) {
 	data.New, data.Store = answer, answer.Store
 	out.data = data
 	return out, nil
-}
-
-func (p *Portal) revokeAct(r *http.Request, v *viewer) (string, error) {
-	_, err := p.revoke(r, v, nothing{})
-	return "/connect?done=credential", err
-}
-
-func (p *Portal) endSessionAct(r *http.Request, v *viewer) (string, error) {
-	_, err := p.endSessions(r, v, nothing{})
-	return "/account?done=session", err
 }

@@ -68,6 +68,9 @@ type page struct {
 	Data          any
 }
 
+// Bad says whether the problem is with a field.
+func (p page) Bad(field string) bool { return p.Problem != nil && p.Problem.Field == field }
+
 type navItem struct {
 	Path, Name string
 	Count      int
@@ -100,9 +103,10 @@ func (p *Portal) pageRoutes() {
 	p.post("/mine/{id}/{what}", p.mineAct, p.minePage)
 	p.get("/connect", p.connectPage)
 	p.secretPage("/connect", p.issuePage, p.connectPage)
-	p.post("/credentials/{id}/revoke", p.revokeAct, p.connectPage)
-	p.get("/account", p.accountPage)
-	p.post("/account/sessions/{id}/end", p.endSessionAct, p.accountPage)
+	p.tokenPages()
+	p.awayPages()
+	p.securityPages()
+	p.get("/health/settings", p.settingsPage)
 	p.passkeyPages()
 	p.get(devicePath, p.devicePage)
 	p.secretPage(devicePath, p.decideDevicePage, p.devicePage)
@@ -331,9 +335,10 @@ func problemOf(err error) (*Problem, int) {
 	var who *people.Refusal
 	switch {
 	case errors.As(err, &who):
-		return &Problem{who.Code, who.Text, who.Hint}, statusOf(who)
+		return &Problem{Code: who.Code, Error: who.Text, Hint: who.Hint}, statusOf(who)
 	case errors.As(err, &no):
-		return &Problem{no.Code, no.Text, no.Hint}, refusalStatus(no)
+		out := refusedBy(no)
+		return &out, refusalStatus(no)
 	case errors.Is(err, access.ErrNotFound):
 		return &Problem{Code: "not_found", Error: "There is nothing here.", Hint: "It may have been withdrawn or renamed."}, http.StatusNotFound
 	case errors.Is(err, access.ErrConflict):
@@ -374,11 +379,13 @@ var doneTexts = map[string]string{
 	"asked": "Your request is on its way to the people who decide.", "taken": "You have access now.",
 	"approve": "Approved.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
 	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
-	"confirm": "Confirmed: it is still needed.", "credential": "The password no longer works.", "session": "That session is over.",
+	"confirm": "Confirmed: it is still needed.", "credential": "It no longer works.", "session": "That session is over.",
 	"passkey": "The passkey is added.", "removed": "The passkey is removed. Your other sessions are over.", "proved": "Thank you: good for five minutes.",
 	"role": "The role is changed; it counts from the next sign-in.", "disable": "Disabled, and signed out everywhere. Enable undoes it.",
 	"view": "Kept. You find it under Your views.", "renamed": "Renamed.", "dropped": "Deleted.",
 	"enable": "Enabled again.", "end": "Signed out everywhere.",
+	"extended": "Your access goes on.", "away": "They decide in your place until then. Both of you have been told.", "back": "That is over. Both of you have been told.",
+	"password": "Your password is changed. Your other sessions are over.",
 }
 
 func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
@@ -410,7 +417,7 @@ func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
 		"left": left, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
+		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "told": told, "field": withFault, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}
 	layout := template.Must(template.New("").Funcs(helpers).ParseFS(webFiles, "web/layout.html"))
 	out := map[string]*template.Template{}

@@ -144,6 +144,9 @@ func newPlace(t *testing.T, but ...func(*portal.Config)) *place {
 		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: p.folder, Version: "test",
 		Columns: func() []portal.Column { return p.columns }, Changes: func() portal.Changes { return p.changes },
 		Health: func() map[string]string { return map[string]string{"shop": ""} },
+		Settings: func() []portal.SettingGroup {
+			return []portal.SettingGroup{{Name: "Gateway", Where: "postern.yaml:7:1", Restart: true, Settings: []portal.Setting{{Key: "parser", Value: "embedded"}}}}
+		},
 	}
 	for _, change := range but {
 		change(&config)
@@ -266,12 +269,20 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		{"GET", "/mine", "*"},
 		{"GET", "/connect", "*"},
 		{"GET", "/account", "*"},
+		{"GET", "/tokens", "*"},
+		{"POST", "/tokens", ""}, // without anything that it is for
+		{"GET", "/away", "*"},
+		{"POST", "/away", ""}, // without anybody
+		{"POST", "/away/x/end", ""},
+		{"POST", "/account/password", ""}, // without the old one
+		{"GET", "/health/settings", "admin"},
 		{"GET", "/account/prove", "*"},
 		{"POST", "/account/prove", ""}, // with a code that is wrong, or none
 		{"POST", "/account/prove/passkey", ""},
 		{"POST", "/account/passkeys", ""}, // without what a device answers
 		{"POST", "/account/passkeys/x/remove", ""},
 		{"GET", "/ask/payroll-review", "ana"},
+		{"GET", "/ask/payroll-review?extends=x", ""}, // nobody holds it
 		{"GET", "/grants", "dora admin auditor"},
 		{"GET", "/trail", "admin auditor"},
 		{"GET", "/trail/sessions/x", "admin auditor"},

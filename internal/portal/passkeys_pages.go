@@ -120,38 +120,6 @@ func (p *Portal) passkeyPages() {
 	}, p.provePage)
 }
 
-type accountData struct {
-	Factored    bool
-	Sessions    []ShownSession
-	HasPasskeys bool
-	Passkeys    []ShownPasskey
-	Prove       string       // what has to be done before a passkey can be added or removed; "": nothing
-	Add         *passkeyForm // nil: something has to be done before
-}
-
-func (p *Portal) accountPage(r *http.Request, v *viewer) (shown, error) {
-	live, err := p.sessions(r, v, nothing{})
-	if err != nil {
-		return shown{}, err
-	}
-	out := accountData{Factored: v.factored, Sessions: live, HasPasskeys: p.c.People.HasPasskeys()}
-	if out.Passkeys, err = p.passkeys(r, v, nothing{}); err != nil {
-		return shown{}, err
-	}
-	if err := p.c.People.MayManage(r.Context(), v.session); err != nil {
-		if problem, _ := problemOf(err); problem == nil {
-			return shown{}, err
-		}
-		out.Prove = "Add or remove: prove first that it is you"
-		return shown{"account", "Your account", out}, nil
-	}
-	if c, err := p.c.People.PasskeyToAdd(r.Context(), v.session); err == nil {
-		out.Add = formOf("create", "/account/passkeys", "Add a passkey", c)
-		out.Add.CSRF = people.FormToken(v.session).Reveal()
-	}
-	return shown{"account", "Your account", out}, nil
-}
-
 // addPasskeyPage adds a passkey. The first second factor comes with recovery codes, and with a session of its own.
 func (p *Portal) addPasskeyPage(w http.ResponseWriter, r *http.Request, v *viewer) {
 	e, err := p.c.People.AddPasskey(r.Context(), v.session, r.PostFormValue("name"), passkeyAnswer(r), fromPage(r))
@@ -186,11 +154,14 @@ func (p *Portal) provePage(r *http.Request, v *viewer) (shown, error) {
 }
 
 // proofPages are where a fresh second factor leads, besides the account: nowhere that a link could make up.
-var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+|inbox)$`)
+var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+(\?extends=[0-9a-zA-Z]+)?|inbox|away)$`)
 
 // backTo is the page of proofPages to which somebody comes back who has to prove a second factor first. A decision is made in the inbox.
 func backTo(r *http.Request) string {
 	to := r.URL.Path
+	if id := r.URL.Query().Get("extends"); id != "" {
+		to += "?extends=" + id
+	}
 	if strings.HasPrefix(to, "/requests/") {
 		to = "/inbox"
 	}
@@ -201,7 +172,9 @@ func backTo(r *http.Request) string {
 }
 
 func afterProof(r *http.Request) string {
-	if to := r.FormValue("for"); proofPages.MatchString(to) {
+	if to := r.FormValue("for"); strings.Contains(to, "?") && proofPages.MatchString(to) {
+		return to + "&done=proved"
+	} else if proofPages.MatchString(to) {
 		return to + "?done=proved"
 	}
 	return "/account?done=proved"

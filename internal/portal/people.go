@@ -107,9 +107,9 @@ func (p *Portal) signInCalls() {
 // peopleCalls are those of one's own account, and of those who look after accounts.
 func (p *Portal) peopleCalls() {
 	route(p, Call{Pattern: "POST /api/v1/factor", pages: []string{"POST /account/prove"}, Summary: "Prove the second factor again, for steps that want it fresh"}, p.stepUp)
-	route(p, Call{Pattern: "POST /api/v1/recovery", Summary: "Make new recovery codes; the old ones end"}, p.newRecovery)
-	route(p, Call{Pattern: "POST /api/v1/password", Summary: "Change your password"}, p.changePassword)
-	route(p, Call{Pattern: "GET /api/v1/sessions", pages: []string{"GET /account"}, Summary: "Where you are signed in"}, p.sessions)
+	route(p, Call{Pattern: "POST /api/v1/recovery", pages: []string{"POST /account/recovery"}, Summary: "Make new recovery codes; the old ones end"}, p.newRecovery)
+	route(p, Call{Pattern: "POST /api/v1/password", pages: []string{"POST /account/password"}, Summary: "Change your password"}, p.changePassword)
+	route(p, Call{Pattern: "GET /api/v1/sessions", Summary: "Where you are signed in"}, p.sessions)
 	route(p, Call{Pattern: "DELETE /api/v1/sessions", Summary: "Sign out everywhere"}, p.endSessions)
 	route(p, Call{Pattern: "DELETE /api/v1/sessions/{id}", pages: []string{"POST /account/sessions/{id}/end"}, Summary: "End one of your sessions"}, p.endSessions)
 	route(p, Call{Pattern: "GET /api/v1/users", pages: []string{"GET /people"}, Summary: "List the accounts", who: admins}, p.users)

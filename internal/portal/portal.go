@@ -42,8 +42,8 @@ type Certifier interface {
 	Certify(ctx context.Context, request []byte, i *identity.Issued) (certificate []byte, err error)
 }
 
-// Config is what a portal needs. Every field is required but Gateway, Look, Changes, Insight, Views, Outlines, SignOn and
-// Certifier.
+// Config is what a portal needs. Every field is required but Gateway, Look, Changes, Insight, Views, Outlines, Settings, SignOn
+// and Certifier.
 type Config struct {
 	Desk        *access.Desk
 	Access      access.Store
@@ -75,6 +75,8 @@ type Config struct {
 	Views Views
 	// Outlines keeps what policies said; nil: none can be compared.
 	Outlines Outlines
+	// Settings says by what this installation goes, for admins; nil: nobody can say.
+	Settings func() []SettingGroup
 	// SignOn signs people in through an identity provider, under a button with a label; nil: there is none.
 	SignOn      SignOn
 	SignOnLabel string
@@ -130,14 +132,17 @@ func New(c Config) *Portal {
 	p := &Portal{c: c, mux: http.NewServeMux(), stands: map[string]right{}}
 	p.signInCalls()
 	p.peopleCalls()
+	p.securityCalls()
 	p.deviceCalls()
 	p.catalogueCalls()
 	p.passkeyCalls()
 	p.accessCalls()
+	p.awayCalls()
 	p.credentialCalls()
 	p.insightCalls()
 	p.viewCalls()
 	p.oversightCalls()
+	p.settingsCalls()
 	p.policyCalls()
 	route(p, Call{Pattern: "GET /api/v1/openapi.json", Scope: openToAll, Summary: "This document"}, func(*http.Request, *viewer, nothing) (json.RawMessage, error) {
 		return document, nil
@@ -179,7 +184,11 @@ type Problem struct {
 	Code  string `json:"code"`
 	Error string `json:"error"`
 	Hint  string `json:"hint,omitempty"`
+	// Field is which part of what was sent is at fault, by its name in the call, where it is a single one.
+	Field string `json:"field,omitempty"`
 }
+
+func refusedBy(no *access.Refusal) Problem { return Problem{no.Code, no.Text, no.Hint, no.Field} }
 
 func (p *Portal) send(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -200,13 +209,13 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var who *people.Refusal
 	switch {
 	case errors.Is(err, errToken):
-		p.send(w, http.StatusUnauthorized, Problem{errToken.Code, errToken.Text, errToken.Hint})
+		p.send(w, http.StatusUnauthorized, refusedBy(errToken))
 	case errors.As(err, &who):
 		p.tellRest(r, err, who)
-		p.send(w, statusOf(who), Problem{who.Code, who.Text, who.Hint})
+		p.send(w, statusOf(who), Problem{Code: who.Code, Error: who.Text, Hint: who.Hint})
 	case errors.As(err, &no):
 		p.tellRest(r, err, no)
-		p.send(w, refusalStatus(no), Problem{no.Code, no.Text, no.Hint})
+		p.send(w, refusalStatus(no), refusedBy(no))
 	case errors.Is(err, access.ErrNotFound):
 		p.send(w, http.StatusNotFound, Problem{Code: "not_found", Error: err.Error()})
 	case errors.Is(err, access.ErrConflict):

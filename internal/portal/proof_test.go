@@ -107,7 +107,9 @@ func TestProofLeadsBack(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	for to, want := range map[string]string{
-		"/inbox": "/inbox?done=proved", "/ask/payroll-review": "/ask/payroll-review?done=proved", "": "/account?done=proved",
+		"/inbox": "/inbox?done=proved", "/ask/payroll-review": "/ask/payroll-review?done=proved", "/away": "/away?done=proved",
+		"/ask/payroll-review?extends=abc1": "/ask/payroll-review?extends=abc1&done=proved", "/ask/payroll-review?extends=a&to=b": "/account?done=proved",
+		"":                     "/account?done=proved",
 		"//evil.example/inbox": "/account?done=proved", "/inbox/../people": "/account?done=proved", "/inbox?x": "/account?done=proved", "https://evil.example/": "/account?done=proved",
 	} {
 		answer, text := p.post("admin", "/account/prove", url.Values{"code": {p.spare("admin")}, "for": {to}})

@@ -150,7 +150,7 @@ func (db *DB) Outcome(ctx context.Context, key string) (string, error) {
 
 // Commit implements access.Store.
 func (db *DB) Commit(ctx context.Context, c access.Change) error {
-	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations)+len(c.Reviews) == 0 {
+	if len(c.Requests)+len(c.Grants)+len(c.Events)+len(c.Notices)+len(c.Delegations)+len(c.Recalled)+len(c.Reviews) == 0 {
 		return nil
 	}
 	err := db.transact(ctx, func(tx handle) error {
@@ -320,7 +320,7 @@ func swap(result sql.Result, err error) error {
 	return access.ErrConflict
 }
 
-// putRest keeps what has no version: events, notices, delegations and the outcome of a key.
+// putRest keeps what has no version: events, notices, delegations, their early ends and the outcome of a key.
 func putRest(ctx context.Context, tx handle, c access.Change) error {
 	for _, e := range c.Events {
 		doc, err := json.Marshal(e)
@@ -347,6 +347,15 @@ func putRest(ctx context.Context, tx handle, c access.Change) error {
 		}
 		if _, err := tx.exec(ctx, "INSERT INTO access_delegation (id, due, doc) VALUES (?, ?, ?)", d.ID, d.End.UnixMicro(), string(doc)); err != nil {
 			return err
+		}
+	}
+	for _, id := range c.Recalled {
+		gone, err := tx.exec(ctx, "DELETE FROM access_delegation WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		if n, err := gone.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, access.ErrConflict)
 		}
 	}
 	if c.Key == "" {

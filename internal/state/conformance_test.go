@@ -98,6 +98,13 @@ func TestAccessIsKept(t *testing.T) {
 		if away, err := other.Delegations(t.Context(), noon.Add(2*time.Hour)); err != nil || len(away) != 0 {
 			t.Errorf("delegations that are over: %v, %v", away, err)
 		}
+		commit(t, db, access.Change{Recalled: []string{"d"}})
+		if away, err := other.Delegations(t.Context(), noon); err != nil || len(away) != 0 {
+			t.Errorf("recalled, and there is %v, %v", away, err)
+		}
+		if err := db.Commit(t.Context(), access.Change{Recalled: []string{"d"}}); !errors.Is(err, access.ErrConflict) {
+			t.Errorf("recalled twice: %v", err)
+		}
 	})
 }
 

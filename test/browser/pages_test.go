@@ -18,6 +18,8 @@ var pages = []struct{ path, who string }{
 	{"/mine", "*"},
 	{"/connect", "*"},
 	{"/account", "*"},
+	{"/tokens", "*"},
+	{"/away", "*"},
 	{"/account/prove", "*"},
 	{"/inbox", "*"},
 	{"/grants?all=1", "dora sam root audrey"},

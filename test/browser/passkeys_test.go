@@ -240,7 +240,7 @@ func (p *place) emergency(t *testing.T, browser context.Context) {
 	b.fill(t, "#password", pgtest.PasswordOf("sam"))
 	b.press(t, "form button.primary")
 	b.open(t, "/ask/payroll-review")
-	b.do(t, chromedp.Click(chromedp.CSS("summary")))
+	b.do(t, chromedp.Click(chromedp.CSS(".emergency summary")))
 	b.reads(t, "without a second factor", "In an emergency", "Prove that it is you")
 	if err := p.query("sam", "SELECT employee FROM payroll"); err == nil {
 		t.Fatal("sam reads the payroll")
@@ -250,7 +250,7 @@ func (p *place) emergency(t *testing.T, browser context.Context) {
 	b.press(t, passkeyButton)
 	b.reads(t, "with a passkey", "Keep these recovery codes")
 	b.open(t, "/ask/payroll-review")
-	b.do(t, chromedp.Evaluate[chromedp.Void]("window.confirm = () => true"), chromedp.Click(chromedp.CSS("summary")))
+	b.do(t, chromedp.Evaluate[chromedp.Void]("window.confirm = () => true"), chromedp.Click(chromedp.CSS(".emergency summary")))
 	b.fill(t, "#break-note", "Incident 815")
 	b.press(t, "button.danger")
 	b.reads(t, "in the emergency", "You have access now")

@@ -5,6 +5,23 @@ for (const t of document.querySelectorAll("time[datetime]")) {
   t.title = t.textContent;
   t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
+// A day and a time are typed in the reader's zone, and sent as the instant that they are.
+if (window.FormDataEvent) {
+  const here = (iso) => {
+    const at = new Date(iso);
+    return new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  };
+  for (const field of document.querySelectorAll("input[data-moment]")) {
+    if (field.dataset.moment) field.value = here(field.dataset.moment);
+    for (const end of ["min", "max"]) if (field.dataset[end]) field[end] = here(field.dataset[end]);
+    field.form.addEventListener("formdata", (e) => {
+      if (field.value) e.formData.set(field.name, new Date(field.value).toISOString());
+    });
+  }
+  for (const told of document.querySelectorAll("[data-zone]")) {
+    told.textContent = `Times that you type are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone.replaceAll("_", " ")}.`;
+  }
+}
 for (const field of document.querySelectorAll("input[data-fragment]")) {
   if (location.hash.length > 1) {
     field.value = decodeURIComponent(location.hash.slice(1));
