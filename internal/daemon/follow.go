@@ -109,23 +109,32 @@ func (d *daemon) decideAgain() {
 	}
 }
 
-// needsRestart says what a running gateway cannot take up.
-func needsRestart(old, next *config.Config) error {
-	for _, part := range []struct {
-		name      string
-		old, next any
-	}{
+// part is a part of the policy file, as two versions of it have it.
+type part struct {
+	name      string
+	old, next any
+}
+
+// fixedParts are what a running gateway cannot take up.
+func fixedParts(old, next *config.Config) []part {
+	return []part{
 		{"state", plain(old.State), plain(next.State)},
 		{"keys", plainKeys(old), plainKeys(next)},
 		{"audit", old.Audit, next.Audit},
 		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
+		{"slack", plainSlack(old.Slack), plainSlack(next.Slack)},
 		{"ldap", plainLDAP(old.LDAP), plainLDAP(next.LDAP)},
 		{"identity.emergency_admin", old.Emergency, next.Emergency},
 		{"notices", plainNotices(old.Notices), plainNotices(next.Notices)},
 		{"gateway.listeners", listenersOf(old), listenersOf(next)},
 		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},
 		{"stores", storesOf(old), storesOf(next)},
-	} {
+	}
+}
+
+// needsRestart says what a running gateway cannot take up.
+func needsRestart(old, next *config.Config) error {
+	for _, part := range fixedParts(old, next) {
 		if !reflect.DeepEqual(part.old, part.next) {
 			return fmt.Errorf("%s changed, which needs a restart of postern serve", part.name)
 		}
@@ -151,6 +160,15 @@ func plainPortal(p config.Portal) config.Portal {
 		p.OIDC = &o
 	}
 	return p
+}
+
+func plainSlack(s *config.Slack) config.Slack {
+	if s == nil {
+		return config.Slack{}
+	}
+	out := *s
+	out.Pos, out.Bot.Pos, out.App.Pos, out.Signing.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}, policy.Pos{}
+	return out
 }
 
 func plainLDAP(l *config.LDAP) config.LDAP {

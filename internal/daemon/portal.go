@@ -52,6 +52,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		c.Insight = d.opts.Insight(func() (*config.Config, *policy.Policy) { return d.taken.Load(), d.world.Current() }, d.stands)
 	}
 	c.URL, c.Changes = d.config.Portal.URL, d.changes.now
+	c.Settings = func() []portal.SettingGroup { return settings(d.taken.Load()) }
 	if c.Certifier, err = newCertifier(ctx, d.grants.st, root, d.trail, d.grants.desk.Now, d.opts.Random); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}

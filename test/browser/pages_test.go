@@ -30,6 +30,7 @@ var pages = []struct{ path, who string }{
 	{"/discovery?all=1", "root edith rita audrey"},
 	{"/people", "root"},
 	{"/health", "root rita"},
+	{"/health/settings", "root"},
 }
 
 // TestEveryPage opens every page as everybody. With POSTERN_SCREENSHOTS, a folder, it leaves pictures there.

@@ -62,7 +62,7 @@ var rule = map[string]row{
 	// The wiring. The daemon declares what it asks of an engine; pgserve is PostgreSQL's answer, and the command line
 	// brings both together.
 	"internal/daemon": {imports: words(`internal/config internal/policy internal/secret internal/audit internal/state internal/identity internal/gateway
-		internal/access internal/directory internal/notify internal/people internal/portal internal/slack internal/sso`)},
+		internal/access internal/directory internal/notify internal/people internal/portal internal/slack internal/sso`), tests: words("internal/engine/postgres/pgsql")},
 	"internal/engine/postgres/pgserve": {imports: words(`internal/daemon internal/config internal/policy internal/secret internal/plan internal/gateway internal/discover internal/catalog
 		internal/engine/postgres internal/engine/postgres/pgsql internal/engine/postgres/pgwire`)},
 	"internal/demo": {imports: words("internal/secret internal/demo/workspace")},
