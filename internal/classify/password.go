@@ -37,6 +37,9 @@ func (f Format) String() string { return formatNames[f] }
 // MarshalText writes the format's name.
 func (f Format) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
+// UnmarshalText reads a kept report.
+func (f *Format) UnmarshalText(text []byte) error { return readWord(f, formatNames[:], text) }
+
 const formats = int(FormatStrong) + 1
 
 // passwordFormat says how s is stored. prefixed is true for formats that nothing else looks like.

@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // Source says where a piece of evidence comes from.
 type Source uint8
 
@@ -23,6 +25,15 @@ func (s Source) String() string { return sourceNames[s] }
 
 // MarshalText writes the source's name.
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a kept report.
+func (s *Source) UnmarshalText(text []byte) error { return readWord(s, sourceNames[:], text) }
+
+// readWord finds one of a closed set of words. One that this version does not know is none.
+func readWord[T ~uint8](to *T, words []string, text []byte) error {
+	*to = T(max(0, slices.Index(words, string(text)))) //nolint:gosec // the sets are small
+	return nil
+}
 
 // Reason is why a piece of evidence weighs what it weighs: one of a closed set of sentences, so that it cannot carry a value.
 type Reason uint8
@@ -103,6 +114,9 @@ func (r Reason) String() string { return reasonTexts[r] }
 // MarshalText writes the reason as a sentence.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// UnmarshalText reads a kept report.
+func (r *Reason) UnmarshalText(text []byte) error { return readWord(r, reasonTexts[:], text) }
+
 // State says in what form a column holds its data.
 type State uint8
 
@@ -122,6 +136,15 @@ func (s State) String() string { return stateNames[s] }
 
 // MarshalText writes the state's name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a kept report. A state that this version does not know is not taken for a good one.
+func (s *State) UnmarshalText(text []byte) error {
+	if !slices.Contains(stateNames[:], string(text)) {
+		*s = StateNotExamined
+		return nil
+	}
+	return readWord(s, stateNames[:], text)
+}
 
 // Ident is the name of a catalog object or of a JSON key that several documents share. It never holds a value.
 type Ident string
@@ -215,6 +238,9 @@ func (s Severity) String() string { return severityNames[s] }
 // MarshalText writes the severity's name.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads a kept report.
+func (s *Severity) UnmarshalText(text []byte) error { return readWord(s, severityNames[:], text) }
+
 // Note is the sentence of a finding about storage.
 type Note uint8
 
@@ -249,3 +275,6 @@ func (n Note) String() string { return noteTexts[n] }
 
 // MarshalText writes the note's sentence.
 func (n Note) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// UnmarshalText reads a kept report.
+func (n *Note) UnmarshalText(text []byte) error { return readWord(n, noteTexts[:], text) }

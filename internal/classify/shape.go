@@ -11,6 +11,9 @@ func (s Shape) String() string { return s.text }
 // MarshalText writes the outline.
 func (s Shape) MarshalText() ([]byte, error) { return []byte(s.text), nil }
 
+// UnmarshalText reads nothing: what stands in a file was not made by shapeOf for certain.
+func (*Shape) UnmarshalText([]byte) error { return nil }
+
 // IsZero reports an absent shape.
 func (s Shape) IsZero() bool { return s.text == "" }
 

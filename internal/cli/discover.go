@@ -55,8 +55,8 @@ Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 coul
 	flags.StringSliceVar(&f.stores, "store", nil, "`store` of the policy; repeat for several (default: all)")
 	choiceFlag(cmd, "from", &f.from, string(discover.FromAuto), string(discover.FromStats), string(discover.FromSample))
 	formatFlag(cmd, &f.format, "table", "json", "tsv", "markdown", "html")
-	flags.StringSliceVar(&f.include, "include", nil, "examine only what matches this `pattern` of schema.table.column; repeat for several")
-	flags.StringSliceVar(&f.exclude, "exclude", nil, "leave out what matches this `pattern`; repeat for several")
+	flags.StringArrayVar(&f.include, "include", nil, "examine only what matches this `pattern` of schema.table.column; repeat for several")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out what matches this `pattern`; repeat for several")
 	flags.StringVar(&f.write, "write", "", "write the policy file with labels, masks and a dataset added to `file`")
 	flags.StringVar(&f.explain, "explain", "", "show the arithmetic of one `column`: schema.table.column")
 	flags.BoolVar(&f.diff, "diff", false, "say what is new since the last run on this store")
@@ -68,14 +68,22 @@ Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 coul
 	flags.BoolVar(&f.restart, "restart", false, "forget what a broken run had done")
 	flags.IntVar(&f.jobs, "jobs", 1, "`tables` to sample at once")
 	flags.IntVar(&f.rows, "rows", discover.DefaultRows, "`rows` to sample of a table")
-	flags.Float64Var(&f.load, "load", discover.DefaultLoad, "`share` of the time to keep the server busy, up to 1")
+	flags.Float64Var(&f.load, "load", discover.DefaultLoad, "`share` of the time that each job keeps the server busy, up to 1")
 	cmd.AddCommand(a.discoverTest())
 	return cmd
 }
 
-// check refuses numbers that mean nothing: somebody who wrote --load 50 for half of the time would load the server fully.
+// check refuses what means nothing: somebody who wrote --load 50 for half of the time would load the server fully.
 func (f *discoverFlags) check() error {
+	f.include, f.exclude = splitPatterns(f.include), splitPatterns(f.exclude)
+	for _, p := range slices.Concat(f.include, f.exclude) {
+		if err := discover.CheckPattern(p); err != nil {
+			return failed("a pattern is schema, schema.table or schema.table.column, with * within a name; names with a dot stand in double quotes", err)
+		}
+	}
 	switch {
+	case f.readers && f.format == "tsv":
+		return failed("use --format json", errors.New("--readers: a line of TSV has no place for them"))
 	case f.jobs < 1:
 		return failed("", fmt.Errorf("--jobs is a number of tables from 1, not %d", f.jobs))
 	case f.rows < 1:
@@ -86,11 +94,42 @@ func (f *discoverFlags) check() error {
 	return nil
 }
 
-// unmatched refuses a pattern of --include that nothing matches: a misspelt name would pass for a clean table.
-func (f *discoverFlags) unmatched(reports discover.Reports) error {
+// splitPatterns divides patterns at commas, but not within double quotes.
+func splitPatterns(flags []string) []string {
+	var out []string
+	for _, f := range flags {
+		from, quoted := 0, false
+		for i := range len(f) {
+			switch {
+			case f[i] == '"':
+				quoted = !quoted
+			case f[i] == ',' && !quoted:
+				out, from = append(out, f[from:i]), i+1
+			}
+		}
+		out = append(out, f[from:])
+	}
+	return out
+}
+
+// unmatched refuses a pattern of --include that nothing matches, as a misspelt name would pass for a clean table, and warns of one of
+// --exclude: what was to be left out was read. A pattern for one store need not match in another.
+func (a *app) unmatched(f *discoverFlags, reports discover.Reports) error {
+	looked := slices.DeleteFunc(slices.Clone(reports), func(r *discover.Report) bool { return r.Failed != nil })
+	nowhere := func(p string) bool {
+		return !slices.ContainsFunc(looked, func(r *discover.Report) bool { return !slices.Contains(r.Unmatched, p) })
+	}
 	for _, p := range f.include {
-		if !slices.ContainsFunc(reports, func(r *discover.Report) bool { return r.Has(p) }) {
+		if len(looked) == len(reports) && !slices.ContainsFunc(looked, func(r *discover.Report) bool { return r.Has(p) }) {
 			return failed("a pattern is schema, schema.table or schema.table.column, with * within a name", fmt.Errorf("--include %s matches no column that was looked at", p))
+		}
+	}
+	for _, r := range looked {
+		r.Unmatched = slices.DeleteFunc(r.Unmatched, func(p string) bool { return !nowhere(p) })
+	}
+	if len(looked) > 0 {
+		for _, p := range looked[0].Unmatched {
+			a.ui.warn("the pattern %s matches no column: is it misspelt?", printable(p))
 		}
 	}
 	return nil
@@ -117,39 +156,58 @@ func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) 
 			return err
 		}
 	}
+	reports, err := a.discoverAll(ctx, f, c, targets)
+	if err != nil {
+		return err
+	}
+	if err := a.unmatched(f, reports); err != nil {
+		return err
+	}
+	if err := a.finishDiscover(f, c, reports, targets); err != nil {
+		return err
+	}
+	if code := reports.ExitCode(f.failOnNew); code != exitOK {
+		return silently(code)
+	}
+	return nil
+}
+
+// discoverAll examines the targets. A store that cannot be examined is said and stands among the others, which are no worse for it.
+func (a *app) discoverAll(ctx context.Context, f *discoverFlags, c *config.Config, targets []discoverTarget) (discover.Reports, error) {
 	var reports discover.Reports
-	incomplete := false
 	for _, t := range targets {
 		report, err := a.discoverOne(ctx, f, c, t)
 		if report != nil {
 			reports = append(reports, report)
 		}
-		switch {
-		case err != nil && (len(targets) == 1 || ctx.Err() != nil):
+		if err == nil {
+			continue
+		}
+		if len(targets) == 1 || ctx.Err() != nil {
 			if report != nil { // broken off: what was found so far is shown, and not kept as a complete run
 				err = errors.Join(err, a.printDiscover(f, reports))
 			}
-			return failed("", err)
-		case err != nil: // the other stores are no worse for it
-			incomplete = true
-			a.ui.report(failed("", fmt.Errorf("store %s was not examined: %w", t.store, err)))
+			return nil, failed(nextAfter(ctx, err), err)
 		}
+		a.ui.report(failed("", fmt.Errorf("store %s was not examined: %w", t.store, err)))
+		reports = append(reports, discover.FailedReport(t.store, t.login.Database, discover.From(f.from), discover.Failure{Reason: err.Error(), Next: nextAfter(ctx, err)}))
 	}
-	if !incomplete {
-		if err := f.unmatched(reports); err != nil {
-			return err
-		}
+	return reports, nil
+}
+
+// lookAgain is the next step after a server that did not answer as it should.
+const lookAgain = "see that the server runs and that the login may connect, then run discover again: tables that are done are not read anew"
+
+// nextAfter is what to do about an error: its own hint, or to look again.
+func nextAfter(ctx context.Context, err error) string {
+	var e *exitError
+	switch {
+	case errors.As(err, &e) && e.hint != "":
+		return e.hint
+	case ctx.Err() != nil:
+		return "run discover again: it goes on where it stood"
 	}
-	if err := a.finishDiscover(f, c, reports, targets); err != nil {
-		return err
-	}
-	switch code := reports.ExitCode(f.failOnNew); {
-	case code == exitOK && incomplete:
-		return silently(exitIncomplete)
-	case code != exitOK:
-		return silently(code)
-	}
-	return nil
+	return lookAgain
 }
 
 // discoverOne examines one database. A report beside an error is of a run that was broken off.
@@ -253,31 +311,26 @@ func (a *app) finishDiscover(f *discoverFlags, c *config.Config, reports discove
 	if err := a.printDiscover(f, reports); err != nil {
 		return failed("", err)
 	}
-	for _, r := range reports {
-		for _, t := range targets {
-			if t.last != "" && t.store == r.Store && narrow(f) == "" {
-				if err := writeReport(t.last, r); err != nil {
+	if f.whole() {
+		for _, r := range reports {
+			for _, t := range targets {
+				if t.last == "" || t.store != r.Store || r.Failed != nil {
+					continue
+				}
+				if err := keepReport(t.last, r); err != nil {
 					return failed("", err)
 				}
 			}
 		}
 	}
-	if f.write == "" {
+	if f.write == "" || reports.ExitCode(false) == exitFailed {
 		return nil
 	}
 	return a.writePatch(f.write, c, reports)
 }
 
-// narrow names the flag that makes a run see less than the whole store: its report is no measure for the next one.
-func narrow(f *discoverFlags) string {
-	switch {
-	case len(f.include) > 0:
-		return "--include"
-	case len(f.exclude) > 0:
-		return "--exclude"
-	}
-	return ""
-}
+// whole says whether a run sees all of a store: the report of one that does not is no measure for the next.
+func (f *discoverFlags) whole() bool { return len(f.include) == 0 && len(f.exclude) == 0 }
 
 func (a *app) printDiscover(f *discoverFlags, reports discover.Reports) error {
 	if f.explain != "" {

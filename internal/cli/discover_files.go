@@ -33,7 +33,13 @@ func readReport(path string) (*discover.Report, error) {
 	return &r, nil
 }
 
-func writeReport(path string, r *discover.Report) error {
+// keepReport keeps what the next run is compared with, and the portal shows.
+func keepReport(path string, r *discover.Report) error {
+	last, err := readReport(path)
+	if err != nil {
+		return err
+	}
+	r = r.Measure(last)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keep the report: %w", err)
 	}

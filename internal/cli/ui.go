@@ -124,7 +124,7 @@ func (u *ui) report(err error) int {
 		}
 	}
 	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
-		_, _ = fmt.Fprintf(u.err, "postern: error: %s\n", line)
+		_, _ = fmt.Fprintf(u.err, "postern: error: %s\n", printable(line))
 	}
 	if hint != "" {
 		u.hint("%s", hint)

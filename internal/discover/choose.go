@@ -35,7 +35,7 @@ func (r *Report) PatchChosen(existing []byte, known *policy.Policy, choices []Ch
 		if r.place(rec.Schema, rec.Table, rec.Column) == "" {
 			return nil, fmt.Errorf("column %d of table %s has a name that the policy file cannot hold", rec.Num, rec.Table)
 		}
-		verdicts = append(verdicts, entry{key: r.Store + "." + rec.Schema + "." + rec.Table + "." + rec.Column, below: []entry{
+		verdicts = append(verdicts, entry{key: r.Store + "." + rec.Place(), below: []entry{
 			{key: "class", value: yamlText(c.Class)},
 			{key: "by", value: yamlText(by)},
 			{key: "at", value: at.UTC().Format(time.DateOnly)},

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // report puts everything together.
 func (r *run) report(ctx context.Context) *Report {
 	found := r.judge()
-	rep := &Report{Version: Version, Store: r.opt.Store, Database: r.cat.Database, From: r.opt.From, Seed: r.opt.Seed, Columns: []Record{}, NotExamined: []Gap{}}
+	rep := &Report{Version: Version, Store: r.opt.Store, Database: r.cat.Database, From: r.opt.From, Seed: r.opt.Seed, Rows: r.opt.Rows, Columns: []Record{}, NotExamined: []Gap{}, Unmatched: r.idle}
 	for i, w := range r.tabs {
 		r.tableGaps(w, ctx.Err() != nil)
 		rows := 0
@@ -26,6 +27,11 @@ func (r *run) report(ctx context.Context) *Report {
 		rep.Summary.Rows += rows
 	}
 	sortGaps(r.gaps)
+	for i := range r.gaps {
+		if g := &r.gaps[i]; g.Grant == "" && g.Next == "" {
+			g.Next = nextSteps[g.Why]
+		}
+	}
 	rep.NotExamined = append(rep.NotExamined, r.gaps...)
 	if r.opt.Readers && ctx.Err() == nil {
 		r.readers(ctx, rep)
@@ -33,7 +39,8 @@ func (r *run) report(ctx context.Context) *Report {
 	if r.opt.Last != nil {
 		rep.Compare(r.opt.Last)
 	}
-	r.summarise(rep)
+	rep.Summary.Tables = len(r.tabs)
+	rep.count()
 	return rep
 }
 
@@ -114,7 +121,7 @@ func (r *run) verdict(rec *Record) *Verdict {
 		if !ours {
 			continue
 		}
-		if name == rec.Place() {
+		if rec.is(name) {
 			return v
 		}
 		if _, _, inside := CutPath(name); !inside && strings.ContainsAny(name, "*?") && Matches(name, rec.Schema, rec.Table, rec.Column) && (best == nil || len(v.Column) > len(best.Column)) {
@@ -153,6 +160,18 @@ func (r *run) tableGaps(w *work, interrupted bool) {
 	}
 }
 
+// nextSteps are what to do about a gap that no statement closes.
+var nextSteps = map[Why]string{
+	WhyTimeout:     "run discover again when the server has less to do, or read fewer rows with --rows",
+	WhyLocked:      "run discover again when nobody holds the table locked",
+	WhyForeign:     "run discover with --foreign: the load falls on another server",
+	WhyView:        "run discover with --views",
+	WhyNoStats:     "run discover with --from auto",
+	WhyUnseen:      "run discover with --from auto: the statistics leave out long values, json and xml",
+	WhyError:       "see the server's log for the error, and run discover again",
+	WhyInterrupted: "run discover again: it goes on where it stood",
+}
+
 // viewGap marks the columns of a view that are computed, or show a column that this run leaves out: the others show a base column,
 // which is examined where it is.
 func (r *run) viewGap(w *work, why Why, examined func(classify.Target) bool) {
@@ -164,7 +183,11 @@ func (r *run) viewGap(w *work, why Why, examined func(classify.Target) bool) {
 		}
 	}
 	if len(computed) > 0 {
-		r.gaps = append(r.gaps, Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: computed, Why: why, Minor: true})
+		gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Columns: computed, Why: why, Minor: true}
+		if w.t.Away {
+			gap.Next = "run discover with --views --foreign: the load falls on another server"
+		}
+		r.gaps = append(r.gaps, gap)
 	}
 }
 
@@ -264,6 +287,17 @@ func quote(s string) string {
 	if plain {
 		return s
 	}
+	if strings.ContainsFunc(s, controls) { // seen and pasted as an escape
+		var b strings.Builder
+		for _, c := range strings.ReplaceAll(s, `\`, `\\`) {
+			if controls(c) {
+				fmt.Fprintf(&b, `\+%06x`, c)
+			} else {
+				b.WriteRune(c)
+			}
+		}
+		return `U&"` + strings.ReplaceAll(b.String(), `"`, `""`) + `"`
+	}
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
@@ -276,8 +310,8 @@ func (r *run) readers(ctx context.Context, rep *Report) {
 	if len(places) == 0 {
 		return
 	}
-	found, err := r.feed.Readers(ctx, places)
-	if err != nil {
+	var found map[Place][]string
+	if err := r.pace.ask(ctx, func() (err error) { found, err = r.feed.Readers(ctx, places); return err }); err != nil {
 		return
 	}
 	for _, rec := range rep.Sensitive() {
@@ -285,11 +319,12 @@ func (r *run) readers(ctx context.Context, rep *Report) {
 	}
 }
 
-func (r *run) summarise(rep *Report) {
-	s := &rep.Summary
-	s.Tables, s.Columns = len(r.tabs), len(rep.Columns)
-	for i := range rep.Columns {
-		rec := &rep.Columns[i]
+// count sums up the columns.
+func (r *Report) count() {
+	s := &r.Summary
+	*s = Summary{Tables: s.Tables, Columns: len(r.Columns), Rows: s.Rows}
+	for i := range r.Columns {
+		rec := &r.Columns[i]
 		if rec.Class != "" {
 			s.Classified++
 			if rec.Confidence >= 0.8 {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -30,7 +30,7 @@ type Options struct {
 	Include    []string
 	Exclude    []string
 	Jobs       int     // tables sampled at once; 0: 1
-	Load       float64 // share of the time the server is kept busy, 0 < Load <= 1; 0: 0.8
+	Load       float64 // share of the time that each job keeps the server busy, 0 < Load <= 1; 0: 0.8
 	Rows       int     // wanted rows of a table; 0: 2000
 	Seed       int64   // 0: 1
 	Views      bool    // read views, not only what they show of base tables
@@ -43,7 +43,7 @@ type Options struct {
 	Checkpoint Checkpoint // nil: a broken run starts anew
 	Progress   func(Progress)
 	Sleep      func(context.Context, time.Duration) // nil: a timer; tests replace it
-	Now        func() time.Time                     // nil: time.Now, for estimates only
+	Now        func() time.Time                     // nil: time.Now
 }
 
 // Progress is told after every step.
@@ -62,12 +62,11 @@ const (
 
 // Limits of one sample (start values of classification.md §2.2).
 const (
-	valueBytes   = 4096
-	totalBytes   = 24 << 20
-	sparseShare  = 0.9
-	sparseRows   = 400
-	statsBatch   = 40
-	pauseLongest = 2 * time.Second
+	valueBytes  = 4096
+	totalBytes  = 24 << 20
+	sparseShare = 0.9
+	sparseRows  = 400
+	statsBatch  = 40
 )
 
 func (o *Options) defaults() error {
@@ -92,16 +91,11 @@ func (o *Options) defaults() error {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = func(ctx context.Context, d time.Duration) {
-			select {
-			case <-ctx.Done():
-			case <-time.After(d):
-			}
-		}
+		o.Sleep = sleep
 	}
-	for _, p := range append(append([]string(nil), o.Include...), o.Exclude...) {
-		if _, err := path.Match(p, ""); err != nil {
-			return fmt.Errorf("pattern %q: %w", p, err)
+	for _, p := range slices.Concat(o.Include, o.Exclude) {
+		if err := CheckPattern(p); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -115,6 +109,8 @@ type run struct {
 	cat   *Catalog
 	tabs  []*work
 	gaps  []Gap
+	idle  []string // patterns of include and exclude that match nothing
+	pace  pace     // of what one goroutine asks: all but the samples
 	mu    sync.Mutex
 	start time.Time
 	done  int
@@ -138,8 +134,9 @@ func Run(ctx context.Context, feed Feed, opt Options) (*Report, error) {
 		return nil, err
 	}
 	r := &run{opt: opt, feed: feed, c: c, start: opt.Now()}
+	r.pace.opt = &r.opt
 	r.progress("catalog", 0, 0, "")
-	if r.cat, err = feed.Catalog(ctx); err != nil {
+	if err := r.pace.ask(ctx, func() (err error) { r.cat, err = feed.Catalog(ctx); return err }); err != nil {
 		return nil, err
 	}
 	r.choose()
@@ -160,24 +157,15 @@ func Run(ctx context.Context, feed Feed, opt Options) (*Report, error) {
 	return rep, interrupted
 }
 
-// Matches reports whether a pattern over schema, schema.table or schema.table.column admits a column. * stands for any text
-// within one name.
-func Matches(pattern, schema, table, column string) bool {
-	names := []string{schema, table, column}
-	parts := strings.SplitN(pattern, ".", 3)
-	if len(parts) == 1 && !strings.ContainsAny(pattern, "*?") {
-		return pattern == schema || pattern == table
-	}
-	for i, p := range parts {
-		if ok, err := path.Match(p, names[i]); err != nil || !ok {
-			return false
+// choose applies include and exclude, and notes the patterns that match no column at all: they may be misspelt.
+func (r *run) choose() {
+	for _, p := range slices.Concat(r.opt.Include, r.opt.Exclude) {
+		if !slices.Contains(r.idle, p) && !slices.ContainsFunc(r.cat.Tables, func(t Table) bool {
+			return slices.ContainsFunc(t.Columns, func(c Column) bool { return Matches(p, t.Schema, t.Name, c.Name) })
+		}) {
+			r.idle = append(r.idle, p)
 		}
 	}
-	return true
-}
-
-// choose applies include and exclude.
-func (r *run) choose() {
 	for i := range r.cat.Tables {
 		t := &r.cat.Tables[i]
 		w := &work{t: t, wanted: make([]bool, len(t.Columns)), profiles: make([]*classify.Profile, len(t.Columns)), why: map[int]Why{}}
@@ -219,7 +207,7 @@ func (r *run) statistics(ctx context.Context) error {
 				w.profiles[k] = r.c.Measure(&t.Columns[k].Column, v)
 			}
 		}
-		err := r.feed.Stats(ctx, tables, each)
+		err := r.stats(ctx, tables, each)
 		var no *NotExamined
 		if errors.As(err, &no) && ctx.Err() == nil { // one table of the batch is at fault, and the others are not
 			err = r.oneByOne(ctx, batch, each)
@@ -232,11 +220,15 @@ func (r *run) statistics(ctx context.Context) error {
 	return nil
 }
 
+func (r *run) stats(ctx context.Context, tables []*Table, each func(*Table, int, classify.Values)) error {
+	return r.pace.ask(ctx, func() error { return r.feed.Stats(ctx, tables, each) })
+}
+
 // oneByOne asks for the statistics of each table alone. Where the server refuses, a run that may sample reads the table instead, and
 // one that may not has a gap.
 func (r *run) oneByOne(ctx context.Context, batch []*work, each func(*Table, int, classify.Values)) error {
 	for _, w := range batch {
-		err := r.feed.Stats(ctx, []*Table{w.t}, each)
+		err := r.stats(ctx, []*Table{w.t}, each)
 		var no *NotExamined
 		if err != nil && (ctx.Err() != nil || !errors.As(err, &no)) {
 			return err
@@ -274,8 +266,9 @@ func (r *run) sample(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range r.opt.Jobs {
 		wg.Go(func() {
+			s := sampler{r, pace{opt: &r.opt}}
 			for w := range jobs {
-				if err := r.sampleTable(ctx, w, undecided[w], len(todo)); err != nil {
+				if err := s.table(ctx, w, undecided[w], len(todo)); err != nil {
 					select {
 					case errs <- err:
 					default:
@@ -415,40 +408,49 @@ func (r *run) sure() map[*work][]bool {
 	return out
 }
 
-// sampleTable reads one table and measures its columns; refusals become gaps.
-func (r *run) sampleTable(ctx context.Context, w *work, columns []int, total int) error {
-	began := r.opt.Now()
-	if r.restore(w, columns) {
-		r.finished(w, total)
+// sampler is one of the jobs that sample at once.
+type sampler struct {
+	*run
+	pace pace
+}
+
+// table reads one table and measures its columns; refusals become gaps.
+func (s *sampler) table(ctx context.Context, w *work, columns []int, total int) error {
+	if s.restore(w, columns) {
+		s.finished(w, total)
 		return nil
 	}
-	ask := Ask{Table: w.t, Columns: columns, Rows: r.opt.Rows, Bytes: valueBytes, Total: totalBytes, Seed: r.opt.Seed, Local: w.t.Mixed && !r.opt.Foreign}
-	values, err := r.feed.Sample(ctx, ask)
+	ask := Ask{Table: w.t, Columns: columns, Rows: s.opt.Rows, Bytes: valueBytes, Total: totalBytes, Seed: s.opt.Seed, Local: w.t.Mixed && !s.opt.Foreign}
+	values, err := s.read(ctx, ask)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return r.refuse(w, columns, err, total)
+		return s.refuse(w, columns, err, total)
 	}
 	for i, k := range columns {
 		v := values[i]
 		if v.Rows > 0 && v.NullShare > sparseShare && len(v.Texts) < 20 {
 			second := ask
 			second.Columns, second.Rows, second.Sparse = []int{k}, sparseRows, true
-			more, err := r.feed.Sample(ctx, second)
+			more, err := s.read(ctx, second)
+			if err != nil && ctx.Err() != nil {
+				return ctx.Err() // half of a look is none: the run goes on with this table
+			}
 			if err == nil && len(more[0].Texts) >= len(v.Texts) {
 				v.Texts, v.Distinct = more[0].Texts, more[0].Distinct
 			}
 		}
-		r.measure(w, k, v)
+		s.measure(w, k, v)
 	}
-	r.save(w, columns)
-	spent := r.opt.Now().Sub(began)
-	if pause := time.Duration(float64(spent) * (1/r.opt.Load - 1)); spent > 50*time.Millisecond {
-		r.opt.Sleep(ctx, min(pause, pauseLongest))
-	}
-	r.finished(w, total)
+	s.save(w, columns)
+	s.finished(w, total)
 	return nil
+}
+
+func (s *sampler) read(ctx context.Context, ask Ask) (values []classify.Values, err error) {
+	err = s.pace.ask(ctx, func() error { values, err = s.feed.Sample(ctx, ask); return err })
+	return values, err
 }
 
 // measure keeps a sample's profile unless statistics saw more.
@@ -497,7 +499,7 @@ func (r *run) finished(w *work, total int) {
 	r.done++
 	done := r.done
 	r.mu.Unlock()
-	r.progress("sample", done, total, w.t.Schema+"."+w.t.Name)
+	r.progress("sample", done, total, dotted(w.t.Schema, w.t.Name))
 }
 
 func (r *run) progress(stage string, done, total int, table string) {
@@ -535,8 +537,8 @@ func (r *run) judge() [][]classify.Finding {
 		if _, _, inside := CutPath(v.Column); inside {
 			continue
 		}
-		parts := strings.Split(v.Column, ".")
-		if v.Class != "" && v.Type != "" && !strings.ContainsAny(v.Column, "*?[") {
+		parts, err := SplitPlace(v.Column)
+		if err == nil && v.Class != "" && v.Type != "" && !strings.ContainsAny(v.Column, "*?[") {
 			opt.Confirmed[classify.NameType{Name: parts[len(parts)-1], Type: v.Type}] = v.Class
 		}
 	}

@@ -23,6 +23,7 @@ type shelf struct {
 	cat     Catalog
 	values  map[string][]string // schema.table.column
 	refuse  map[string]*NotExamined
+	unseen  map[string]bool // columns that statistics do not show
 	mu      sync.Mutex
 	sampled []string
 	stop    func(table string)
@@ -33,7 +34,7 @@ func (s *shelf) Catalog(context.Context) (*Catalog, error) { return &s.cat, nil 
 func (s *shelf) Stats(_ context.Context, tables []*Table, each func(*Table, int, classify.Values)) error {
 	for _, t := range tables {
 		for k := range t.Columns {
-			if v := s.values[t.Schema+"."+t.Name+"."+t.Columns[k].Name]; v != nil && t.Rows >= 0 {
+			if v := s.values[t.Schema+"."+t.Name+"."+t.Columns[k].Name]; v != nil && t.Rows >= 0 && !s.unseen[t.Schema+"."+t.Name+"."+t.Columns[k].Name] {
 				each(t, k, classify.Values{Texts: v, Stats: true, Distinct: -1})
 			}
 		}

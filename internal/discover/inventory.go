@@ -47,7 +47,7 @@ func (r *Report) inventory() *inventory {
 			byClass[c.Class] = row
 		}
 		row.Columns = append(row.Columns, c)
-		table := c.Schema + "." + c.Table
+		table := dotted(c.Schema, c.Table)
 		if n := len(inv.Places); n == 0 || inv.Places[n-1].Table != table {
 			inv.Places = append(inv.Places, placeRow{Table: table})
 		}
@@ -105,6 +105,11 @@ func markdownCell(s string) string {
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	inv := r.inventory()
 	var b strings.Builder
+	if f := r.Failed; f != nil {
+		fmt.Fprintf(&b, "# Sensitive data in %s\n\nNot examined: %s. Next: %s.\n", markdownCell(inv.Title), markdownCell(f.Reason), markdownCell(f.Next))
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	fmt.Fprintf(&b, "# Sensitive data in %s\n\n%d of %d columns in %d tables hold sensitive data.\n", markdownCell(inv.Title), r.Summary.Classified, r.Summary.Columns, r.Summary.Tables)
 	if len(inv.Secrets) > 0 {
 		b.WriteString("\n## Findings\n\n| severity | column | finding |\n|---|---|---|\n")
@@ -128,9 +133,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 	}
 	if len(r.NotExamined) > 0 {
-		b.WriteString("\n## Not examined\n\n| place | why | to run |\n|---|---|---|\n")
+		b.WriteString("\n## Not examined\n\n| place | why | what to do |\n|---|---|---|\n")
 		for _, g := range r.NotExamined {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", markdownCell(g.place()), g.Why, markdownCell(g.Grant))
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", markdownCell(g.place()), g.Why, markdownCell(g.todo()))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

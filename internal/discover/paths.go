@@ -16,14 +16,16 @@ type PathVerdict struct {
 // CutPath divides what a verdict is about into the column and the path inside it, which begins with $: schema.table.column$.a.b.
 // False: it is about the column as a whole.
 func CutPath(name string) (column, path string, ok bool) {
-	at := strings.Index(name, "$.")
-	if i := strings.Index(name, "$["); i >= 0 && (at < 0 || i < at) {
-		at = i
+	quoted := false
+	for i := range name {
+		switch {
+		case name[i] == '"':
+			quoted = !quoted
+		case i > 0 && !quoted && (strings.HasPrefix(name[i:], "$.") || strings.HasPrefix(name[i:], "$[")):
+			return name[:i], name[i:], true
+		}
 	}
-	if at <= 0 {
-		return name, "", false
-	}
-	return name[:at], name[at:], true
+	return name, "", false
 }
 
 // PathText is a path as people write it: $.contacts[*].email.
@@ -64,13 +66,14 @@ func (r *run) pathVerdicts(rec *Record) []*Verdict {
 		v := &r.opt.Verdicts[i]
 		name, ours := r.named(v)
 		column, path, ok := CutPath(name)
-		if !ours || !ok || name == rec.Place() {
+		if !ours || !ok || rec.is(name) {
 			continue
 		}
-		if column != rec.Place() && (!strings.ContainsAny(column, "*?") || !Matches(column, rec.Schema, rec.Table, rec.Column)) {
+		whole := rec.is(column)
+		if !whole && (!strings.ContainsAny(column, "*?") || !Matches(column, rec.Schema, rec.Table, rec.Column)) {
 			continue
 		}
-		if column != rec.Place() || hasStar(path) {
+		if !whole || hasStar(path) {
 			patterns = append(patterns, v)
 		} else {
 			exact = append(exact, v)

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/postern-sec/postern/internal/classify"
 )
@@ -34,24 +35,6 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// UnmarshalJSON reads of a written record what a comparison needs: its place, class and confidence.
-func (r *Record) UnmarshalJSON(raw []byte) error {
-	var in struct {
-		Schema     string         `json:"schema"`
-		Table      string         `json:"table"`
-		Column     string         `json:"column"`
-		Type       string         `json:"type"`
-		Class      classify.Class `json:"class"`
-		Confidence float64        `json:"confidence"`
-	}
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return fmt.Errorf("read record: %w", err)
-	}
-	*r = Record{Schema: in.Schema, Table: in.Table, Column: in.Column, Type: in.Type}
-	r.Class, r.Confidence = in.Class, in.Confidence
-	return nil
-}
-
 // WriteTSV writes one line per classified column, for shells: no header, five fields, three decimals. all adds the columns
 // without a class, as none.
 func (r *Report) WriteTSV(w io.Writer, all bool) error {
@@ -75,19 +58,29 @@ func tsvEscape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`).Replace(s)
 }
 
-// printable makes an identifier safe for a terminal.
+// printable makes an identifier safe for a terminal and a page: what controls either, turns the direction of text or cannot be seen is
+// replaced.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 32 || r == 127 || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if controls(r) {
 			return '�'
 		}
 		return r
 	}, s)
 }
 
+// controls says whether a character does something instead of being seen. The two joiners belong to the spelling of some languages.
+func controls(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != 0x200c && r != 0x200d || r == 0x2028 || r == 0x2029
+}
+
 // WriteTable writes what a person reads first: classified columns with the reason that weighs most, findings, and what was not
 // examined with what to run.
 func (r *Report) WriteTable(w io.Writer) error {
+	if f := r.Failed; f != nil {
+		_, err := fmt.Fprintf(w, "not examined: %s\n  next: %s\n", printable(f.Reason), printable(f.Next))
+		return err
+	}
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	found := r.Sensitive()
 	if len(found) > 0 {
@@ -125,6 +118,9 @@ func (r *Report) tableTail(b *strings.Builder) {
 			if n.Was != "" {
 				fmt.Fprintf(b, " (was %s)", n.Was)
 			}
+			if n.Before != "" {
+				fmt.Fprintf(b, " (before: %s)", n.Before)
+			}
 			b.WriteString("\n")
 		}
 	}
@@ -138,6 +134,8 @@ func (r *Report) tableTail(b *strings.Builder) {
 			b.WriteString("\n")
 			if g.Grant != "" {
 				fmt.Fprintf(b, "    run: %s\n", printable(g.Grant))
+			} else {
+				fmt.Fprintf(b, "    next: %s\n", g.Next)
 			}
 		}
 	}
@@ -153,11 +151,19 @@ func (r *Report) tableTail(b *strings.Builder) {
 }
 
 func (g *Gap) place() string {
-	p := g.Schema + "." + g.Table
+	p := dotted(g.Schema, g.Table)
 	if len(g.Columns) > 0 {
 		p += " (" + strings.Join(g.Columns, ", ") + ")"
 	}
 	return p
+}
+
+// todo is the statement to run, or what else to do.
+func (g *Gap) todo() string {
+	if g.Grant != "" {
+		return g.Grant
+	}
+	return g.Next
 }
 
 // why names the evidence that weighs most, with its counts.
@@ -184,7 +190,7 @@ func (r *Report) WriteExplain(w io.Writer, column string, top int) error {
 	n := 0
 	for i := range r.Columns {
 		c := &r.Columns[i]
-		if c.Place() != column && r.Store+"."+c.Place() != column {
+		if store, rest, _ := strings.Cut(column, "."); !c.is(column) && (store != r.Store || !c.is(rest)) {
 			continue
 		}
 		n++
@@ -195,7 +201,7 @@ func (r *Report) WriteExplain(w io.Writer, column string, top int) error {
 		}
 	}
 	if n == 0 {
-		return fmt.Errorf("no column %q was looked at", column)
+		return fmt.Errorf("no column %q was looked at: write schema.table.column as the report does, names with a dot in double quotes, and see what include and exclude leave out", column)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

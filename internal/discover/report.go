@@ -17,10 +17,24 @@ type Report struct {
 	Database    string   `json:"database"`
 	From        From     `json:"from"`
 	Seed        int64    `json:"seed"`
+	Rows        int      `json:"rows"` // wanted of a table
 	Columns     []Record `json:"columns"`
 	NotExamined []Gap    `json:"not_examined"`
 	Summary     Summary  `json:"summary"`
-	New         []Change `json:"new,omitempty"` // against the last report, when there was one
+	New         []Change `json:"new,omitempty"`                // against the last report, when there was one
+	Failed      *Failure `json:"failed,omitempty"`             // the store was not examined at all
+	Unmatched   []string `json:"unmatched_patterns,omitempty"` // of include and exclude, that no column of the store matches
+}
+
+// Failure says why a store was not examined, and what to do.
+type Failure struct {
+	Reason string `json:"reason"`
+	Next   string `json:"next"`
+}
+
+// FailedReport stands for a store that could not be examined among others that were.
+func FailedReport(store, database string, from From, f Failure) *Report {
+	return &Report{Version: Version, Store: store, Database: database, From: from, Columns: []Record{}, NotExamined: []Gap{}, Failed: &f}
 }
 
 // Record is what is known of one column (classification.md §10).
@@ -40,12 +54,10 @@ type Record struct {
 	Verdict       *VerdictState `json:"verdict,omitempty"`
 	PathVerdicts  []PathVerdict `json:"path_verdicts,omitempty"` // about paths inside the column
 	Readers       []string      `json:"readers,omitempty"`       // login roles, superusers aside
+	Means         *Means        `json:"means,omitempty"`         // of an earlier run, which this record is from
 
 	readersKnown bool // Readers was asked for and answered
 }
-
-// Place is schema.table.column.
-func (r *Record) Place() string { return r.Schema + "." + r.Table + "." + r.Column }
 
 // Gap is something that was not examined, with what to run so that it can be.
 type Gap struct {
@@ -54,7 +66,8 @@ type Gap struct {
 	Columns []string `json:"columns,omitempty"` // empty: the whole table
 	Why     Why      `json:"why"`
 	Code    string   `json:"sqlstate,omitempty"`
-	Grant   string   `json:"grant,omitempty"`
+	Grant   string   `json:"grant,omitempty"` // the statement to run
+	Next    string   `json:"next,omitempty"`  // what to do where no statement helps
 	Minor   bool     `json:"minor,omitempty"` // by choice or only less certain: not a reason for exit code 3
 }
 
@@ -68,18 +81,6 @@ type Summary struct {
 	Disputed    int `json:"disputed"`
 	NotExamined int `json:"not_examined"`
 	Rows        int `json:"rows_examined"`
-}
-
-// Change is a classified column that the last report did not have, or had as another class.
-type Change struct {
-	Place string `json:"column"`
-
-	Schema string `json:"-"`
-	Table  string `json:"-"`
-	Column string `json:"-"`
-
-	Was   classify.Class `json:"was,omitempty"`
-	Class classify.Class `json:"class"`
 }
 
 // Verdict is what a person said of a column, or of a pattern of columns such as *.audit.*.
@@ -115,6 +116,9 @@ func (r *Report) ExitCode(failOnNew bool) int {
 }
 
 func (r *Report) incomplete() bool {
+	if r.Failed != nil {
+		return true
+	}
 	for _, g := range r.NotExamined {
 		if !g.Minor {
 			return true
@@ -142,18 +146,4 @@ func (r *Report) Has(pattern string) bool {
 		}
 	}
 	return false
-}
-
-// Compare fills New with what is classified now and was not, or was otherwise, in the last report.
-func (r *Report) Compare(last *Report) {
-	was := map[string]classify.Class{}
-	for i := range last.Columns {
-		was[last.Columns[i].Place()] = last.Columns[i].Class
-	}
-	r.New = nil
-	for _, rec := range r.Sensitive() {
-		if w := was[rec.Place()]; w != rec.Class {
-			r.New = append(r.New, Change{Place: rec.Place(), Schema: rec.Schema, Table: rec.Table, Column: rec.Column, Was: w, Class: rec.Class})
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -13,9 +14,12 @@ import (
 // written as if there were no others.
 type Reports []*Report
 
-// ExitCode is what a command should end with: 1 with failOnNew and something new anywhere, else 3 when something was not
-// examined, else 0.
+// ExitCode is what a command should end with: 2 when no store could be examined, 1 with failOnNew and something new anywhere, else 3
+// when something was not examined, else 0.
 func (rs Reports) ExitCode(failOnNew bool) int {
+	if !slices.ContainsFunc(rs, func(r *Report) bool { return r.Failed == nil }) {
+		return 2
+	}
 	code := 0
 	for _, r := range rs {
 		switch c := r.ExitCode(failOnNew); c {
@@ -82,8 +86,8 @@ func (rs Reports) WriteMarkdown(w io.Writer) error {
 // WriteHTML writes the inventory as one self-contained page: no script, no outside resource.
 func (rs Reports) WriteHTML(w io.Writer) error {
 	t, err := template.New("inventory").Funcs(template.FuncMap{
-		"tags": tagNames, "percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }, "place": func(g Gap) string { return g.place() },
-		"anchor": anchor, "plural": plural,
+		"tags": tagNames, "percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }, "place": func(g Gap) string { return printable(g.place()) },
+		"anchor": anchor, "clean": printable,
 	}).Parse(inventoryPage)
 	if err != nil {
 		return err
@@ -123,11 +127,4 @@ func (rs Reports) WriteExplain(w io.Writer, column string, top int) error {
 // anchor makes a fragment of a store's number and a section.
 func anchor(number int, section string) string {
 	return fmt.Sprintf("%s-%d", section, number)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

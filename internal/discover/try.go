@@ -58,7 +58,7 @@ func sampleColumn(ctx context.Context, feed Feed, column string) ([]string, erro
 	for i := range cat.Tables {
 		t := &cat.Tables[i]
 		for k := range t.Columns {
-			if t.Schema+"."+t.Name+"."+t.Columns[k].Name != column {
+			if !isPlace(column, t.Schema, t.Name, t.Columns[k].Name) {
 				continue
 			}
 			v, err := feed.Sample(ctx, Ask{Table: t, Columns: []int{k}, Rows: DefaultRows, Bytes: valueBytes, Total: totalBytes, Seed: 1})

@@ -60,7 +60,7 @@ func (f *finder) Find(ctx context.Context, c *config.Config, last []byte, anew b
 		return daemon.Found{}, err
 	}
 	var text bytes.Buffer
-	if err := report.WriteJSON(&text); err != nil {
+	if err := report.Measure(opts.Last).WriteJSON(&text); err != nil {
 		return daemon.Found{}, err
 	}
 	out := daemon.Found{Report: text.Bytes(), Columns: report.Summary.Columns, Classified: report.Summary.Classified, NotExamined: report.Summary.NotExamined}
