@@ -76,10 +76,11 @@ func dsnProgress(getenv func(string) string, login *postgres.Config) string {
 }
 
 // progressFile is a discover.Checkpoint: one line for each table that is done, with counts and shapes and no value. A line that
-// was cut off is left out.
+// was cut off is left out. The file is made for the first table: a run that finds nothing to sample leaves none.
 type progressFile struct {
+	path string
 	done map[string][]byte
-	file *os.File
+	file *os.File // nil until there is something to keep
 	err  error
 }
 
@@ -89,20 +90,20 @@ type progressLine struct {
 }
 
 func openProgress(path string, restart bool) (*progressFile, error) {
-	p := &progressFile{done: map[string][]byte{}}
+	p := &progressFile{path: path, done: map[string][]byte{}}
 	if info, err := os.Stat(path); err == nil && (restart || time.Since(info.ModTime()) > progressAge) {
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("begin anew: %w", err)
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("keep the progress: %w", err)
+	f, err := os.Open(path) //nolint:gosec // below the policy's folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // below the policy's folder
 	if err != nil {
-		return nil, fmt.Errorf("keep the progress: %w", err)
+		return nil, fmt.Errorf("read the progress: %w", err)
 	}
-	p.file = f
+	defer func() { _ = f.Close() }()
 	for r := bufio.NewReader(f); ; {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
@@ -126,6 +127,11 @@ func (p *progressFile) Load(key string) ([]byte, bool) {
 
 // Save adds a table. A disk that is full costs the resuming, not the run.
 func (p *progressFile) Save(key string, profiles []byte) {
+	if p.file == nil && p.err == nil {
+		if p.err = os.MkdirAll(filepath.Dir(p.path), 0o700); p.err == nil {
+			p.file, p.err = os.OpenFile(p.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // below the policy's folder
+		}
+	}
 	if p.err != nil {
 		return
 	}
@@ -136,4 +142,8 @@ func (p *progressFile) Save(key string, profiles []byte) {
 	p.err = err
 }
 
-func (p *progressFile) close() { _ = p.file.Close() } // what is lost is looked at again
+func (p *progressFile) close() {
+	if p.file != nil {
+		_ = p.file.Close() // what is lost is looked at again
+	}
+}

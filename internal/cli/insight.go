@@ -293,8 +293,8 @@ func (in *insight) Propose(_ context.Context, by string, choices []portal.Choice
 	}
 	byStore := map[string][]discover.Choice{}
 	for _, choice := range choices {
-		parts := strings.SplitN(choice.Column, ".", 4)
-		if len(parts) != 4 || c.Stores[parts[0]] == nil {
+		parts, err := discover.SplitPlace(choice.Column)
+		if err != nil || len(parts) != 4 || c.Stores[parts[0]] == nil {
 			return nil, portal.Refuse("There is no column "+choice.Column+".", "")
 		}
 		if !discover.KnownClass(choice.Class) {
@@ -307,7 +307,7 @@ func (in *insight) Propose(_ context.Context, by string, choices []portal.Choice
 	if err != nil {
 		return nil, fmt.Errorf("read the policy: %w", err)
 	}
-	text := before
+	var reports discover.Reports
 	for _, store := range slices.Sorted(maps.Keys(byStore)) {
 		r, _, err := in.latest(c, store)
 		if err != nil {
@@ -316,15 +316,25 @@ func (in *insight) Propose(_ context.Context, by string, choices []portal.Choice
 		if r == nil {
 			return nil, portal.Refuse("Nobody has looked at store "+store+" yet.", "")
 		}
-		if text, err = r.PatchChosen(text, c.Policy, byStore[store], by, time.Now()); err != nil {
-			return nil, portal.Refuse("The policy file cannot be changed for that: "+err.Error()+".", "")
-		}
+		reports = append(reports, r)
+	}
+	text, err := reports.PatchChosen(before, c.Policy, byStore, by, time.Now())
+	if err != nil {
+		return nil, portal.Refuse("The policy file cannot be changed for that: "+err.Error()+".", "")
+	}
+	info, err := os.Stat(file)
+	if err == nil {
+		err = loads(c, file, info, text)
+	}
+	if err != nil {
+		return nil, portal.Refuse("The policy file would not load with that: "+err.Error()+".", "Correct what is in the way in the file, and decide again.")
 	}
 	diff, err := bareDiff(filepath.Base(file), string(before), string(text))
 	if err != nil {
 		return nil, portal.Refuse("The change cannot be shown: "+err.Error()+".", "")
 	}
-	return &portal.Proposal{File: filepath.Base(file), Diff: diff}, nil
+	left := slices.Concat(reports.Standing(before, c.Policy, byStore), reports.Notes(before, c.Policy))
+	return &portal.Proposal{File: filepath.Base(file), Diff: diff, Left: left}, nil
 }
 
 // policyFileFor is the file of the policy that has a key, or the first.

@@ -124,3 +124,68 @@ func TestReportsAreReadAgain(t *testing.T) {
 		t.Errorf("%d points of a report that came", got)
 	}
 }
+
+// What is decided about several stores is one change, which the file loads with; what the file says otherwise is left to whoever decides.
+func TestProposalOfSeveralStores(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const head = "version: 1\nstores:\n  crm: {engine: postgres, address: \"127.0.0.1:5432\"}\n  shop: {engine: postgres, address: \"127.0.0.1:5433\"}\n"
+	column := func(table, name, typ string) string {
+		mask := map[string]string{"text": "partial_email", "jsonb": "hidden"}[typ]
+		return fmt.Sprintf(`{"schema": "public", "table": %q, "column": %q, "type": %q, "kind": "r", "class": "contact.email", "confidence": 1, "suggested_mask": %q, "suggested_label": "contact.email"}`, table, name, typ, mask)
+	}
+	write("discovered/crm.json", `{"columns": [`+column("people", "mail", "jsonb")+`,`+column("a.b", "mail", "text")+`]}`)
+	write("discovered/shop.json", `{"columns": [`+column("people", "mail", "text")+`]}`)
+	in := &insight{path: filepath.Join(dir, "postern.yaml")}
+	choices := []portal.Choice{{Column: "crm.public.people.mail", Class: "contact.email"}, {Column: `crm.public."a.b".mail`, Class: "contact.email"}, {Column: "shop.public.people.mail", Class: "contact.email"}}
+	for name, c := range map[string]struct {
+		more string
+		left int
+	}{
+		"nothing yet": {"", 0},
+		"a verdict":   {"verdicts:\n  shop.public.people.mail: {class: none, by: eve}\n", 1},
+	} {
+		write("postern.yaml", head+c.more)
+		out, err := in.Propose(t.Context(), "root", choices)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(out.Left) != c.left {
+			t.Errorf("%s: left %q", name, out.Left)
+		}
+		write("change.diff", out.Diff)
+		patch := exec.Command("patch", "postern.yaml", "change.diff")
+		patch.Dir = dir
+		if text, err := patch.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s\n%s", name, err, text, out.Diff)
+		}
+		now, err := in.load()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out.Diff)
+		}
+		if len(now.Policy.Labels) != 3 || len(now.Policy.Datasets["discovered"].Include) != 3 || len(now.Discover.Verdicts) != 3 {
+			t.Errorf("%s:\n%s", name, out.Diff)
+		}
+		if !strings.Contains(out.Diff, "crm.public.people.mail: hidden") {
+			t.Errorf("%s: a type that the mask does not fit has none of its own:\n%s", name, out.Diff)
+		}
+	}
+	// What would not load beside the other files of a folder is refused.
+	write("policy/discovered/shop.json", `{"columns": [`+column("people", "mail", "text")+`]}`)
+	write("policy/a.yaml", head+"masks: {discovered: {\"*\": hidden}}\n")
+	write("policy/b.yaml", "version: 1\nlabels: {crm.public.people.mail: contact.email}\n")
+	in = &insight{path: filepath.Join(dir, "policy")}
+	if out, err := in.Propose(t.Context(), "root", choices[2:]); err == nil || !strings.Contains(err.Error(), "would not load") {
+		t.Errorf("proposed (%v): %+v", err, out)
+	}
+}

@@ -20,39 +20,36 @@ type Choice struct {
 	Class                 string // or NotSensitive
 }
 
-// PatchChosen returns the policy file with what a person decided about some of the report's columns: a verdict for each, and for what is
-// sensitive a label, with the masks and the dataset that Patch adds. Whatever the file says already stays.
+// PatchChosen returns the policy file with what a person decided about some of one report's columns; see Reports.PatchChosen.
 func (r *Report) PatchChosen(existing []byte, known *policy.Policy, choices []Choice, by string, at time.Time) ([]byte, error) {
-	chosen := *r
-	chosen.Columns = nil
+	return Reports{r}.PatchChosen(existing, known, map[string][]Choice{r.Store: choices}, by, at)
+}
+
+// PatchChosen returns the policy file with what a person decided about some of the reports' columns, by store: a verdict for each, and for
+// what is sensitive a label, with the masks and the dataset that Patch adds for all the stores together. Whatever the file says already
+// stays.
+func (rs Reports) PatchChosen(existing []byte, known *policy.Policy, choices map[string][]Choice, by string, at time.Time) ([]byte, error) {
+	var chosen Reports
 	var verdicts []entry
-	for _, c := range choices {
-		i := slices.IndexFunc(r.Columns, func(rec Record) bool { return rec.Schema == c.Schema && rec.Table == c.Table && rec.Column == c.Column })
-		if i < 0 {
-			return nil, fmt.Errorf("the report has no column %s.%s.%s", c.Schema, c.Table, c.Column)
+	for _, r := range rs {
+		of := *r
+		of.Columns = nil
+		for _, c := range choices[r.Store] {
+			rec, err := r.chosen(c)
+			if err != nil {
+				return nil, err
+			}
+			verdicts = append(verdicts, entry{key: r.Store + "." + rec.Place(), below: []entry{
+				{key: "class", value: yamlText(c.Class)},
+				{key: "by", value: yamlText(by)},
+				{key: "at", value: at.UTC().Format(time.DateOnly)},
+				{key: "type", value: yamlText(rec.Type)},
+			}})
+			if c.Class != NotSensitive {
+				of.Columns = append(of.Columns, *rec)
+			}
 		}
-		rec := r.Columns[i]
-		if r.place(rec.Schema, rec.Table, rec.Column) == "" {
-			return nil, fmt.Errorf("column %d of table %s has a name that the policy file cannot hold", rec.Num, rec.Table)
-		}
-		verdicts = append(verdicts, entry{key: r.Store + "." + rec.Place(), below: []entry{
-			{key: "class", value: yamlText(c.Class)},
-			{key: "by", value: yamlText(by)},
-			{key: "at", value: at.UTC().Format(time.DateOnly)},
-			{key: "type", value: yamlText(rec.Type)},
-		}})
-		if c.Class == NotSensitive {
-			continue
-		}
-		if class := classify.Class(c.Class); rec.Class != class {
-			rec.Class, rec.Mask = class, "hidden" // what fits another class than the one found is not known
-		}
-		rec.Label = c.Class
-		if rec.State == classify.StateNotExamined {
-			rec.State = classify.StatePlain // a person has looked
-		}
-		rec.Confidence = 1
-		chosen.Columns = append(chosen.Columns, rec)
+		chosen = append(chosen, &of)
 	}
 	text, err := chosen.Patch(existing, known)
 	if err != nil {
@@ -63,6 +60,52 @@ func (r *Report) PatchChosen(existing []byte, known *policy.Policy, choices []Ch
 		return nil, fmt.Errorf("patch verdicts: %w", err)
 	}
 	return out, extends(existing, out)
+}
+
+// Standing says where the file has another word about a column than a person has now. It is left to them: nothing that stands is changed.
+func (rs Reports) Standing(existing []byte, known *policy.Policy, choices map[string][]Choice) []string {
+	var out []string
+	for _, r := range rs {
+		for _, c := range choices[r.Store] {
+			key := r.Store + "." + dotted(c.Schema, c.Table, c.Column)
+			if v := valueAt(existing, "verdicts", key, "class"); v != nil && v.Value != c.Class {
+				out = append(out, fmt.Sprintf("the file has the verdict %s on %s: write %s there", v.Value, key, c.Class))
+			}
+			if known == nil {
+				continue
+			}
+			l := known.Labels[policy.Column{Table: policy.Table{Store: r.Store, Schema: c.Schema, Name: c.Table}, Column: c.Column}]
+			switch {
+			case l == nil || l.Class == c.Class:
+			case c.Class == NotSensitive:
+				out = append(out, fmt.Sprintf("the file has the label %s on %s: take it away there", l.Class, key))
+			default:
+				out = append(out, fmt.Sprintf("the file has the label %s on %s: write %s there", l.Class, key, c.Class))
+			}
+		}
+	}
+	return out
+}
+
+// chosen is a column's record as a person sees it.
+func (r *Report) chosen(c Choice) (*Record, error) {
+	i := slices.IndexFunc(r.Columns, func(rec Record) bool { return rec.Schema == c.Schema && rec.Table == c.Table && rec.Column == c.Column })
+	if i < 0 {
+		return nil, fmt.Errorf("the report has no column %s", dotted(c.Schema, c.Table, c.Column))
+	}
+	rec := r.Columns[i]
+	if r.place(rec.Schema, rec.Table, rec.Column) == "" {
+		return nil, fmt.Errorf("column %d of table %s has a name that the policy file cannot hold", rec.Num, printable(rec.Table))
+	}
+	if class := classify.Class(c.Class); rec.Class != class {
+		rec.Class, rec.Mask = class, "hidden" // what fits another class than the one found is not known
+	}
+	rec.Label = c.Class
+	if rec.State == classify.StateNotExamined {
+		rec.State = classify.StatePlain // a person has looked
+	}
+	rec.Confidence = 1
+	return &rec, nil
 }
 
 // KnownClass says whether a person may give a class to a column: one of the taxonomy, or NotSensitive.

@@ -33,7 +33,7 @@ func (r *run) report(ctx context.Context) *Report {
 		}
 	}
 	rep.NotExamined = append(rep.NotExamined, r.gaps...)
-	if r.opt.Readers && ctx.Err() == nil {
+	if rep.readers = r.opt.Readers; rep.readers && ctx.Err() == nil {
 		r.readers(ctx, rep)
 	}
 	if r.opt.Last != nil {

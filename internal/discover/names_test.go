@@ -159,3 +159,16 @@ func TestNamesSteerNothing(t *testing.T) {
 		t.Errorf("quoted as %s", got)
 	}
 }
+
+func TestReadersStandInTheTable(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{true, false} {
+		var out bytes.Buffer
+		if err := mustRun(t, someShelf(), Options{From: FromSample, Readers: asked}).WriteTable(&out); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "CAN BE READ BY") && strings.Contains(out.String(), "ana, app"); got != asked {
+			t.Errorf("readers asked for: %t\n%s", asked, out.String())
+		}
+	}
+}

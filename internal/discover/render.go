@@ -84,14 +84,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	found := r.Sensitive()
 	if len(found) > 0 {
-		fmt.Fprintln(tw, "COLUMN\tTYPE\tCLASS\tCONFIDENCE\tWHY")
+		fmt.Fprintln(tw, "COLUMN\tTYPE\tCLASS\tCONFIDENCE\t"+r.readersCell("CAN BE READ BY")+"WHY")
 	}
 	for _, c := range found {
 		class := string(c.Class)
 		if c.State != classify.StatePlain && c.State != classify.StateEmpty {
 			class += " (" + c.State.String() + ")"
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", printable(c.Place()), printable(c.Type), class, c.Confidence, c.why())
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s%s\n", printable(c.Place()), printable(c.Type), class, c.Confidence, r.readersCell(c.ReadersText()), c.why())
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -100,6 +100,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 	r.tableTail(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// readersCell is a cell of the column that is there when readers were asked for.
+func (r *Report) readersCell(text string) string {
+	if !r.readers {
+		return ""
+	}
+	return printable(text) + "\t"
 }
 
 func (r *Report) tableTail(b *strings.Builder) {

@@ -24,6 +24,8 @@ type Report struct {
 	New         []Change `json:"new,omitempty"`                // against the last report, when there was one
 	Failed      *Failure `json:"failed,omitempty"`             // the store was not examined at all
 	Unmatched   []string `json:"unmatched_patterns,omitempty"` // of include and exclude, that no column of the store matches
+
+	readers bool // were asked for
 }
 
 // Failure says why a store was not examined, and what to do.
