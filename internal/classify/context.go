@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // surroundings is what a table's name and its first scores say about all of its columns.
 type surroundings struct {
@@ -403,9 +406,13 @@ func (j *judge) propagate() {
 			at[Target{j.tables[i].Schema, j.tables[i].Name, j.tables[i].Columns[k].Name}] = j.cols[i][k]
 		}
 	}
+	j.partitions(at)
 	for i := range j.tables {
 		for _, s := range j.cols[i] {
 			for _, ref := range []Target{s.col.References, s.col.Via} {
+				if ref == s.col.Via && s.partition() {
+					continue // one table with its parent
+				}
 				base := at[ref]
 				if base == nil || base == s || base.col.Surrogate {
 					continue
@@ -428,10 +435,86 @@ func (j *judge) propagate() {
 				if isPassword(class) {
 					s.note, s.sev = base.note, base.sev
 				}
+				if class == "json.pii" || class == "text.pii" {
+					s.adopt(base)
+				}
 			}
 		}
 	}
 	j.copies()
+}
+
+// partition says whether a column is of a partition.
+func (s *scored) partition() bool {
+	return s.col.Via != Target{} && s.table.Kind != 'v' && s.table.Kind != 'm'
+}
+
+// partitions are one table with their parent: what one of them holds the parent holds, and whoever asks for the parent's rows sees it.
+// So each class weighs the same in all of them, as much as where it weighs most.
+func (j *judge) partitions(at map[Target]*scored) {
+	var leaves []*scored
+	for i := range j.tables {
+		for _, s := range j.cols[i] {
+			if s.partition() && at[s.col.Via] != nil {
+				leaves = append(leaves, s)
+			}
+		}
+	}
+	up := func(s *scored) bool { return j.raise(at[s.col.Via], s, true) }
+	down := func(s *scored) bool { return j.raise(s, at[s.col.Via], false) }
+	for _, way := range []func(*scored) bool{up, down} {
+		raised := true
+		for level := 0; raised && level < partitionLevels; level++ {
+			raised = false
+			for _, s := range leaves {
+				raised = way(s) || raised
+			}
+		}
+	}
+}
+
+// partitionLevels are as many levels as anybody divides a table into.
+const partitionLevels = 4
+
+// raise lets every class that has some weight in one column weigh as much in another. What check digits exclude in the other stays so,
+// but up in the parent they were counted over the values of all partitions, where those of one are lost.
+func (j *judge) raise(to, from *scored, up bool) bool {
+	raised := false
+	for _, k := range j.c.kinds {
+		w := from.sum(k.class)
+		if len(from.terms[k.class]) == 0 || w < model.negligible || from.veto[k.class] || to.veto[k.class] && (!up || w <= 0) {
+			continue
+		}
+		if len(to.terms[k.class]) > 0 && to.sum(k.class) >= w-0.005 && !to.veto[k.class] {
+			continue
+		}
+		if len(to.terms[k.class]) == 0 {
+			to.add(k.class, SourcePrior, PriorOf, k.prior)
+		}
+		delete(to.veto, k.class)
+		to.terms[k.class] = append(to.terms[k.class], Evidence{
+			Source: SourceKey, What: PartitionHolds, Weight: round2(w - to.sum(k.class)),
+			Via: Ident(from.table.Schema + "." + from.table.Name + "." + from.col.Name),
+		})
+		raised = true
+	}
+	if raised {
+		to.adopt(from)
+	}
+	return raised
+}
+
+// adopt takes over what is known of the inside of another column, where this one knows nothing.
+func (s *scored) adopt(from *scored) {
+	if len(s.paths) == 0 {
+		s.paths = from.paths
+	}
+	if len(s.asPII) == 0 {
+		s.asPII = maps.Clone(from.asPII)
+	}
+	if s.note == NoteNone {
+		s.note, s.sev = from.note, from.sev
+	}
 }
 
 // copies gives undecided columns in history, audit and staging copies the class of the same name and type elsewhere.

@@ -78,6 +78,8 @@ var model = numbers{
 	copyOf:         5,
 	samePrior:      2,
 
+	negligible: -4, // below: a class that one partition has makes no difference to the others
+
 	assign:      0.5,
 	confident:   0.8,
 	alternative: 0.2,
@@ -88,17 +90,17 @@ var model = numbers{
 }
 
 type numbers struct {
-	priorCommon, priorSpecific, priorRare, priorCustom                                                float64
-	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameShort, nameNotHead                    float64
-	nameActor, nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                       float64
-	comment, domain, keyReference, keySurrogate                                                       float64
-	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow                          float64
-	shapeShareCap, tokenisedCap, strongP1, strongLimit, strongMiss                                    float64
-	weakLimit, weakMiss, dictLimit, dictMiss, unlistedNamed, dictFull, rangeFit, rangeMiss, needsName float64
-	entropyFit, entropyMiss, embeddedMany, embeddedOne, embeddedNone, pathsFound                      float64
-	maskedShare, maskedKeep, freeTextChars, impossible, unlikely, fewDistinct                         float64
-	personContext, noPerson, placeContext, thingContext, healthContext, cardContext                   float64
-	pairContext, referenceTable, countrySeen, countryOther, copyOf, samePrior                         float64
-	assign, confident, alternative, proven, smallSet, healthMark, healthOther, unitContext, moneyless float64
-	vetoTested, personStrong, smallSetOf, setProves                                                   int
+	priorCommon, priorSpecific, priorRare, priorCustom                                                            float64
+	nameWhole, nameStrong, nameStrongHead, nameStrongMixed, nameShort, nameNotHead                                float64
+	nameActor, nameWeak, nameWeakMixed, nameSaysOther, nameOther, nameOtherSoft                                   float64
+	comment, domain, keyReference, keySurrogate                                                                   float64
+	checksumPass, checksumLimit, veto, vetoWeight, shapeShare, shapeShareLow                                      float64
+	shapeShareCap, tokenisedCap, strongP1, strongLimit, strongMiss                                                float64
+	weakLimit, weakMiss, dictLimit, dictMiss, unlistedNamed, dictFull, rangeFit, rangeMiss, needsName             float64
+	entropyFit, entropyMiss, embeddedMany, embeddedOne, embeddedNone, pathsFound                                  float64
+	maskedShare, maskedKeep, freeTextChars, impossible, unlikely, fewDistinct                                     float64
+	personContext, noPerson, placeContext, thingContext, healthContext, cardContext                               float64
+	pairContext, referenceTable, countrySeen, countryOther, copyOf, samePrior                                     float64
+	negligible, assign, confident, alternative, proven, smallSet, healthMark, healthOther, unitContext, moneyless float64
+	vetoTested, personStrong, smallSetOf, setProves                                                               int
 }

@@ -87,6 +87,7 @@ const (
 	OtherFits
 	LogTable
 	ValueEncrypted
+	PartitionHolds
 )
 
 var reasonTexts = [...]string{
@@ -107,6 +108,7 @@ var reasonTexts = [...]string{
 	CountrySeen: "the country is seen in this database", CountryOther: "other countries are seen in this database",
 	NeedsName: "values alone do not decide this class", CopyOf: "same name and type as a classified column", Verdict: "a person's verdict",
 	CustomRule: "a classifier of the policy file", OtherFits: "a more exact class fits the values", LogTable: "stands in a log", ValueEncrypted: "random strings under a name that says encrypted",
+	PartitionHolds: "the same table, or a partition of it, holds it",
 }
 
 func (r Reason) String() string { return reasonTexts[r] }
