@@ -55,7 +55,7 @@ func (r *run) record(w *work, k int, f classify.Finding) Record {
 		rec.State, rec.Reason = classify.StateNotExamined, why
 	}
 	r.judgePaths(&rec)
-	r.judgeVerdict(&rec)
+	r.judgeVerdict(&rec, r.shows(t, c))
 	if rec.Class == "" {
 		return rec
 	}
@@ -68,12 +68,17 @@ func (r *run) record(w *work, k int, f classify.Finding) Record {
 }
 
 // judgeVerdict lets a verdict fix class and tags; evidence may only dispute it.
-func (r *run) judgeVerdict(rec *Record) {
-	v := r.verdict(rec)
+// A verdict about a column is one about the partitions and views that show it, unless they have their own.
+func (r *run) judgeVerdict(rec *Record, shows classify.Target) {
+	v, via := r.verdict(rec), ""
+	if v == nil && shows.Table != "" {
+		of := Record{Schema: shows.Schema, Table: shows.Table, Column: shows.Column}
+		v, via = r.verdict(&of), of.Place()
+	}
 	if v == nil {
 		return
 	}
-	s := &VerdictState{Class: v.Class, By: v.By, Reason: v.Reason}
+	s := &VerdictState{Class: v.Class, By: v.By, Reason: v.Reason, Via: via}
 	if !v.At.IsZero() {
 		s.At = v.At.UTC().Format(time.DateOnly)
 	}
@@ -177,7 +182,7 @@ var nextSteps = map[Why]string{
 func (r *run) viewGap(w *work, why Why, examined func(classify.Target) bool) {
 	var computed []string
 	for k := range w.t.Columns {
-		if w.wanted[k] && !examined(r.base(w.t, &w.t.Columns[k].Column)) {
+		if w.wanted[k] && !examined(r.base(w.t, &w.t.Columns[k])) {
 			computed = append(computed, w.t.Columns[k].Name)
 			w.why[k] = why
 		}

@@ -107,6 +107,7 @@ type run struct {
 	feed  Feed
 	c     *classify.Classifier
 	cat   *Catalog
+	byOID map[uint32]*Table
 	tabs  []*work
 	gaps  []Gap
 	idle  []string // patterns of include and exclude that match nothing
@@ -166,8 +167,10 @@ func (r *run) choose() {
 			r.idle = append(r.idle, p)
 		}
 	}
+	r.byOID = map[uint32]*Table{}
 	for i := range r.cat.Tables {
 		t := &r.cat.Tables[i]
+		r.byOID[t.OID] = t
 		w := &work{t: t, wanted: make([]bool, len(t.Columns)), profiles: make([]*classify.Profile, len(t.Columns)), why: map[int]Why{}}
 		any := false
 		for k := range t.Columns {
@@ -478,6 +481,9 @@ func (r *run) gap(w *work, columns []int, no *NotExamined) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gap := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: no.Why, Code: no.Code}
+	if w.t.Kind == 'm' && no.Code == "55000" { // it has not been populated
+		gap.Grant = "REFRESH MATERIALIZED VIEW " + quote(w.t.Schema) + "." + quote(w.t.Name) + ";"
+	}
 	if no.Why == WhyPrivilege {
 		gap.Grant = r.grantTable(w.t)
 		if w.t.Mixed && !r.opt.Foreign { // its local tables were asked, where a right on the whole is none
@@ -523,12 +529,7 @@ func (r *run) judge() [][]classify.Finding {
 		tables[i] = classify.Table{Schema: t.Schema, Name: t.Name, Comment: t.Comment, Kind: t.Kind, Rows: t.Rows}
 		for k := range t.Columns {
 			col := t.Columns[k].Column
-			switch {
-			case t.Parent.Table != "":
-				col.Via = classify.Target{Schema: t.Parent.Schema, Table: t.Parent.Table, Column: col.Name}
-			case t.Kind == 'v' || t.Kind == 'm':
-				col.Via = r.base(t, &col)
-			}
+			col.Via = r.shows(t, &t.Columns[k])
 			tables[i].Columns = append(tables[i].Columns, classify.MeasuredColumn{Column: col, Profile: w.profiles[k]})
 		}
 	}
@@ -545,17 +546,44 @@ func (r *run) judge() [][]classify.Finding {
 	return r.c.Judge(tables, opt)
 }
 
-// base finds the column that a view's column shows: the one of its base tables with the same name and type.
-func (r *run) base(t *Table, col *classify.Column) classify.Target {
-	for _, b := range t.ViewColumns {
-		if b.Column != col.Name {
+// shows is the column whose data a column shows: that of its table for a partition, of the table below for a view.
+func (r *run) shows(t *Table, c *Column) classify.Target {
+	switch {
+	case t.Parent.Table != "":
+		return classify.Target{Schema: t.Parent.Schema, Table: t.Parent.Table, Column: c.Name}
+	case t.Kind == 'v' || t.Kind == 'm':
+		return r.base(t, c)
+	}
+	return classify.Target{}
+}
+
+// base finds the column that a view's column shows, through other views: the one that it stands for whatever it is called, else the one
+// of the same name and type among those that the view reads.
+func (r *run) base(t *Table, c *Column) classify.Target {
+	if at, ok := t.Origins[c.Num]; ok {
+		if b := r.byOID[at.OID]; b != nil {
+			for k := range b.Columns {
+				if b.Columns[k].Num != at.Num {
+					continue
+				}
+				if b.Kind == 'v' || b.Kind == 'm' {
+					if below := r.base(b, &b.Columns[k]); below.Table != "" {
+						return below
+					}
+				}
+				return classify.Target{Schema: b.Schema, Table: b.Name, Column: b.Columns[k].Name}
+			}
+		}
+	}
+	for _, at := range t.ViewColumns {
+		if at.Column != c.Name {
 			continue
 		}
 		for i := range r.cat.Tables {
-			if r.cat.Tables[i].Schema == b.Schema && r.cat.Tables[i].Name == b.Table {
-				for k := range r.cat.Tables[i].Columns {
-					if c := &r.cat.Tables[i].Columns[k]; c.Name == b.Column && c.Type == col.Type {
-						return b
+			if b := &r.cat.Tables[i]; b.Schema == at.Schema && b.Name == at.Table {
+				for k := range b.Columns {
+					if b.Columns[k].Name == at.Column && b.Columns[k].Type == c.Type {
+						return at
 					}
 				}
 			}

@@ -51,6 +51,7 @@ type Table struct {
 	Parent       classify.Target
 	Columns      []Column
 	ViewColumns  []classify.Target // what a view reads
+	Origins      map[int]Place     // of a view, what each column shows unchanged, by number
 	Mixed        bool              // foreign tables are among its partitions or children
 	Local        []classify.Target // of a mixed table, the tables of this server
 	Away         bool              // a view that leads to a foreign table, through other views too

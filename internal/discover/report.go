@@ -101,6 +101,7 @@ type VerdictState struct {
 	By       string         `json:"by,omitempty"`
 	At       string         `json:"at,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
+	Via      string         `json:"via,omitempty"`      // the column that it is about, which this one shows
 	Disputed bool           `json:"disputed,omitempty"` // the evidence now says something else
 	Review   bool           `json:"review,omitempty"`   // the column's type changed since
 	Evidence classify.Class `json:"evidence,omitempty"` // what the evidence says, when disputed

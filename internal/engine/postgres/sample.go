@@ -287,13 +287,16 @@ func scanRelation(rows pgx.Rows, types composites) (*discover.Table, error) {
 	var oid int64
 	var kind string
 	var partition bool
-	var parent, columns, views, local *string
-	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views, &local, &t.Away)
+	var parent, columns, views, query, local *string
+	err := rows.Scan(&oid, &t.Schema, &t.Name, &kind, &partition, &t.Comment, &t.Rows, &t.Pages, &t.Usage, &t.RowSecurity, &t.Stale, &parent, &columns, &views, &query, &local, &t.Away)
 	if err != nil {
 		return nil, sampleRefusal(err)
 	}
 	for _, name := range []*string{&t.Schema, &t.Name, &t.Comment} {
 		*name = validText([]byte(*name))
+	}
+	if query != nil {
+		t.Origins = viewOrigins(*query)
 	}
 	t.Mixed = local != nil
 	t.OID, t.Kind = uint32(oid), kind[0] //nolint:gosec // an OID is 32 bits wide

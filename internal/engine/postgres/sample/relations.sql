@@ -57,6 +57,7 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relispartition,
         JOIN pg_catalog.pg_class b ON b.oid = dp.refobjid JOIN pg_catalog.pg_namespace bn ON bn.oid = b.relnamespace
         JOIN pg_catalog.pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = dp.refobjsubid
         WHERE r.ev_class = c.oid AND c.relkind IN ('v', 'm'))::text,
+    (SELECT r.ev_action::text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind IN ('v', 'm')),
     mixed.tables, c.relkind = 'v' AND away.oid IS NOT NULL
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT coalesce(sum(greatest(l.reltuples, 0)), -1)::float8 AS tuples, coalesce(sum(l.relpages), 0)::bigint AS pages,
