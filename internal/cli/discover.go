@@ -139,8 +139,9 @@ func (a *app) unmatched(f *discoverFlags, reports discover.Reports) error {
 type discoverTarget struct {
 	store string // empty for a DSN
 	login postgres.Config
-	last  string // file of the last report; empty for a DSN
-	done  string // file of what a broken run has seen; empty when there is no place for it
+	reads []postgres.Standby // where samples are read rather
+	last  string             // file of the last report; empty for a DSN
+	done  string             // file of what a broken run has seen; empty when there is no place for it
 }
 
 func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) error {
@@ -238,8 +239,15 @@ func (a *app) discoverOne(ctx context.Context, f *discoverFlags, c *config.Confi
 	}
 	feed := postgres.NewFeed(t.login, max(f.jobs, 1))
 	defer feed.Close(context.WithoutCancel(ctx))
+	feed.Prefer(ctx, t.reads, func(text string) {
+		a.ui.progressDone()
+		a.ui.note("store %s: %s", t.store, printable(text))
+	})
 	report, err := discover.Run(ctx, feed, opts)
 	a.ui.progressDone()
+	if report != nil {
+		report.SampledOn(feed.Sources())
+	}
 	if err == nil && t.done != "" {
 		if err = os.Remove(t.done); errors.Is(err, fs.ErrNotExist) { // another run of the same was done before
 			err = nil
@@ -300,8 +308,12 @@ func (a *app) discoverTargets(ctx context.Context, f *discoverFlags, args []stri
 		if err != nil {
 			return nil, nil, failed("", err)
 		}
+		standbys, err := pgserve.Standbys(ctx, c, s, scannerOf(s))
+		if err != nil {
+			return nil, nil, failed("", err)
+		}
 		last := filepath.Join(c.Folder, "discovered", s.Name+".json")
-		out = append(out, discoverTarget{store: s.Name, login: login, last: last, done: last + ".progress"})
+		out = append(out, discoverTarget{store: s.Name, login: login, reads: standbys, last: last, done: last + ".progress"})
 	}
 	return out, c, nil
 }

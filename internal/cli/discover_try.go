@@ -57,8 +57,13 @@ func (a *app) tryClassifiers(ctx context.Context, class, store, column, format s
 		if err != nil {
 			return failed("", err)
 		}
+		standbys, err := pgserve.Standbys(ctx, c, s, scannerOf(s))
+		if err != nil {
+			return failed("", err)
+		}
 		feed = postgres.NewFeed(login, 1)
 		defer feed.Close(context.WithoutCancel(ctx))
+		feed.Prefer(ctx, standbys, func(text string) { a.ui.note("store %s: %s", s.Name, printable(text)) })
 	}
 	trials, err := discover.Try(ctx, feed, c.Discover.Classifiers, class, column)
 	if err != nil {

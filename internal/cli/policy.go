@@ -181,7 +181,7 @@ func pickStore(c *config.Config, name string) (*config.Store, error) {
 			return s, nil
 		}
 		if s := c.Standbys[name]; s != nil {
-			return nil, failed("name its primary; only postern scan looks at a standby", fmt.Errorf("store %q is a standby of %s", name, s.StandbyOf))
+			return nil, failed("name its primary: discover reads samples on a standby by itself, and only postern scan looks at one alone", fmt.Errorf("store %q is a standby of %s", name, s.StandbyOf))
 		}
 		return nil, failed("", fmt.Errorf("there is no store %q in the policy: it has %v", name, names))
 	}

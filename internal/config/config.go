@@ -30,7 +30,7 @@ type Config struct {
 	State  State
 	Keys   Keys
 	Stores map[string]*Store
-	// Standbys are the stores with standby_of: scan looks at them, and no policy is compiled for them.
+	// Standbys are the stores with standby_of: scan looks at them, discover reads samples there, and no policy is compiled for them.
 	Standbys map[string]*Store
 	Gateway  Gateway
 	Audit    Audit

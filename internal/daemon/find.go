@@ -33,6 +33,7 @@ type Found struct {
 	Columns     int
 	Classified  int
 	NotExamined int
+	Notes       []string // for whoever runs serve
 }
 
 // FoundColumn is a column with sensitive data that the policy has no label for and the run before did not report.
@@ -205,6 +206,9 @@ func (f *finding) record(ctx context.Context, store string, found *Found) {
 	put(audit.Event{Kind: audit.DiscoverRun, Store: store, Detail: map[string]string{
 		"columns": strconv.Itoa(found.Columns), "classified": strconv.Itoa(found.Classified), "new": strconv.Itoa(len(found.New)), "not_examined": strconv.Itoa(found.NotExamined),
 	}})
+	for _, n := range found.Notes {
+		f.d.log.Warn("looking for sensitive data", "store", store, "note", n)
+	}
 	level := f.d.log.Info
 	if len(found.New) > 0 {
 		level = f.d.log.Warn

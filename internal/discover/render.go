@@ -156,6 +156,9 @@ func (r *Report) tableTail(b *strings.Builder) {
 		fmt.Fprintf(b, "; %d verdicts are disputed", s.Disputed)
 	}
 	b.WriteString("\n")
+	if len(r.Sampled) > 0 {
+		fmt.Fprintf(b, "samples were read on %s\n", printable(strings.Join(r.Sampled, ", ")))
+	}
 }
 
 func (g *Gap) place() string {

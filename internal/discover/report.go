@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"slices"
 	"time"
 
 	"github.com/postern-sec/postern/internal/classify"
@@ -17,7 +18,8 @@ type Report struct {
 	Database    string   `json:"database"`
 	From        From     `json:"from"`
 	Seed        int64    `json:"seed"`
-	Rows        int      `json:"rows"` // wanted of a table
+	Rows        int      `json:"rows"`                   // wanted of a table
+	Sampled     []string `json:"sampled_from,omitempty"` // stores that are standbys, and the store itself where one could not be read
 	Columns     []Record `json:"columns"`
 	NotExamined []Gap    `json:"not_examined"`
 	Summary     Summary  `json:"summary"`
@@ -37,6 +39,20 @@ type Failure struct {
 // FailedReport stands for a store that could not be examined among others that were.
 func FailedReport(store, database string, from From, f Failure) *Report {
 	return &Report{Version: Version, Store: store, Database: database, From: from, Columns: []Record{}, NotExamined: []Gap{}, Failed: &f}
+}
+
+// SampledOn says where samples were read: names of standbys, and "" for the server itself, which alone is not worth a word.
+func (r *Report) SampledOn(servers []string) {
+	r.Sampled = nil
+	if !slices.ContainsFunc(servers, func(s string) bool { return s != "" }) {
+		return
+	}
+	for _, s := range servers {
+		if s == "" {
+			s = r.Store
+		}
+		r.Sampled = append(r.Sampled, s)
+	}
 }
 
 // Record is what is known of one column (classification.md §10).

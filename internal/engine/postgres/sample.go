@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,11 @@ type Feed struct {
 	cfg   Config
 	idle  chan *Server
 	slots chan struct{}
+
+	standbys []*standby
+	say      func(string)
+	mu       sync.Mutex
+	sources  []string // of samples
 }
 
 var _ discover.Feed = (*Feed)(nil)
@@ -58,6 +64,9 @@ func NewFeed(cfg Config, jobs int) *Feed {
 
 // Close ends all idle connections. Call it when no method is running.
 func (f *Feed) Close(ctx context.Context) {
+	for _, s := range f.standbys {
+		s.feed.Close(ctx)
+	}
 	for {
 		select {
 		case s := <-f.idle:

@@ -14,9 +14,9 @@ import (
 	"github.com/postern-sec/postern/internal/discover"
 )
 
-// Sample reads a bounded sample of some columns of one table: the whole of a small one, rows drawn over all pages of a middling
+// sample reads a sample on the feed's own server: the whole of a small one, rows drawn over all pages of a middling
 // one, blocks of a large one. A reservoir cuts the rest; the first rows of a table are never taken for the sample.
-func (f *Feed) Sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
+func (f *Feed) sample(ctx context.Context, ask discover.Ask) ([]classify.Values, error) {
 	r := &reservoir{ask: ask, longest: f.cfg.StatementTimeout, random: rand.New(rand.NewPCG(uint64(ask.Seed), uint64(ask.Table.OID)))} //nolint:gosec // reproducible, not secret
 	err := f.with(ctx, func(tx pgx.Tx) error {
 		r.rows, r.nulls, r.seen, r.bytes = nil, nil, 0, 0

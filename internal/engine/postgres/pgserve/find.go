@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/postern-sec/postern/internal/config"
@@ -16,9 +18,10 @@ import (
 
 // finder looks for sensitive data in one store.
 type finder struct {
-	store *config.Store
-	feed  *postgres.Feed
-	done  seen
+	store   *config.Store
+	account config.Account
+	feed    *postgres.Feed
+	done    seen
 }
 
 // Finder implements daemon.Engine. The login is the store's scanner, or the provisioner where serve holds it anyway; without one
@@ -35,7 +38,30 @@ func (e Engine) Finder(ctx context.Context, s *config.Store) (daemon.Finder, err
 	if err != nil {
 		return nil, err
 	}
-	return &finder{store: s, feed: postgres.NewFeed(login, 1)}, nil
+	return &finder{store: s, account: account, feed: postgres.NewFeed(login, 1)}, nil
+}
+
+// Standbys are the servers of the policy that stream from a store, with the logins that read samples there: their own scanner, or the
+// account that reads the store, which they have too.
+func Standbys(ctx context.Context, c *config.Config, s *config.Store, account config.Account) ([]postgres.Standby, error) {
+	var out []postgres.Standby
+	for _, name := range slices.Sorted(maps.Keys(c.Standbys)) {
+		of := c.Standbys[name]
+		if of.StandbyOf != s.Name {
+			continue
+		}
+		as := account
+		if of.Scanner.User != "" {
+			as = of.Scanner
+		}
+		login, err := Login(ctx, of, as)
+		if err != nil {
+			return nil, err
+		}
+		login.Database = s.Database
+		out = append(out, postgres.Standby{Name: name, Login: login})
+	}
+	return out, nil
 }
 
 // Tables implements daemon.Finder.
@@ -55,15 +81,22 @@ func (f *finder) Find(ctx context.Context, c *config.Config, last []byte, anew b
 			return daemon.Found{}, fmt.Errorf("read the last report: %w", err)
 		}
 	}
+	standbys, err := Standbys(ctx, c, f.store, f.account)
+	if err != nil {
+		return daemon.Found{}, err
+	}
+	var notes []string
+	f.feed.Prefer(ctx, standbys, func(text string) { notes = append(notes, text) })
 	report, err := discover.Run(ctx, f.feed, opts)
 	if err != nil {
 		return daemon.Found{}, err
 	}
+	report.SampledOn(f.feed.Sources())
 	var text bytes.Buffer
 	if err := report.Measure(opts.Last).WriteJSON(&text); err != nil {
 		return daemon.Found{}, err
 	}
-	out := daemon.Found{Report: text.Bytes(), Columns: report.Summary.Columns, Classified: report.Summary.Classified, NotExamined: report.Summary.NotExamined}
+	out := daemon.Found{Notes: notes, Report: text.Bytes(), Columns: report.Summary.Columns, Classified: report.Summary.Classified, NotExamined: report.Summary.NotExamined}
 	for _, n := range report.New {
 		label := c.Policy.Labels[policy.Column{Table: policy.Table{Store: f.store.Name, Schema: n.Schema, Name: n.Table}, Column: n.Column}]
 		if label != nil && label.Class == string(n.Class) {
