@@ -190,8 +190,9 @@ func (a *app) discoverAll(ctx context.Context, f *discoverFlags, c *config.Confi
 			}
 			return nil, failed(nextAfter(ctx, err), err)
 		}
-		a.ui.report(failed("", fmt.Errorf("store %s was not examined: %w", t.store, err)))
-		reports = append(reports, discover.FailedReport(t.store, t.login.Database, discover.From(f.from), discover.Failure{Reason: err.Error(), Next: nextAfter(ctx, err)}))
+		next := nextAfter(ctx, err)
+		a.ui.report(failed(next, fmt.Errorf("store %s was not examined: %w", t.store, err)))
+		reports = append(reports, discover.FailedReport(t.store, t.login.Database, discover.From(f.from), discover.Failure{Reason: err.Error(), Next: next}))
 	}
 	return reports, nil
 }
