@@ -39,7 +39,7 @@ type Column struct {
 }
 
 // Load parses the development set and generates its values. The same seed gives the same values.
-func Load(seed uint64) ([]Table, error) { return load("devset", devset, locales(), seed, 1) }
+func Load(seed uint64) ([]Table, error) { return load("devset", devset, locales, seed, 1) }
 
 // Sized is the beginning of the development set, with at least so many columns and about so many rows: what a run costs is stated for a size.
 func Sized(seed uint64, columns, rows int) ([]Table, error) {
@@ -52,26 +52,26 @@ func Sized(seed uint64, columns, rows int) ([]Table, error) {
 		cols += len(all[n].Columns)
 		have += all[n].Rows
 	}
-	all, err = load("devset", devset, locales(), seed, float64(rows)/float64(have))
+	all, err = load("devset", devset, locales, seed, float64(rows)/float64(have))
 	return all[:n], err
 }
 
 // Heldout is the second set: other schemas, other habits of naming and storing, other values. It measures; the classifier is
 // not fitted to it.
 func Heldout(seed uint64) ([]Table, error) {
-	return load("heldout", heldout, heldoutLocales(), seed, 1)
+	return load("heldout", heldout, heldoutLocales, seed, 1)
 }
 
 // Blind is the third set, in two halves: tables at odd places of its file, which may be read to see what goes wrong, and those at
 // even places, which are only ever scored. The second half tells whether a change of the model is true in general.
 func Blind(seed uint64) (open, shut []Table, err error) {
-	return halves(load("blind", blind, blindLocales(), seed, 1))
+	return halves(load("blind", blind, blindLocales, seed, 1))
 }
 
 // Fresh is the fourth set, in two halves as the blind one: schemas that people have, written from the taxonomy by somebody who had
 // seen neither the model nor its word lists.
 func Fresh(seed uint64) (open, shut []Table, err error) {
-	return halves(load("fresh", fresh, freshLocales(), seed, 1))
+	return halves(load("fresh", fresh, freshLocales, seed, 1))
 }
 
 func halves(all []Table, err error) (open, shut []Table, _ error) {
