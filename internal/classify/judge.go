@@ -223,6 +223,8 @@ func (j *judge) nameTerms(s *scored, k *kind) float64 {
 			w = h.weight
 			s.add(k.class, SourceName, h.reason, w)
 		}
+	} else if kindOf := s.name.negated["person.name"]; kindOf == wordSubject && (k.class == "person.first_name" || k.class == "person.last_name") {
+		s.add(k.class, SourceName, NameNegated, model.nameOther) // the name of a thing is nobody's first or last name either
 	} else if s.name.none && s.name.strong == "" {
 		s.add(k.class, SourceName, NameNegated, model.nameOther)
 	} else if s.name.strong != "" && s.name.strong != lexClass && !sameFamily(s.name.strong, k.class) {

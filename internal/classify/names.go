@@ -42,6 +42,9 @@ func (l *lexicon) readName(name string, tableTokens []string) nameReading {
 	}
 	if rest := dropRepeats(best.tokens, tableTokens); rest != nil {
 		r := l.readTokens(rest)
+		if best.negated["person.name"] == wordSubject {
+			delete(r.classes, "person.name") // vessels.vessel_name: what is dropped says whose name it is
+		}
 		for c, h := range r.classes {
 			h.weight = min(h.weight, model.nameStrong)
 			r.classes[c] = h

@@ -84,3 +84,20 @@ func TestOrdinarySchemasStayQuiet(t *testing.T) {
 		}
 	}
 }
+
+// The name of a thing is nobody's name, first, last or whole, also where the table says what thing.
+func TestNamesOfThings(t *testing.T) {
+	t.Parallel()
+	c := newClassifier(t)
+	given := []string{"Anna", "Peter", "Maria", "Hans", "Lena", "Paul", "Clara", "Otto", "Emma", "Karl"}
+	people := []field{{"email", "text", []string{"a1@haus.de", "b2@haus.de", "c3@haus.de", "d4@haus.de"}}, {"phone", "text", []string{"+49 40 1234567", "+49 40 2234567", "+49 40 3234567"}}}
+	for _, at := range []struct {
+		table, column string
+		want          bool
+	}{{"deployments", "release_name", false}, {"vessels", "vessel_name", false}, {"contacts", "contact_name", true}, {"contacts", "first_name", true}} {
+		found := judgeTable(c, at.table, append([]field{{at.column, "text", given}}, people...)...)
+		if f := found[at.column]; (f.Class.Group() == "person") != at.want {
+			t.Errorf("%s.%s is %q", at.table, at.column, f.Class)
+		}
+	}
+}
