@@ -480,20 +480,20 @@ const partitionLevels = 4
 // but up in the parent they were counted over the values of all partitions, where those of one are lost.
 func (j *judge) raise(to, from *scored, up bool) bool {
 	raised := false
-	for _, k := range j.c.kinds {
-		w := from.sum(k.class)
-		if len(from.terms[k.class]) == 0 || w < model.negligible || from.veto[k.class] || to.veto[k.class] && (!up || w <= 0) {
+	for class := range from.terms {
+		w := from.sum(class)
+		if w < model.negligible || from.veto[class] || to.veto[class] && (!up || w <= 0) {
 			continue
 		}
-		if len(to.terms[k.class]) > 0 && to.sum(k.class) >= w-0.005 && !to.veto[k.class] {
+		if len(to.terms[class]) > 0 && to.sum(class) >= w-0.005 && !to.veto[class] {
 			continue
 		}
-		if len(to.terms[k.class]) == 0 {
-			to.add(k.class, SourcePrior, PriorOf, k.prior)
+		if len(to.terms[class]) == 0 {
+			to.add(class, SourcePrior, PriorOf, j.c.byClass[class].prior)
 		}
-		delete(to.veto, k.class)
-		to.terms[k.class] = append(to.terms[k.class], Evidence{
-			Source: SourceKey, What: PartitionHolds, Weight: round2(w - to.sum(k.class)),
+		delete(to.veto, class)
+		to.terms[class] = append(to.terms[class], Evidence{
+			Source: SourceKey, What: PartitionHolds, Weight: round2(w - to.sum(class)),
 			Via: Ident(from.table.Schema + "." + from.table.Name + "." + from.col.Name),
 		})
 		raised = true

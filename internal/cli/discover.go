@@ -138,6 +138,7 @@ func (a *app) unmatched(f *discoverFlags, reports discover.Reports) error {
 // discoverTarget is one database to look at.
 type discoverTarget struct {
 	store string // empty for a DSN
+	err   error  // why there is no login for it
 	login postgres.Config
 	reads []postgres.Standby // where samples are read rather
 	last  string             // file of the last report; empty for a DSN
@@ -173,28 +174,44 @@ func (a *app) runDiscover(ctx context.Context, f *discoverFlags, args []string) 
 	return nil
 }
 
-// discoverAll examines the targets. A store that cannot be examined is said and stands among the others, which are no worse for it.
+// discoverAll examines the targets. A store that cannot be examined is said and stands among the others, which are no worse for it; so do
+// those that a run which is broken off did not come to.
 func (a *app) discoverAll(ctx context.Context, f *discoverFlags, c *config.Config, targets []discoverTarget) (discover.Reports, error) {
 	var reports discover.Reports
+	var broken error
 	for _, t := range targets {
-		report, err := a.discoverOne(ctx, f, c, t)
-		if report != nil {
+		var report *discover.Report
+		err := broken
+		if err == nil {
+			report, err = a.discoverOne(ctx, f, c, t)
+		}
+		if report != nil { // of a run that was broken off: what was found so far
 			reports = append(reports, report)
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			continue
-		}
-		if len(targets) == 1 || ctx.Err() != nil {
-			if report != nil { // broken off: what was found so far is shown, and not kept as a complete run
-				err = errors.Join(err, a.printDiscover(f, reports))
-			}
+		case ctx.Err() != nil:
+			broken = err
+		case len(targets) == 1:
 			return nil, failed(nextAfter(ctx, err), err)
 		}
+		if len(targets) == 1 || report != nil {
+			continue
+		}
 		next := nextAfter(ctx, err)
-		a.ui.report(failed(next, fmt.Errorf("store %s was not examined: %w", t.store, err)))
+		if broken == nil {
+			a.ui.report(failed(next, fmt.Errorf("store %s was not examined: %w", t.store, err)))
+		}
 		reports = append(reports, discover.FailedReport(t.store, t.login.Database, discover.From(f.from), discover.Failure{Reason: err.Error(), Next: next}))
 	}
-	return reports, nil
+	if broken == nil {
+		return reports, nil
+	}
+	if slices.ContainsFunc(reports, func(r *discover.Report) bool { return r.Failed == nil }) { // shown, and not kept as a complete run
+		broken = errors.Join(broken, a.printDiscover(f, reports))
+	}
+	return nil, failed(nextAfter(ctx, broken), broken)
 }
 
 // lookAgain is the next step after a server that did not answer as it should.
@@ -214,6 +231,9 @@ func nextAfter(ctx context.Context, err error) string {
 
 // discoverOne examines one database. A report beside an error is of a run that was broken off.
 func (a *app) discoverOne(ctx context.Context, f *discoverFlags, c *config.Config, t discoverTarget) (*discover.Report, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
 	opts := discover.Options{
 		Store: t.store, From: discover.From(f.from), Include: f.include, Exclude: f.exclude, Jobs: f.jobs, Load: f.load, Rows: f.rows, Views: f.views, Foreign: f.foreign,
 		Readers: f.readers || f.format == "html" || f.format == "markdown", Progress: a.discoverProgress(t.store),
@@ -307,7 +327,8 @@ func (a *app) discoverTargets(ctx context.Context, f *discoverFlags, args []stri
 		}
 		login, err := pgserve.Login(ctx, s, scannerOf(s))
 		if err != nil {
-			return nil, nil, failed("", err)
+			out = append(out, discoverTarget{store: s.Name, login: postgres.Config{Database: s.Database}, err: err})
+			continue
 		}
 		standbys, err := pgserve.Standbys(ctx, c, s, scannerOf(s))
 		if err != nil {

@@ -55,7 +55,7 @@ func (a *app) writePatch(path string, c *config.Config, reports discover.Reports
 		}
 	}
 	for _, n := range reports.Notes(existing, c.Policy) {
-		a.ui.note("%s", n)
+		a.ui.note("%s", printable(n))
 	}
 	if bytes.Equal(existing, patched) {
 		a.ui.note("nothing is new for the policy: %s is left as it is", path)

@@ -172,3 +172,22 @@ func TestReadersStandInTheTable(t *testing.T) {
 		}
 	}
 }
+
+// What Place joins can be taken apart again, and nothing that somebody types stalls or fells the program.
+func FuzzNames(f *testing.F) {
+	f.Add("public", `a."b`, "c.d", `public."a.b".*`)
+	f.Add("", `"`, "", `"`)
+	f.Fuzz(func(t *testing.T, schema, table, column, pattern string) {
+		place := dotted(schema, table, column)
+		if parts, err := SplitPlace(place); err != nil || !slices.Equal(parts, []string{schema, table, column}) {
+			t.Fatalf("%q is taken apart into %q: %v", place, parts, err)
+		}
+		if !Matches(place, schema, table, column) && !strings.ContainsAny(place, `*?[\`) {
+			t.Fatalf("%q does not match itself", place)
+		}
+		if CheckPattern(pattern) != nil && Matches(pattern, schema, table, column) {
+			t.Fatalf("%q is refused and matches", pattern)
+		}
+		CutPath(pattern)
+	})
+}

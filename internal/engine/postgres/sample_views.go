@@ -46,9 +46,9 @@ func leadingNumber(s string) int {
 	if end < 0 {
 		end = len(s)
 	}
-	n, err := strconv.Atoi(s[:end])
+	n, err := strconv.ParseUint(s[:end], 10, 32)
 	if err != nil {
 		return 0
 	}
-	return n
+	return int(n)
 }

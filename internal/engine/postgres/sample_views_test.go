@@ -55,3 +55,16 @@ func TestViewsShowTheirBaseColumns(t *testing.T) {
 		}
 	})
 }
+
+// The tree of a view's query holds names that its owner chose.
+func FuzzViewOrigins(f *testing.F) {
+	f.Add(`({QUERY :targetList ({TARGETENTRY :expr {VAR :varno 1} :resno 2 :resname a\ \}b :resorigtbl 16384 :resorigcol 3 :resjunk false}) :override 0})`)
+	f.Add(`{{:targetList {:resno 9999999999999999999999`)
+	f.Fuzz(func(t *testing.T, tree string) {
+		for num, at := range viewOrigins(tree) {
+			if num < 0 || at.Num <= 0 || at.OID == 0 {
+				t.Fatalf("column %d shows %+v", num, at)
+			}
+		}
+	})
+}
