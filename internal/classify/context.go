@@ -367,6 +367,8 @@ func (j *judge) healthGroup(s *scored, k *kind, e surroundings) {
 		switch {
 		case !near && named < model.nameStrong:
 			s.add(k.class, SourceSibling, HealthGroup, -2)
+		case !near && (e.thing || e.place) && e.person < 1:
+			s.add(k.class, SourceSibling, ThingTable, model.placeContext/2) // the beat of a song, the temperature of a machine
 		case named > 0 && named <= model.nameWeak && (proofs >= 3 || e.units && e.tests && k.class == "health.lab"):
 			s.add(k.class, SourceSibling, PairSibling, model.unitContext)
 		}

@@ -202,6 +202,16 @@ func (s *scored) provenStem(k Class, value []Evidence) bool {
 	return negated && len(value) > 0 && (value[0].What == ValueStrongShape || value[0].What == ValueChecksum) && value[0].Weight >= model.proven
 }
 
+// aboutOther reports a name that speaks about a datum of other kinds, such as its prefix or its type.
+func (s *scored) aboutOther(class Class) bool {
+	for c, kind := range s.name.negated {
+		if kind != wordKindOf || c == class || c.group() == class.group() || sameFamily(c, class) {
+			return false
+		}
+	}
+	return len(s.name.negated) > 0 && !s.name.weak
+}
+
 // nameTerms enters what the names of column and domain and the comment say.
 func (j *judge) nameTerms(s *scored, k *kind) float64 {
 	w := 0.0
@@ -225,6 +235,8 @@ func (j *judge) nameTerms(s *scored, k *kind) float64 {
 		}
 	} else if kindOf := s.name.negated["person.name"]; kindOf == wordSubject && (k.class == "person.first_name" || k.class == "person.last_name") {
 		s.add(k.class, SourceName, NameNegated, model.nameOther) // the name of a thing is nobody's first or last name either
+	} else if s.name.strong == "" && s.aboutOther(k.class) {
+		s.add(k.class, SourceName, NameOther, model.nameOtherSoft) // the prefix of a key is no country
 	} else if s.name.none && s.name.strong == "" {
 		s.add(k.class, SourceName, NameNegated, model.nameOther)
 	} else if s.name.strong != "" && s.name.strong != lexClass && !sameFamily(s.name.strong, k.class) {

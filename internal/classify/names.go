@@ -360,7 +360,8 @@ func (l *lexicon) negation(tokens []string, covered []bool, m match, e entry, ro
 				return k
 			}
 		case wordCount:
-			if t := tokens[i]; t == "count" || t == "min" || t == "max" || t == "cnt" || t == "avg" || t == "average" || t == "limit" || t == "anzahl" {
+			switch tokens[i] {
+			case "count", "min", "max", "cnt", "avg", "average", "limit", "anzahl", "median", "mean", "mittelwert", "durchschnitt", "moyenne", "promedio":
 				return k
 			}
 		case wordKindOf:

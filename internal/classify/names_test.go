@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -98,6 +99,43 @@ func TestNamesOfThings(t *testing.T) {
 		found := judgeTable(c, at.table, append([]field{{at.column, "text", given}}, people...)...)
 		if f := found[at.column]; (f.Class.Group() == "person") != at.want {
 			t.Errorf("%s.%s is %q", at.table, at.column, f.Class)
+		}
+	}
+}
+
+// Names and values that only look like somebody's, and beside each what is.
+func TestWhatIsNobodys(t *testing.T) {
+	t.Parallel()
+	c := newClassifier(t)
+	of := func(format string, from, step int) []string {
+		var out []string
+		for i := range 40 {
+			out = append(out, fmt.Sprintf(format, from+i*step))
+		}
+		return out
+	}
+	mail := field{"email", "text", []string{"a1@haus.de", "b2@haus.de", "c3@haus.de", "d4@haus.de"}}
+	given := []string{"Anna", "Peter", "Maria", "Hans", "Lena", "Paul", "Clara", "Otto", "Emma", "Karl"}
+	for _, at := range []struct {
+		table string
+		field
+		beside []field
+		want   Class
+	}{
+		{"connectors", field{"pins", "int", of("%d", 2, 1)}, nil, ""},
+		{"accounts", field{"pin", "int", of("%d", 1000, 83)}, []field{mail}, "secret.pin"},
+		{"songs", field{"bpm", "int", of("%d", 60, 2)}, nil, ""},
+		{"patient_obs", field{"bpm", "int", of("%d", 60, 2)}, nil, "health.vitals"},
+		{"regions", field{"median_income", "int", of("%d", 20000, 500)}, nil, ""},
+		{"applicants", field{"income", "int", of("%d", 20000, 500)}, []field{mail}, "fin.income"},
+		{"settings", field{"api_key_prefix", "text", []string{"pk", "sk"}}, nil, ""},
+		{"print_jobs", field{"printer", "text", given}, nil, ""},
+		{"streetlights", field{"city", "text", []string{"Berlin", "Paris", "London", "Madrid", "Vienna"}}, nil, ""},
+		{"customers", field{"city", "text", []string{"Berlin", "Paris", "London", "Madrid", "Vienna"}}, []field{mail}, "contact.city"},
+	} {
+		found := judgeTable(c, at.table, append([]field{at.field}, at.beside...)...)
+		if f := found[at.name]; f.Class != at.want {
+			t.Errorf("%s.%s is %q, want %q", at.table, at.name, f.Class, at.want)
 		}
 	}
 }

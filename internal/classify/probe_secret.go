@@ -33,7 +33,8 @@ func secretProbes(m *checkdigit.Mnemonics) []probe {
 			return shapeOnly(v.runes >= 6 && v.nDigit+v.nLower+v.nUpper >= 6 && v.nSpace <= v.runes/4 && v.nOther == 0)
 		}},
 		{class: "secret.pin", how: byWeak, fams: "ti", test: func(v *value) verdict {
-			return shapeOnly(isDigits(v.raw) && len(v.raw) <= 8 || v.nSpace == 0 && v.runes >= 16)
+			// One or two digits are what is left of leading zeros, and few: a column of them counts something.
+			return shapeOnly(isDigits(v.raw) && inRange(len(v.raw), 3, 8) || v.nSpace == 0 && v.runes >= 16)
 		}},
 		{class: "secret.security_answer", how: byWeak, test: func(v *value) verdict { return shapeOnly(v.runes >= 1 && v.runes <= 200) }},
 		{class: "secret.crypto_seed", how: byShape, p0: 0.0001, test: func(v *value) verdict {
