@@ -285,6 +285,39 @@ func TestApproversWhoLeave(t *testing.T) {
 	}
 }
 
+// A request for which nobody is left who could approve it does not wait: the owners hear of it, and who asked can ask again. As long
+// as somebody is left, or the step can be skipped, it waits.
+func TestNobodyIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, two, steps := w.ask("ana", access.Ask{Rule: "any"}).Request, w.ask("ana", access.Ask{Rule: "two"}).Request, w.ask("ana", access.Ask{Rule: "steps"}).Request
+	w.approve("emil", two.ID)
+	for _, name := range []string{"hugo", "finn"} {
+		delete(w.p.Users, name)
+	}
+	w.recheck()
+	for _, id := range []string{one.ID, two.ID, steps.ID} {
+		if got := w.request(id); got.State != access.Pending {
+			t.Errorf("rule %s, and somebody is left: %s", got.Rule, got.State)
+		}
+	}
+	delete(w.p.Users, "emil") // with him goes his decision: dora alone is not two
+	w.recheck()
+	if got := w.request(two.ID); got.State != access.Superseded {
+		t.Errorf("two, and one is left: %s", got.State)
+	}
+	if got := w.request(one.ID); got.State != access.Pending {
+		t.Errorf("any, and dora is left: %s", got.State)
+	}
+	delete(w.p.Users, "dora")
+	w.recheck()
+	for _, id := range []string{one.ID, steps.ID} {
+		if got := w.request(id); got.State != access.Superseded {
+			t.Errorf("rule %s, and nobody is left: %s", got.Rule, got.State)
+		}
+	}
+}
+
 func TestRequestsAreChecked(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t), t.Context()

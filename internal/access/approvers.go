@@ -167,6 +167,26 @@ func (c circle) possible(r *Request) bool {
 	return true
 }
 
+// stuck says whether a step that is still to come can be neither approved by whoever is left nor skipped: those who could were
+// deactivated or lost the role since (ACC-20).
+func (c circle) stuck(r *Request) bool {
+	for i := r.Step; i < len(r.Steps); i++ {
+		if i < len(r.Steps)-1 && r.Steps[i].SkipAfter > 0 {
+			continue
+		}
+		people := c.said(r, i)
+		for _, name := range c.approvers(r, r.Steps[i]) {
+			if who, _ := c.p.Subject(name); !r.decided(name) {
+				people = append(people, who)
+			}
+		}
+		if !c.filled(r, r.Steps[i], people) {
+			return true
+		}
+	}
+	return false
+}
+
 // said lists the people in whose names a step was approved, with the groups they had then. Who was deactivated since does not
 // count: neither the one in whose name it was, nor the one who spoke (ACC-22).
 func (c circle) said(r *Request, step int) []policy.Subject {

@@ -73,6 +73,9 @@ func (d *Desk) Confirm(ctx context.Context, who Actor, id, note string) (*Grant,
 		if theirs(p, who, g) {
 			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody reviews what they hold themselves")
 		}
+		if !g.Live() && !g.Breaking { // what was broken into is looked at afterwards too
+			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		}
 		if err := checkNote(note); err != nil {
 			return err
 		}

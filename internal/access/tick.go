@@ -117,6 +117,10 @@ func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Req
 	if err != nil {
 		return err
 	}
+	if why == "" && around.stuck(r) {
+		why = "nobody is left who could approve it"
+		c.say(Notice{Kind: kindNobody, At: now, Dataset: r.Dataset, Reason: r.Subject + " asked by rule " + r.Rule}, owners(p, r.Dataset)...)
+	}
 	if why != "" {
 		r.Version++
 		d.supersede(c, p, r, why, now)

@@ -85,7 +85,7 @@ const (
 	PasskeyRefused    Kind = "passkey.refused"          // a new passkey was not taken, or one that somebody would remove stays, and why
 	PasskeySuspect    Kind = "passkey.suspect"          // a passkey's counter went back, so that there may be a copy: it opens nothing any more
 	AccountRole       Kind = "account.role"             // an account was given another role
-	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and its sessions ended
+	AccountDisabled   Kind = "account.disabled"         // an account was disabled, and all that was open of it ended
 	AccountEnabled    Kind = "account.enabled"          // a disabled account was enabled
 	DeviceDecided     Kind = "portal.terminal"          // somebody at a browser let a terminal in as themselves, or turned it away
 	AccountUnlinked   Kind = "account.unlinked"         // a name is no longer tied to anybody at the identity provider

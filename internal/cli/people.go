@@ -93,8 +93,8 @@ func (a *app) userInvite() *cobra.Command {
 		Use:   "invite NAME",
 		Short: "make a new one-time link for an account",
 		Long: `Makes a link that replaces the one before, for somebody who has not followed it or has forgotten the
-password. --reset also forgets the password and the second factor and ends every session: for somebody
-who lost the phone and the recovery codes.`,
+password. --reset also forgets the password and the second factor and ends at once every session, token,
+temporary credential and certificate: for somebody who lost the phone and the recovery codes.`,
 		Example: `  postern user invite ana --reset`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -190,8 +190,10 @@ func (a *app) userSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME",
 		Short: "give an account another role, disable or enable it",
-		Long: `Changes an account. Its sessions end: somebody who is disabled is out at once, and signs in no more.
-Grants are the policy's and stay; postern revoke ends those.`,
+		Long: `Changes an account. Its sessions end. Somebody who is disabled is out at once and signs in no more:
+their tokens, temporary credentials, certificates and grants end, sessions at the gateway too, and
+nobody waits for their approval. Whoever is enabled again has what rules give them, and asks anew
+for what they held by grants.`,
 		Example: `  postern user set ana --disable
   postern user set ana --role auditor`,
 		Args: cobra.ExactArgs(1),
@@ -215,7 +217,7 @@ Grants are the policy's and stay; postern revoke ends those.`,
 		},
 	}
 	cmd.Flags().StringVar(&role, "role", "", "`role` at the portal: admin, editor, reader, auditor, or \"\" for none")
-	cmd.Flags().BoolVar(&disable, "disable", false, "let it sign in no more, and end its sessions")
+	cmd.Flags().BoolVar(&disable, "disable", false, "let it sign in no more, and end all that is open of it")
 	cmd.Flags().BoolVar(&enable, "enable", false, "let it sign in again")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/directory"
+	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
@@ -18,11 +19,13 @@ const (
 	directoryFirst = 30 * time.Second // for a whole look, before grants are held against what is known
 )
 
-// met is who is known from outside: what the identity provider says, and what the directory says.
+// met is who is known besides the policy file: what the identity provider says, what the directory says, and the accounts here, of which
+// those that are disabled count.
 type met struct {
 	mu        sync.Mutex
 	provider  []policy.Person
 	directory directory.Known
+	accounts  []people.Account
 	ldap      *config.LDAP // nil: there is no directory
 }
 
@@ -49,18 +52,34 @@ func (d *daemon) publishDirectory(k directory.Known) {
 
 // publish puts people in force at once, for the portal and the gateway, and has the rest follow: sessions, grants, servers.
 func (d *daemon) publish() {
-	people := d.met.provider
+	all := d.met.provider
 	if l := d.met.ldap; l != nil {
-		people = d.met.directory.Join(people, l.URL, l.Limit, d.grants.desk.Now())
+		all = d.met.directory.Join(all, l.URL, l.Limit, d.grants.desk.Now())
 	}
-	if d.world.setPeople(people) {
+	if d.world.setPeople(people.Join(all, d.met.accounts)) {
 		d.grants.moved.Store(true)
 		d.grants.changed()
 	}
 }
 
+// readAccounts takes up which accounts are disabled.
+func (d *daemon) readAccounts(ctx context.Context) error {
+	accounts, err := d.grants.st.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	d.met.mu.Lock()
+	defer d.met.mu.Unlock()
+	d.met.accounts = accounts
+	d.publish()
+	return nil
+}
+
 // refreshPeople takes up what another instance, or an operator, found out.
 func (d *daemon) refreshPeople(ctx context.Context) error {
+	if err := d.readAccounts(ctx); err != nil {
+		return err
+	}
 	if d.sso != nil {
 		if err := d.sso.Refresh(ctx); err != nil {
 			return err

@@ -462,7 +462,8 @@ func eventOf(e access.Event) audit.Event {
 	return out
 }
 
-// readSecrets takes up what credentials there are and which accounts are disabled, and ends the sessions of those that are no longer.
+// readSecrets takes up what credentials there are and which accounts are disabled or were reset, and ends the sessions of those that are
+// no longer, and of people those that began before.
 func (g *grants) readSecrets(ctx context.Context) error {
 	live, err := g.st.Credentials(ctx, "", g.desk.Now())
 	if err != nil {
@@ -482,8 +483,9 @@ func (g *grants) readSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	barred := map[string]bool{}
+	barred, reset := map[string]bool{}, map[string]time.Time{}
 	for i := range accounts {
+		reset[accounts[i].Name] = accounts[i].Reset
 		if !accounts[i].Disabled.IsZero() {
 			barred[accounts[i].Name] = true
 		}
@@ -492,6 +494,8 @@ func (g *grants) readSecrets(ctx context.Context) error {
 	g.barred.Store(&barred)
 	if g.d.gw != nil {
 		g.d.gw.EndWhere(func(i gateway.Info) bool { return barred[i.User] }, gateway.Ending{Code: gateway.CodeRevoked, Message: "your account was disabled"})
+		g.d.gw.EndWhere(func(i gateway.Info) bool { return i.Started.Before(reset[i.User]) },
+			gateway.Ending{Code: gateway.CodeRevoked, Message: "your account was reset", Hint: "follow the new invitation, then postern login"})
 		g.d.gw.EndWhere(func(i gateway.Info) bool {
 			return i.Credential != "" && i.Credential != identity.PolicyCredential && !ids[i.Credential]
 		}, gateway.Ending{Code: gateway.CodeRevoked, Message: "the credential that you logged in with has ended", Hint: "postern login"})

@@ -31,6 +31,9 @@ func (d *daemon) openPeople(ctx context.Context, root secret.Text) error {
 	if d.config.Portal.Address != "" {
 		d.signs = register
 	}
+	if err := d.readAccounts(ctx); err != nil {
+		return err
+	}
 	if err := d.openProvider(ctx, root); err != nil {
 		return err
 	}
@@ -139,14 +142,21 @@ func (d *daemon) startRecheck(ctx context.Context) (stop func()) {
 	}
 }
 
-// known is who is known to the identity provider and the directory, for those who look at state beside serve.
+// known is who is known to the identity provider and the directory, and who is disabled, for those who look at state beside serve.
 func known(ctx context.Context, c *config.Config, st *state.DB, now time.Time) ([]policy.Person, error) {
-	provider, err := providerKnows(ctx, c, st, now)
-	if err != nil || c.LDAP == nil {
-		return provider, err
+	out, err := providerKnows(ctx, c, st, now)
+	if err != nil {
+		return nil, err
 	}
-	k, err := st.Directory(ctx)
-	return k.Join(provider, c.LDAP.URL, c.LDAP.Limit, now), err
+	if c.LDAP != nil {
+		k, err := st.Directory(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = k.Join(out, c.LDAP.URL, c.LDAP.Limit, now)
+	}
+	accounts, err := st.Accounts(ctx)
+	return people.Join(out, accounts), err
 }
 
 func providerKnows(ctx context.Context, c *config.Config, st *state.DB, now time.Time) ([]policy.Person, error) {

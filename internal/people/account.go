@@ -9,6 +9,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
 )
 
@@ -61,7 +62,8 @@ func (r *Registry) invitation(name string) (*Invitation, string, error) {
 }
 
 // Invite makes a new link for an account, which replaces the one before. Whoever follows it chooses a new password, and with reset a
-// new second factor: the way back in for somebody who lost both. The account's sessions end when the link is used.
+// new second factor: the way back in for somebody who lost both. The account's sessions end when the link is used; with reset they
+// end at once, as all else does that whoever found what was lost could have made of it.
 func (r *Registry) Invite(ctx context.Context, by, name string, reset bool, from From) (*Invitation, error) {
 	inv, hash, err := r.invitation(name)
 	if err != nil {
@@ -77,17 +79,47 @@ func (r *Registry) Invite(ctx context.Context, by, name string, reset bool, from
 	if err := r.record(ctx, from, audit.AccountInvited, by, "allow", why, map[string]string{"for": name}); err != nil {
 		return nil, err
 	}
-	_, err = r.change(ctx, name, func(a *Account, _ time.Time) error {
+	change := r.change
+	if reset {
+		change = r.ending(by, why, from)
+	}
+	_, err = change(ctx, name, func(a *Account, now time.Time) error {
 		a.Invite, a.InviteEnd = hash, inv.End
 		if reset {
 			a.Seed, a.Recovery, a.Passkeys, a.Password, a.Step, a.Wrong, a.Locked = nil, nil, nil, "", 0, 0, time.Time{}
+			a.Reset = now
 		}
 		return nil
 	})
-	if err == nil && reset {
-		err = r.EndSessions(ctx, by, name, "", from)
-	}
 	return inv, noAccount(err, name)
+}
+
+// ending changes an account as change does, and ends everything that is open of it: sessions, tokens, temporary credentials and
+// certificates, each of which is recorded before.
+func (r *Registry) ending(by, why string, from From) func(context.Context, string, func(*Account, time.Time) error) (Account, error) {
+	return func(ctx context.Context, name string, think func(a *Account, now time.Time) error) (Account, error) {
+		now := r.c.Now()
+		sessions, err := r.c.Sessions.SessionsOf(ctx, name)
+		if err != nil {
+			return Account{}, err
+		}
+		held, err := r.c.Accounts.Credentials(ctx, name, now)
+		if err != nil {
+			return Account{}, err
+		}
+		for i := range held {
+			detail := map[string]string{"for": name, "credential": held[i].ID}
+			if err := r.record(ctx, from, audit.CredentialRevoked, by, "", why, detail); err != nil {
+				return Account{}, err
+			}
+		}
+		for i := range sessions {
+			if err := r.record(ctx, from, audit.PortalSessionEnd, by, "", why, map[string]string{"session": sessions[i].ID, "for": name}); err != nil {
+				return Account{}, err
+			}
+		}
+		return r.changeBy(ctx, name, func(ctx context.Context, a Account) error { return r.c.Accounts.EndAccount(ctx, a, now) }, think)
+	}
 }
 
 func noAccount(err error, name string) error {
@@ -140,7 +172,8 @@ func (r *Registry) Accept(ctx context.Context, code, password secret.Text, from 
 	return r.begin(ctx, &a, r.stageAfterPassword(&a), from, "", time.Time{})
 }
 
-// Set changes an account's role, or disables or enables it. Somebody who is disabled has no session from then on.
+// Set changes an account's role, or disables or enables it. Somebody who is disabled has no session, token or credential from then on,
+// and is no subject: their grants end, and nobody waits for their decision.
 func (r *Registry) Set(ctx context.Context, by, name string, role *Role, disabled *bool, from From) error {
 	if by == name && (disabled != nil && *disabled || role != nil) {
 		return &Refusal{CodeNotAdmin, "nobody changes their own role or disables themselves", ""}
@@ -166,22 +199,51 @@ func (r *Registry) Set(ctx context.Context, by, name string, role *Role, disable
 			return err
 		}
 	}
-	_, err = r.change(ctx, name, func(a *Account, now time.Time) error {
+	change, out := r.change, disabled != nil && *disabled
+	if out {
+		change = r.ending(by, "disabled", from)
+	}
+	_, err = change(ctx, name, func(a *Account, now time.Time) error {
 		if role != nil {
 			a.Role = *role
 		}
-		if disabled != nil {
-			if a.Disabled = (time.Time{}); *disabled {
+		switch {
+		case out:
+			if a.Disabled.IsZero() {
 				a.Disabled = now
-				a.Invite, a.InviteEnd = "", time.Time{}
 			}
+			a.Invite, a.InviteEnd = "", time.Time{}
+		case disabled != nil && !a.Disabled.IsZero():
+			a.Disabled, a.Enabled = time.Time{}, now
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || out {
 		return err
 	}
 	return r.EndSessions(ctx, by, name, "", from) // a session's length and rights were the old role's
+}
+
+// Join adds to those who are known from outside what accounts here say: whoever is disabled is treated like somebody who has ended
+// there, so that they hold nothing and nobody waits for them. Who was disabled once and is no more stays on the list, because what
+// they hold on servers has to come back.
+func Join(known []policy.Person, accounts []Account) []policy.Person {
+	out := slices.Clone(known)
+	for i := range accounts {
+		a := &accounts[i]
+		if a.Disabled.IsZero() && a.Enabled.IsZero() {
+			continue
+		}
+		at := slices.IndexFunc(out, func(p policy.Person) bool { return p.Name == a.Name })
+		if at < 0 {
+			at = len(out)
+			out = append(out, policy.Person{Name: a.Name, OfFile: true})
+		}
+		if !a.Disabled.IsZero() {
+			out[at].Ended, out[at].Barred = true, true
+		}
+	}
+	return out
 }
 
 // List shows the accounts, sorted by name.

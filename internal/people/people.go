@@ -46,6 +46,8 @@ type Account struct {
 	Role     Role      `json:"role,omitempty"`
 	Created  time.Time `json:"created"`
 	Disabled time.Time `json:"disabled,omitzero"`
+	Enabled  time.Time `json:"enabled,omitzero"` // again, the last time that it was disabled before
+	Reset    time.Time `json:"reset,omitzero"`   // what began before it is over
 
 	// Password is an argon2id hash. Empty: none was chosen yet, or the policy file's verifier proves the password.
 	Password string `json:"password,omitempty"`
@@ -113,6 +115,11 @@ type Accounts interface {
 	PasskeyAccount(ctx context.Context, hash string) (Account, error)
 	// KeepAccount returns ErrConflict when somebody else was faster, or one of the passkeys is another account's.
 	KeepAccount(ctx context.Context, a Account) error
+	// EndAccount keeps an account as KeepAccount does, and ends in the same transaction every session, token, temporary credential and
+	// certificate of its.
+	EndAccount(ctx context.Context, a Account, now time.Time) error
+	// Credentials lists what a subject holds, or everybody with "", and has neither ended nor been revoked.
+	Credentials(ctx context.Context, subject string, now time.Time) ([]identity.Issued, error)
 }
 
 // Sessions keeps sessions, as Accounts does.
@@ -318,6 +325,10 @@ func (r *Registry) keep(ctx context.Context, s Session) error {
 
 // change reads an account, lets think change it, and keeps it, again while others are faster.
 func (r *Registry) change(ctx context.Context, name string, think func(a *Account, now time.Time) error) (Account, error) {
+	return r.changeBy(ctx, name, r.c.Accounts.KeepAccount, think)
+}
+
+func (r *Registry) changeBy(ctx context.Context, name string, keep func(context.Context, Account) error, think func(a *Account, now time.Time) error) (Account, error) {
 	for try := 0; ; try++ {
 		a, err := r.c.Accounts.Account(ctx, name)
 		if err != nil {
@@ -327,7 +338,7 @@ func (r *Registry) change(ctx context.Context, name string, think func(a *Accoun
 			return a, err
 		}
 		a.Version++
-		err = r.c.Accounts.KeepAccount(ctx, a)
+		err = keep(ctx, a)
 		if err == nil || !errors.Is(err, ErrConflict) || try == attempts-1 {
 			return a, err
 		}

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -543,6 +544,27 @@ func TestEndedByTheDirectory(t *testing.T) {
 	p.pol = file
 	if half := must[*people.Entry](t)(p.r.SignIn(ctx, "ana", secret.New(good), p.from())); half.Session.Stage != people.AtFactor {
 		t.Errorf("afterwards: %+v", half)
+	}
+}
+
+// Whoever is disabled is treated as somebody who has ended outside, whether they are known there or not; who is enabled again is listed,
+// and nobody else is.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	known := []policy.Person{{Name: "ana", Groups: []string{"office"}}, {Name: "cleo"}}
+	day := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	got := people.Join(known, []people.Account{
+		{Name: "ana", Disabled: day}, {Name: "bob", Disabled: day}, {Name: "dora", Enabled: day}, {Name: "eve"}, {Name: "finn", Disabled: day, Enabled: day},
+	})
+	want := []policy.Person{
+		{Name: "ana", Groups: []string{"office"}, Ended: true, Barred: true}, {Name: "cleo"}, {Name: "bob", Ended: true, Barred: true, OfFile: true},
+		{Name: "dora", OfFile: true}, {Name: "finn", Ended: true, Barred: true, OfFile: true},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if known[0].Ended {
+		t.Error("what the provider said was changed")
 	}
 }
 

@@ -21,7 +21,7 @@ type Person struct {
 	// Ended says that the provider knows them no longer, or that nobody could say so for too long. Whatever the file says of them,
 	// they are no subject until they come in again.
 	Ended bool
-	// Barred says that it was the directory that ended them: no account of theirs opens anything either.
+	// Barred says that it was the directory that ended them, or that their account here is disabled: nothing of theirs opens anything.
 	Barred bool
 	// OfFile says that they are somebody only while the file has them: the directory makes nobody a user.
 	OfFile bool
@@ -82,13 +82,14 @@ func (p *Policy) FileUsers() []string {
 	return slices.Sorted(maps.Keys(p.Users))
 }
 
-// Provided lists who is or was known to an identity provider or the directory, sorted: what they hold on servers follows it.
+// Provided lists who is or was known to an identity provider or the directory, or was disabled here, sorted: what they hold on servers
+// follows it.
 func (p *Policy) Provided() []string { return slices.Sorted(maps.Keys(p.people)) }
 
 // IsProvided says whether a name is among them.
 func (p *Policy) IsProvided(name string) bool { _, ok := p.people[name]; return ok }
 
-// IsBarred says whether the directory has ended somebody.
+// IsBarred says whether the directory has ended somebody, or their account is disabled.
 func (p *Policy) IsBarred(name string) bool { return p.people[name].Barred }
 
 // IsEnded says whether the provider or the directory has ended somebody, until they come in there again.

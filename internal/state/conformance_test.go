@@ -463,6 +463,57 @@ func TestCredentialsAreKept(t *testing.T) {
 	})
 }
 
+// What is open of an account that is disabled or reset ends with that, or not at all, and of nobody else.
+func TestAccountsEnd(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db, other := open(t, path), open(t, path)
+		for _, who := range []string{"ana", "bob"} {
+			i := identity.Issued{ID: "token of " + who, Subject: who, Kind: identity.Personal, Hash: "token of " + who, Expires: noon.Add(time.Hour)}
+			s := people.Session{Hash: "session of " + who, ID: "session of " + who, Subject: who, End: noon.Add(time.Hour)}
+			if err := errors.Join(db.KeepAccount(t.Context(), people.Account{Name: who, Version: 1}), db.Issue(t.Context(), i), db.BeginSession(t.Context(), s, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		open := func(who string) (sessions, credentials int) {
+			t.Helper()
+			s, err := other.SessionsOf(t.Context(), who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := other.Credentials(t.Context(), who, noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(s), len(c)
+		}
+		if err := db.EndAccount(t.Context(), people.Account{Name: "ana", Version: 3, Disabled: noon}, noon); !errors.Is(err, people.ErrConflict) {
+			t.Errorf("of a version that is none: %v", err)
+		}
+		if s, c := open("ana"); s != 1 || c != 1 {
+			t.Errorf("after a change that did not come about: %d sessions, %d credentials", s, c)
+		}
+		before, err := other.ChangeCount(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.EndAccount(t.Context(), people.Account{Name: "ana", Version: 2, Disabled: noon}, noon); err != nil {
+			t.Fatal(err)
+		}
+		if s, c := open("ana"); s != 0 || c != 0 {
+			t.Errorf("ana: %d sessions, %d credentials", s, c)
+		}
+		if s, c := open("bob"); s != 1 || c != 1 {
+			t.Errorf("bob: %d sessions, %d credentials", s, c)
+		}
+		if got, err := other.Account(t.Context(), "ana"); err != nil || !got.Disabled.Equal(noon) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if now, err := other.ChangeCount(t.Context()); err != nil || now == before {
+			t.Errorf("no gateway looks again: %d, %v", now, err)
+		}
+	})
+}
+
 // What came from a login ends with it, wherever and however that ends, and is not kept once it has.
 func TestCertificatesEndWithTheirLogin(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {

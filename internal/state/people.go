@@ -57,6 +57,22 @@ func (db *DB) Accounts(ctx context.Context) ([]people.Account, error) {
 
 // KeepAccount implements people.Accounts.
 func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
+	known := a.Disabled.IsZero() && a.Enabled.IsZero() // of who was disabled once, every gateway has to know how they stand
+	return db.keepAccount(ctx, a, known, func(handle) error { return nil })
+}
+
+// EndAccount implements people.Accounts.
+func (db *DB) EndAccount(ctx context.Context, a people.Account, now time.Time) error {
+	return db.keepAccount(ctx, a, false, func(tx handle) error {
+		if _, err := db.end(ctx, tx, "subject = ?", a.Name); err != nil {
+			return err
+		}
+		_, err := revoke(ctx, tx, now, "subject = ?", a.Name)
+		return err
+	})
+}
+
+func (db *DB) keepAccount(ctx context.Context, a people.Account, quiet bool, with func(tx handle) error) error {
 	doc, err := json.Marshal(a)
 	if err != nil {
 		return err
@@ -70,14 +86,15 @@ func (db *DB) KeepAccount(ctx context.Context, a people.Account) error {
 			if _, err := tx.exec(ctx, "INSERT INTO person (name, version, invite, doc) VALUES (?, 1, ?, ?)", a.Name, invite, string(doc)); err != nil {
 				return err
 			}
-			return keepPasskeys(ctx, tx, &a)
-		}
-		if err := swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
+		} else if err := swap(tx.exec(ctx, "UPDATE person SET version = ?, invite = ?, doc = ? WHERE name = ? AND version = ?",
 			a.Version, invite, string(doc), a.Name, a.Version-1)); err != nil {
 			return err
 		}
-		return keepPasskeys(ctx, tx, &a)
-	}, a.Disabled.IsZero()) // every gateway turns away who is disabled
+		if err := keepPasskeys(ctx, tx, &a); err != nil {
+			return err
+		}
+		return with(tx)
+	}, quiet)
 	if errors.Is(err, access.ErrConflict) {
 		return people.ErrConflict
 	}

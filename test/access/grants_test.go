@@ -151,12 +151,18 @@ func (p *place) serve() {
 		return conn.Close() == nil
 	})
 	for _, who := range []string{"ana", "bob", "eve"} {
-		var out struct{ Token string }
-		if code := p.try("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &out); code != http.StatusOK {
-			p.t.Fatalf("%s logs in: %d", who, code)
-		}
-		p.tokens[who] = out.Token
+		p.signIn(who)
 	}
+}
+
+// signIn signs somebody in by the policy file's password.
+func (p *place) signIn(who string) {
+	p.t.Helper()
+	var out struct{ Token string }
+	if code := p.try("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &out); code != http.StatusOK {
+		p.t.Fatalf("%s logs in: %d", who, code)
+	}
+	p.tokens[who] = out.Token
 }
 
 // try makes a call and returns its status.

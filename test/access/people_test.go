@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/demo/workspace"
+	"github.com/postern-sec/postern/internal/pgtest"
 	"github.com/postern-sec/postern/test/site"
 )
 
@@ -131,6 +132,125 @@ func (p *place) people(t *testing.T) {
 	for _, want := range []string{"account.created", "account.accepted", "account.factor", "account.disabled", "factor.proved", "factor.refused", "portal.session_ended", "breakglass.started", "breakglass.reviewed"} {
 		if !strings.Contains(out, `"kind":"`+want+`"`) {
 			t.Errorf("the trail has no %s", want)
+		}
+	}
+}
+
+// TestDisabled plays what becomes of somebody whose account is disabled or reset: all that is open of theirs ends and nobody waits for
+// their decision, while what others have goes on; and whoever is enabled again has what rules give them.
+func TestDisabled(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	for _, who := range []string{"ana", "bob", "eve"} {
+		p.Must(t, "user", "create", who)
+	}
+	type made struct{ ID, Secret string }
+	hers := map[string]map[string]made{}
+	secrets := func(who string) {
+		p.take(who, "take-a", nil)
+		hers[who] = map[string]made{}
+		for kind, more := range map[string]map[string]string{"temporary": {"store": "shop"}, "personal": {"name": "nightly", "for": "1d"}} {
+			var m made
+			more["kind"] = kind
+			p.call(who, http.MethodPost, "credentials", more, &m)
+			hers[who][kind] = m
+			p.tokens[who+" "+kind] = m.Secret
+		}
+	}
+	with := func(who, kind string) string {
+		return strings.Replace(p.DSN(who, "shop"), "password="+pgtest.PasswordOf(who), "password="+hers[who][kind].Secret, 1)
+	}
+	inside := func(dsn string) *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		return conn
+	}
+	goesOn := func(what, who string, conn *pgx.Conn) {
+		t.Helper()
+		for kind := range hers[who] {
+			if n, err := p.query(with(who, kind), "SELECT count(*) FROM a"); err != nil || n != 10 {
+				t.Errorf("%s: %s's %s credential: %d, %v", what, who, kind, n, err)
+			}
+		}
+		if code := p.try(who, http.MethodGet, "me", nil, nil); code != http.StatusOK {
+			t.Errorf("%s: %s at the portal: %d", what, who, code)
+		}
+		if _, err := conn.Exec(t.Context(), "SELECT count(*) FROM a"); err != nil {
+			t.Errorf("%s: %s's session: %v", what, who, err)
+		}
+	}
+	over := func(what, who string, conn *pgx.Conn) {
+		t.Helper()
+		closed(t, who+"'s session", conn)
+		for kind := range hers[who] {
+			if _, err := p.query(with(who, kind), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+				t.Errorf("%s: %s's %s credential: %v", what, who, kind, err)
+			}
+		}
+		for _, token := range []string{who, who + " personal"} {
+			if code := p.try(token, http.MethodGet, "me", nil, nil); code != http.StatusUnauthorized {
+				t.Errorf("%s: %s at the portal: %d", what, token, code)
+			}
+		}
+	}
+	secrets("ana")
+	secrets("eve")
+	ana, eve := inside(with("ana", "temporary")), inside(with("eve", "personal"))
+	goesOn("before", "ana", ana)
+	goesOn("before", "eve", eve)
+	p.Must(t, "user", "set", "eve", "--disable")
+	over("disabled", "eve", eve)
+	goesOn("eve is disabled", "ana", ana)
+
+	// What the policy file's password opens is looked at besides: a reset ends the sessions that began before it, and no others.
+	own := inside(p.DSN("ana", "shop"))
+	p.Must(t, "user", "invite", "ana", "--reset")
+	over("reset", "ana", ana)
+	closed(t, "ana's session by the policy file's password", own)
+	own = inside(p.DSN("ana", "shop"))
+	p.signIn("ana")
+
+	var asked outcome
+	p.call("ana", http.MethodPost, "requests", map[string]any{"what": "ask-c"}, &asked)
+	p.Must(t, "user", "set", "bob", "--disable") // the only one who approves it
+	eventually(t, "the request waits for nobody", func() bool {
+		var all []struct{ ID, State string }
+		p.call("ana", http.MethodGet, "requests", nil, &all)
+		return slices.ContainsFunc(all, func(r struct{ ID, State string }) bool { return r.ID == asked.Request.ID && r.State == "superseded" })
+	})
+	if code := p.try("ana", http.MethodPost, "requests", map[string]any{"what": "ask-c"}, nil); code != http.StatusForbidden {
+		t.Errorf("ana asks for what nobody could approve: %d", code)
+	}
+	p.Must(t, "user", "set", "bob", "--enable")
+	eventually(t, "bob approves again", func() bool {
+		return p.try("ana", http.MethodPost, "requests", map[string]any{"what": "ask-c"}, nil) == http.StatusOK
+	})
+
+	const holds = "SELECT count(*) FROM pg_auth_members WHERE member = 'ana'::regrole"
+	if p.db.Query(t, holds) == "0" {
+		t.Fatal("ana is in no profile before she is disabled")
+	}
+	p.Must(t, "user", "set", "ana", "--disable")
+	closed(t, "ana's other session", own)
+	eventually(t, "the server shows ana nothing", func() bool { return p.db.Query(t, holds) == "0" })
+	p.Must(t, "user", "set", "ana", "--enable")
+	eventually(t, "ana has again what a rule gives her", func() bool {
+		n, err := p.query(p.DSN("ana", "shop"), "SELECT count(*) FROM base")
+		return err == nil && n == 10
+	})
+	if _, err := p.query(p.DSN("ana", "shop"), "SELECT count(*) FROM a"); err == nil {
+		t.Error("a grant came back with the account")
+	}
+	p.Stop(t)
+	out := p.Must(t, "audit", "search", "--format", "json")
+	for _, who := range []string{"eve", "ana"} {
+		for kind, m := range hers[who] {
+			if !strings.Contains(out, m.ID) {
+				t.Errorf("the trail does not say that %s's %s credential has ended", who, kind)
+			}
 		}
 	}
 }
