@@ -109,79 +109,78 @@ func (d *daemon) decideAgain() {
 	}
 }
 
-// part is a part of the policy file, as two versions of it have it.
-type part struct {
-	name      string
-	old, next any
-}
-
-// fixedParts are what a running gateway cannot take up.
-func fixedParts(old, next *config.Config) []part {
-	return []part{
-		{"state", plain(old.State), plain(next.State)},
-		{"keys", plainKeys(old), plainKeys(next)},
-		{"audit", old.Audit, next.Audit},
-		{"portal", plainPortal(old.Portal), plainPortal(next.Portal)},
-		{"slack", plainSlack(old.Slack), plainSlack(next.Slack)},
-		{"ldap", plainLDAP(old.LDAP), plainLDAP(next.LDAP)},
-		{"identity.emergency_admin", old.Emergency, next.Emergency},
-		{"notices", plainNotices(old.Notices), plainNotices(next.Notices)},
-		{"gateway.listeners", listenersOf(old), listenersOf(next)},
-		{"gateway.parser", old.Gateway.Parser, next.Gateway.Parser},
-		{"stores", storesOf(old), storesOf(next)},
-	}
-}
-
-// needsRestart says what a running gateway cannot take up.
+// needsRestart says what a running gateway cannot take up: the first key of the file that changed and is looked at only at start.
 func needsRestart(old, next *config.Config) error {
-	for _, part := range fixedParts(old, next) {
-		if !reflect.DeepEqual(part.old, part.next) {
-			return fmt.Errorf("%s changed, which needs a restart of postern serve", part.name)
+	for _, part := range atStart(next) {
+		before := part.of(old)
+		if !sameBut(reflect.ValueOf(before), reflect.ValueOf(part.of(next))) {
+			return fmt.Errorf("%s changed, which needs a restart of postern serve", part.key)
 		}
 	}
 	return nil
 }
 
-// The following leave out positions: moving a line is no change.
-
-func plain(s config.State) [2]string { return [2]string{s.SQLite, s.Postgres} }
-
-func plainNotices(n config.Notices) config.Notices {
-	n.Mail.TemplatesPos = policy.Pos{}
-	n.Pos, n.Webhook.Secret.Pos, n.Mail.Password.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}
-	return n
+// startPart is what a key of the file says, and is looked at only at start.
+type startPart struct {
+	key   string
+	field string // of config.Config
+	of    func(*config.Config) any
 }
 
-func plainPortal(p config.Portal) config.Portal {
-	p.Pos = policy.Pos{}
-	if p.OIDC != nil {
-		o := *p.OIDC
-		o.Pos, o.Secret.Pos = policy.Pos{}, policy.Pos{}
-		p.OIDC = &o
+// atStart lists all of it.
+func atStart(next *config.Config) []startPart {
+	out := []startPart{
+		{"state", "State", func(c *config.Config) any { return [2]string{c.State.SQLite, c.State.Postgres} }},
+		{"keys", "Keys", func(c *config.Config) any { return c.Keys }},
+		{"audit", "Audit", func(c *config.Config) any { return c.Audit }},
+		{"portal", "Portal", func(c *config.Config) any { return c.Portal }},
+		{"ldap", "LDAP", func(c *config.Config) any { return c.LDAP }},
+		{"identity.emergency_admin", "Emergency", func(c *config.Config) any { return c.Emergency }},
+		{"notices", "Notices", func(c *config.Config) any { return c.Notices }},
+		{"slack", "Slack", func(c *config.Config) any { return c.Slack }},
+		{"gateway.listeners", "Gateway", func(c *config.Config) any { return listenersOf(c) }},
+		{"gateway.parser", "Gateway", func(c *config.Config) any { return c.Gateway.Parser }},
+		{"stores", "Stores", func(c *config.Config) any { return storesOf(c) }},
 	}
-	return p
-}
-
-func plainSlack(s *config.Slack) config.Slack {
-	if s == nil {
-		return config.Slack{}
+	if next.Audit.ClassifyResults > 0 { // results are looked at by the classes that there were at start
+		out = append(out, startPart{"classifiers", "Discover", func(c *config.Config) any { return c.Discover.Classifiers }})
 	}
-	out := *s
-	out.Pos, out.Bot.Pos, out.App.Pos, out.Signing.Pos = policy.Pos{}, policy.Pos{}, policy.Pos{}, policy.Pos{}
 	return out
 }
 
-func plainLDAP(l *config.LDAP) config.LDAP {
-	if l == nil {
-		return config.LDAP{}
+// sameBut compares what two files say, whatever line it stands on: moving a line is no change.
+func sameBut(a, b reflect.Value) bool {
+	if a.IsValid() != b.IsValid() || a.IsValid() && a.Type() != b.Type() {
+		return false
 	}
-	out := *l
-	out.Pos, out.Password.Pos = policy.Pos{}, policy.Pos{}
-	return out
-}
-
-func plainKeys(c *config.Config) []string {
-	return []string{c.Keys.Root.String(), c.Keys.Audit.String(), c.Keys.State.String()}
+	switch {
+	case !a.IsValid() || a.Type() == reflect.TypeFor[policy.Pos]():
+		return true
+	case a.Kind() == reflect.Struct:
+		for i := range a.NumField() {
+			if !sameBut(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case a.Kind() == reflect.Pointer || a.Kind() == reflect.Interface:
+		return a.IsNil() == b.IsNil() && (a.IsNil() || sameBut(a.Elem(), b.Elem()))
+	case a.Kind() == reflect.Map:
+		for _, key := range a.MapKeys() {
+			if !sameBut(a.MapIndex(key), b.MapIndex(key)) {
+				return false
+			}
+		}
+		return a.Len() == b.Len()
+	case a.Kind() == reflect.Slice || a.Kind() == reflect.Array:
+		for i := range min(a.Len(), b.Len()) {
+			if !sameBut(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return a.Len() == b.Len()
+	}
+	return a.Equal(b)
 }
 
 func listenersOf(c *config.Config) []gateway.Listener {
@@ -192,11 +191,13 @@ func listenersOf(c *config.Config) []gateway.Listener {
 	return out
 }
 
-func storesOf(c *config.Config) map[string]string {
-	out := map[string]string{}
+// storesOf is what serve connects with: limits and who is observed are the policy's, which is taken up.
+func storesOf(c *config.Config) map[string]config.Store {
+	out := map[string]config.Store{}
 	for name, s := range c.Stores {
-		out[name] = fmt.Sprint(s.Engine, s.Address, s.Database, s.Schemas, s.Extensions, s.TLS, s.Provision,
-			s.Provisioner.User, s.Provisioner.Password, s.Grantor.User, s.Grantor.Password, s.Scanner.User, s.Scanner.Password)
+		known := *s
+		known.Limits, known.Observe = policy.Limits{}, policy.Observe{}
+		out[name] = known
 	}
 	return out
 }

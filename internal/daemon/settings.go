@@ -19,8 +19,8 @@ import (
 // settings says what a policy file comes to, for admins who look at it in the portal. Of a secret it says where it comes from.
 func settings(c *config.Config) []portal.SettingGroup {
 	fixed := map[string]bool{}
-	for _, p := range fixedParts(c, c) {
-		fixed[p.name] = true
+	for _, p := range atStart(c) {
+		fixed[p.key] = true
 	}
 	var out []portal.SettingGroup
 	add := func(name string, at policy.Pos, restart bool, rows ...portal.Setting) {
