@@ -462,9 +462,13 @@ func (a *app) tokenList() *cobra.Command {
 			}
 			rows := [][]string{}
 			for _, c := range found {
-				rows = append(rows, []string{c.ID, c.Kind, c.Name, c.Store, strings.Join(c.Scopes, " "), ending(c.Created), ending(c.Expires)})
+				used := "never"
+				if !c.Used.IsZero() {
+					used = ending(c.Used)
+				}
+				rows = append(rows, []string{c.ID, c.Kind, c.Name, c.Store, strings.Join(c.Scopes, " "), ending(c.Created), used, ending(c.Expires)})
 			}
-			a.ui.table([]string{"id", "kind", "name", "store", "scopes", "made", "until"}, rows)
+			a.ui.table([]string{"id", "kind", "name", "store", "scopes", "made", "last used", "until"}, rows)
 			return nil
 		},
 	}

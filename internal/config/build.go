@@ -51,13 +51,14 @@ func build(doc *document, folder string, syntax policy.Syntax, read func(string)
 		Rules: doc.Rules, Baseline: doc.Baseline, Network: doc.Gateway.Network, NetworkPos: doc.Gateway.Pos,
 		Purposes: doc.Purposes, BreakGlass: doc.BreakGlass,
 		Credentials: doc.Identity.Credentials, Certificates: doc.Identity.Certificates,
+		Tokens: doc.Identity.Tokens, NoFactor: doc.Identity.NoFactor,
 	}
 	for _, e := range doc.Stores.Entries {
 		s := b.c.Stores[e.Key.Value]
 		if s == nil {
 			continue // a standby: what is on it comes from its primary
 		}
-		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Observe: s.Observe, Inline: s.Inline, Pos: s.Pos})
+		pd.Stores = append(pd.Stores, &policy.Store{Name: s.Name, Engine: s.Engine, Database: s.Database, Schemas: s.Schemas, Extensions: s.Extensions, Limits: s.Limits, Observe: s.Observe, Inline: s.Inline, NoTokens: e.Value.Tokens.No(), Pos: s.Pos})
 	}
 	p, wrong, warnings := policy.Build(pd, syntax)
 	*problems = append(*problems, wrong...)

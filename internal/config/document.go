@@ -37,6 +37,8 @@ type document struct {
 type identityDoc struct {
 	Credentials  policy.CredentialsEntry `key:"credentials" doc:"temporary credentials and certificates."`
 	Certificates policy.Flag             `key:"certificates" default:"false" doc:"whether 'postern login' gets a client certificate, for a key that it makes, and the gateway takes it where a network rule says auth: cert or cert_or_scram. Every listener with TLS then asks clients for one."`
+	Tokens       policy.Flag             `key:"personal_tokens" default:"true" doc:"whether people make personal access tokens, and those that were made open anything. Each store can say no for itself."`
+	NoFactor     policy.Flag             `key:"owners_without_factor" default:"false" doc:"whether owners of datasets who sign in with a password of an account or of this file may do so without a second factor. Without it they set one up at their next sign-in."`
 	Emergency    emergencyDoc            `key:"emergency_admin" doc:"an admin for when nobody else gets in, emergency-admin, who signs in through a socket of this machine alone. Without it there is none."`
 	Pos          policy.Pos
 }
@@ -80,6 +82,7 @@ type storeDoc struct {
 	SSH         policy.Later           `key:"ssh" doc:"reach the store through an SSH host."`
 	Observe     []policy.Text          `key:"observe" doc:"users and groups (group:NAME) whose statements are decided and recorded, and sent as they are: nothing of the policy is enforced for them."`
 	Upstream    policy.Map[accountDoc] `key:"upstream" name:"user" doc:"logins of observed users: roles that exist on the server already. Whoever is observed and has none is not let in."`
+	Tokens      policy.Flag            `key:"personal_tokens" default:"true" doc:"whether personal access tokens open the store."`
 	Limits      policy.LimitsEntry     `key:"limits" doc:"how much one person may read from the store, whatever rules they hold. The gateway enforces it, the wall does not."`
 	Pos         policy.Pos
 }

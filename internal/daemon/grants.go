@@ -260,6 +260,9 @@ func (g *grants) sweep(ctx context.Context) error {
 	if err := g.desk.Used(ctx, g.uses.take()); err != nil {
 		return err
 	}
+	if err := g.st.UsedCredentials(ctx, g.uses.takeCredentials()); err != nil {
+		return err
+	}
 	if !g.leads {
 		return nil
 	}
@@ -469,11 +472,11 @@ func (g *grants) readSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, ids := map[string][]identity.Credential{}, map[string]bool{}
+	all, ids, personal := map[string][]identity.Credential{}, map[string]bool{}, map[string]bool{}
 	for i := range live {
 		if c, ok := live[i].Credential(); ok {
 			all[live[i].Subject] = append(all[live[i].Subject], c)
-			ids[c.ID] = true
+			ids[c.ID], personal[c.ID] = true, c.Personal
 		}
 	}
 	if err := g.readIssuers(ctx, live, ids); err != nil {
@@ -499,14 +502,35 @@ func (g *grants) readSecrets(ctx context.Context) error {
 		g.d.gw.EndWhere(func(i gateway.Info) bool {
 			return i.Credential != "" && i.Credential != identity.PolicyCredential && !ids[i.Credential]
 		}, gateway.Ending{Code: gateway.CodeRevoked, Message: "the credential that you logged in with has ended", Hint: "postern login"})
+		p := g.policy()
+		g.d.gw.EndWhere(func(i gateway.Info) bool { return personal[i.Credential] && !p.TakesTokens(i.Store) },
+			gateway.Ending{Code: gateway.CodeRevoked, Message: "personal access tokens do not open this store", Hint: "postern run"})
 	}
 	return nil
 }
 
-// uses notes which datasets people used, for grants that end for want of use.
+// uses notes which datasets people used, for grants that end for want of use, and which credentials they came in with.
 type uses struct {
-	mu sync.Mutex
-	at map[string]map[string]time.Time // subject -> rule -> last use
+	mu          sync.Mutex
+	at          map[string]map[string]time.Time // subject -> rule -> last use
+	credentials map[string]time.Time            // id -> last use
+}
+
+func (u *uses) noteCredential(id string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.credentials == nil {
+		u.credentials = map[string]time.Time{}
+	}
+	u.credentials[id] = at
+}
+
+func (u *uses) takeCredentials() map[string]time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	out := u.credentials
+	u.credentials = nil
+	return out
 }
 
 func (u *uses) note(subject, rule string, at time.Time) {
@@ -534,6 +558,9 @@ type usesRecorder struct {
 
 // Record implements audit.Recorder.
 func (r usesRecorder) Record(ctx context.Context, e audit.Event) (string, error) {
+	if id := e.Detail["credential"]; e.Kind == audit.LoginAccepted && id != "" {
+		r.g.uses.noteCredential(id, r.g.d.opts.Clock.Now())
+	}
 	if e.Kind == audit.Decision && e.Verdict != "refuse" && len(e.Touches) > 0 {
 		r.g.noteUse(&e)
 	}

@@ -91,7 +91,7 @@ func (s *Session) Attach(h Handler) {
 // Accept is the last stage: the login is recorded. Only after it returned nil may the client be told that it is in.
 func (s *Session) Accept(ctx context.Context) error {
 	e := audit.Event{Kind: audit.LoginAccepted}
-	if s.proof.Method() == identity.Certificate && s.proof.Credential() != "" {
+	if id := s.proof.Credential(); id != "" && id != identity.PolicyCredential {
 		e.Detail = map[string]string{"credential": s.proof.Credential()}
 	}
 	if would := s.state.Load().would; would != nil {

@@ -127,7 +127,7 @@ func (a *Admitted) Claim(ctx context.Context, c Claim) (*Claimed, error) {
 		}
 	}
 	if known {
-		out.account = a.g.account(p.Users[c.User])
+		out.account = a.g.account(p, p.Users[c.User], c.Store)
 	}
 	now := a.g.config.Clock.Now()
 	delay, locked, err := a.g.throttle.Wait(ctx, a.facts.Address, c.User, now)
@@ -376,13 +376,17 @@ func (g *Gateway) sleep(ctx context.Context, d time.Duration) error {
 }
 
 // account joins what the policy file and the credentials say of a user's secrets, or is nil if there is none. All of them are
-// tried, whichever is meant, because the client says only afterwards which it has (PRO-24).
-func (g *Gateway) account(u *policy.User) *identity.Account {
+// tried, whichever is meant, because the client says only afterwards which it has (PRO-24). Personal tokens are none where the store
+// takes none.
+func (g *Gateway) account(p *policy.Policy, u *policy.User, store string) *identity.Account {
 	out := g.accounts.of(u)
 	if g.config.Secrets == nil {
 		return out
 	}
 	more := g.config.Secrets.Of(u.Name)
+	if !p.TakesTokens(store) {
+		more = slices.DeleteFunc(slices.Clone(more), func(c identity.Credential) bool { return c.Personal })
+	}
 	if len(more) == 0 {
 		return out
 	}

@@ -52,7 +52,7 @@ func (i *Issued) Credential() (c Credential, ok bool) {
 	if len(i.StoredKey) != keyLength || len(i.ServerKey) != keyLength {
 		return Credential{}, false
 	}
-	c = Credential{ID: i.ID, Store: i.Store, Expires: i.Expires, Revoked: !i.Revoked.IsZero()}
+	c = Credential{ID: i.ID, Store: i.Store, Expires: i.Expires, Revoked: !i.Revoked.IsZero(), Personal: i.Kind == Personal}
 	copy(c.StoredKey[:], i.StoredKey)
 	copy(c.ServerKey[:], i.ServerKey)
 	return c, true

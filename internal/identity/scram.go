@@ -41,6 +41,7 @@ type Credential struct {
 	NotBefore time.Time // zero: always
 	Expires   time.Time // zero: never
 	Revoked   bool
+	Personal  bool // a personal access token, which a store may not take
 }
 
 // Account is what SCRAM needs to know of a subject.

@@ -547,6 +547,39 @@ func TestEndedByTheDirectory(t *testing.T) {
 	}
 }
 
+// An owner of a dataset who signs in by the policy file's password sets up a second factor at the next sign-in, and proves it from then
+// on; nobody else has to, and the file can say that owners do not either.
+func TestOwnersNeedAFactor(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPlace(t), t.Context()
+	in := func(who string) *people.Entry {
+		t.Helper()
+		return must[*people.Entry](t)(p.r.SignIn(ctx, who, secret.New("scram password"), p.from()))
+	}
+	if e := in("bob"); e.Session.Stage != people.Full {
+		t.Errorf("bob owns nothing, and is at %s", e.Session.Stage)
+	}
+	p.pol.Datasets["staff"].Owners = []string{"dora", "bob"}
+	p.pol.OwnersWithoutFactor = true
+	if e := in("bob"); e.Session.Stage != people.Full {
+		t.Errorf("where the file asks for none, bob is at %s", e.Session.Stage)
+	}
+	p.pol.OwnersWithoutFactor = false
+	half := in("bob")
+	if half.Session.Stage != people.AtEnrol {
+		t.Fatalf("bob owns a dataset, and is at %s", half.Session.Stage)
+	}
+	refused(t, p.opens(half.Token), people.CodeSession)
+	set := must[*people.Enrolment](t)(p.r.Enrol(ctx, half.Token))
+	whole := must[*people.Entry](t)(p.r.Confirm(ctx, half.Token, p.code(set.Secret, 0), p.from()))
+	if err := p.opens(whole.Token); err != nil || len(whole.Recovery) == 0 {
+		t.Errorf("after that: %v, %d recovery codes", err, len(whole.Recovery))
+	}
+	if e := in("bob"); e.Session.Stage != people.AtFactor {
+		t.Errorf("the next time bob is at %s", e.Session.Stage)
+	}
+}
+
 // Whoever is disabled is treated as somebody who has ended outside, whether they are known there or not; who is enabled again is listed,
 // and nobody else is.
 func TestJoin(t *testing.T) {

@@ -139,15 +139,16 @@ func (r *Registry) welcome(a *Account) bool {
 	return a.Disabled.IsZero() && !pol.IsBarred(a.Name) && (u != nil && u.Owner == "" || u == nil && a.Role != NoRole && !pol.IsEnded(a.Name))
 }
 
-// needsFactor says whether an account must not be without a second factor: those with a role and owners of datasets that sign in
-// with a password of their own here (ACC-60).
+// needsFactor says whether an account must not be without a second factor: those with a role, and owners of datasets that sign in
+// with a password, of an account or of the policy file, unless that says otherwise (ACC-60).
 func (r *Registry) needsFactor(a *Account) bool {
 	if a.Role != NoRole {
 		return true
 	}
 	pol := r.c.Policy()
 	s, known := pol.Subject(a.Name)
-	if a.Password == "" || !known {
+	u := pol.Users[a.Name]
+	if !known || pol.OwnersWithoutFactor || a.Password == "" && u.SCRAM == "" {
 		return false
 	}
 	for _, d := range pol.Datasets {

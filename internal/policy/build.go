@@ -131,7 +131,7 @@ func (b *builder) users() {
 		if err := checkSubjectName(name); err != nil {
 			b.report(KindValue, e.Key.Pos, "", "user %q: %v", name, err)
 		}
-		u := &User{Name: name, SCRAM: e.Value.SCRAM.Value, Attributes: map[string]string{}, Role: e.Value.Role.Value, Adopt: e.Value.Adopt.Value, Owner: e.Value.Owner.Value, NoSlack: e.Value.Slack.Set && !e.Value.Slack.Value, Pos: e.Key.Pos}
+		u := &User{Name: name, SCRAM: e.Value.SCRAM.Value, Attributes: map[string]string{}, Role: e.Value.Role.Value, Adopt: e.Value.Adopt.Value, Owner: e.Value.Owner.Value, NoSlack: e.Value.Slack.No(), Pos: e.Key.Pos}
 		b.p.Users[name] = u
 		if u.SCRAM != "" {
 			if err := b.syntax.CheckVerifier(u.SCRAM); err != nil {

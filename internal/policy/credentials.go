@@ -18,6 +18,7 @@ type LifeRule struct {
 func (b *builder) credentials() {
 	e := b.doc.Credentials
 	b.p.Certificates = b.doc.Certificates.Value
+	b.p.NoTokens, b.p.OwnersWithoutFactor = b.doc.Tokens.No(), b.doc.NoFactor.Value
 	b.p.Life = b.life(e.Life, "life")
 	for _, l := range e.Lives.Entries {
 		for _, who := range b.subjects("lives", []Text{l.Key}) {
@@ -53,6 +54,12 @@ func (p *Policy) CredentialLife(s Subject, now time.Time) Span {
 		return Span{Time: defaultLife}
 	}
 	return p.Life
+}
+
+// TakesTokens says whether personal access tokens open a store, or with "" anything.
+func (p *Policy) TakesTokens(store string) bool {
+	s := p.Stores[store]
+	return !p.NoTokens && (s == nil || !s.NoTokens)
 }
 
 // TakesCertificates says whether there is a place from which the network rules take client certificates of a subject, or with nil of

@@ -20,6 +20,9 @@ func (p *Policy) digest() string {
 		if s.Inline {
 			meaning = append(meaning, "inline")
 		}
+		if s.NoTokens {
+			meaning = append(meaning, "no tokens")
+		}
 		if o := s.Observe; o.All || len(o.To) > 0 {
 			meaning = append(meaning, []any{"observe", o.All, sortedSet(o.To), sortedSet(o.Upstream)})
 		}
@@ -84,6 +87,9 @@ func (p *Policy) digest() string {
 			lives = append(lives, []string{l.To, l.Life.String()})
 		}
 		whole = append(whole, map[string]any{"certificates": p.Certificates, "life": p.Life.String(), "lives": lives})
+	}
+	if p.NoTokens || p.OwnersWithoutFactor {
+		whole = append(whole, map[string]any{"no tokens": p.NoTokens, "owners without factor": p.OwnersWithoutFactor})
 	}
 	text, _ := json.Marshal(whole)
 	sum := sha256.Sum256(text)

@@ -31,6 +31,9 @@ type Flag struct {
 	Pos   Pos
 }
 
+// No says whether the author wrote false, where nothing written means true.
+func (f Flag) No() bool { return f.Set && !f.Value }
+
 // Map is a mapping of the file with names of the author's choice, in file order.
 type Map[V any] struct {
 	Entries []Entry[V]
@@ -73,9 +76,11 @@ type Document struct {
 
 	Purposes   []Text
 	BreakGlass BreakGlassEntry
-	// Credentials and Certificates are of the file's key identity.
+	// Credentials, Certificates, Tokens and NoFactor are of the file's key identity.
 	Credentials  CredentialsEntry
 	Certificates Flag
+	Tokens       Flag
+	NoFactor     Flag
 
 	NetworkPos Pos // of the key above the network rules
 }

@@ -19,8 +19,8 @@ const restKey = "all of it"
 func (p *Policy) Outline() []string {
 	o := outline{}
 	for name, s := range p.Stores {
-		o.part("store "+name, []any{s.Engine, s.Database, s.Schemas, sortedSet(s.Extensions), s.Limits.String(), s.Inline, s.Observe.All, sortedSet(s.Observe.To), sortedSet(s.Observe.Upstream)},
-			"engine", s.Engine, "database", s.Database, "schemas", list(s.Schemas), "extensions", set(s.Extensions), "limits", s.Limits.String(), "inline", yes(s.Inline),
+		o.part("store "+name, []any{s.Engine, s.Database, s.Schemas, sortedSet(s.Extensions), s.Limits.String(), s.Inline, s.NoTokens, s.Observe.All, sortedSet(s.Observe.To), sortedSet(s.Observe.Upstream)},
+			"engine", s.Engine, "database", s.Database, "schemas", list(s.Schemas), "extensions", set(s.Extensions), "limits", s.Limits.String(), "inline", yes(s.Inline), "no_personal_tokens", yes(s.NoTokens),
 			"observed", yes(s.Observe.All), "observe", set(s.Observe.To), "upstream", set(s.Observe.Upstream))
 	}
 	for name, g := range p.Groups {

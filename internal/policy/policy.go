@@ -75,6 +75,10 @@ type Policy struct {
 
 	// Certificates says whether people get client certificates when they log in, and the gateway takes them.
 	Certificates bool
+	// NoTokens says that personal access tokens open nothing, at any store or the portal.
+	NoTokens bool
+	// OwnersWithoutFactor says that owners of datasets may sign in with a password alone.
+	OwnersWithoutFactor bool
 	Life         Span // of temporary credentials and certificates
 	Lives        []LifeRule
 
@@ -97,6 +101,7 @@ type Store struct {
 	// Extensions are those whose reviewed functions subjects may call.
 	Extensions []string
 	Observe    Observe
+	NoTokens   bool // personal access tokens do not open it
 	Inline     bool // nothing of Postern is on the server: the gateway alone masks and filters
 	Pos        Pos
 }

@@ -367,7 +367,8 @@ type Shown struct {
 	Store   string    `json:"store,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
-	Scopes  []string  `json:"scopes,omitempty"` // of a personal token
+	Used    time.Time `json:"last_used,omitzero"` // to the minute; zero: never
+	Scopes  []string  `json:"scopes,omitempty"`   // of a personal token
 }
 
 func shownCredential(i *identity.Issued) Shown {
@@ -387,9 +388,15 @@ func (p *Portal) credentials(r *http.Request, who *viewer, _ nothing) ([]Shown, 
 	if err != nil {
 		return nil, err
 	}
+	used, err := p.c.Credentials.LastUses(r.Context(), who.Subject.Name)
+	if err != nil {
+		return nil, err
+	}
 	out := []Shown{}
 	for _, i := range found {
-		out = append(out, shownCredential(&i))
+		s := shownCredential(&i)
+		s.Used = used[i.ID]
+		out = append(out, s)
 	}
 	return out, nil
 }
@@ -479,6 +486,8 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 	switch {
 	case i.Kind == identity.Personal && (call.For == "" || call.Name == ""):
 		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
+	case i.Kind == identity.Personal && !pol.TakesTokens(i.Store):
+		return errNoTokens
 	case i.Kind != identity.Personal && i.Kind != identity.Temporary:
 		return &access.Refusal{Code: codeBadCall, Text: "a credential is personal or temporary"}
 	}

@@ -98,8 +98,8 @@ func samplePolicy(t *testing.T) *policy.Policy {
 	column := policy.Column{Table: policy.Table{Store: "shop", Schema: "public", Name: "payroll"}, Column: "iban"}
 	pattern := []policy.TablePattern{{Store: "shop", Schema: "public", Table: "payroll"}}
 	p := &policy.Policy{
-		Stores: map[string]*policy.Store{"shop": {Name: "shop"}},
-		Users:  map[string]*policy.User{"ana": {Name: "ana", SCRAM: scram}, "dora": {Name: "dora", SCRAM: scram}, "sam": {Name: "sam", SCRAM: scram}},
+		Stores: map[string]*policy.Store{"shop": {Name: "shop"}}, OwnersWithoutFactor: true,
+		Users: map[string]*policy.User{"ana": {Name: "ana", SCRAM: scram}, "dora": {Name: "dora", SCRAM: scram}, "sam": {Name: "sam", SCRAM: scram}},
 		Labels: map[policy.Column]*policy.Label{column: {Column: column, Class: "fin.iban"}},
 		Datasets: map[string]*policy.Dataset{
 			"staff": {Name: "staff", Owners: []string{"dora"}, Include: pattern},

@@ -33,6 +33,8 @@ type Credentials interface {
 	Issue(ctx context.Context, i identity.Issued) error
 	Bearer(ctx context.Context, hash string, now time.Time) (identity.Issued, error)
 	Credentials(ctx context.Context, subject string, now time.Time) ([]identity.Issued, error)
+	// LastUses says when those of a subject were last used that ever were, by their ids.
+	LastUses(ctx context.Context, subject string) (map[string]time.Time, error)
 	RevokeCredential(ctx context.Context, subject, id string, now time.Time) error
 }
 
@@ -201,6 +203,8 @@ func (p *Portal) send(w http.ResponseWriter, status int, v any) {
 // codeBadCall is the code of what cannot be read as it was sent.
 const codeBadCall = "bad_call"
 
+var errNoTokens = &access.Refusal{Code: "tokens_off", Text: "personal access tokens are switched off here", Hint: "postern login, or postern run"}
+
 var errToken = &access.Refusal{Code: "not_logged_in", Text: "you are not logged in, or no longer", Hint: "postern login"}
 
 // fail answers with what a person may know. The rest is for the log.
@@ -270,6 +274,9 @@ func (p *Portal) caller(r *http.Request) (*viewer, error) {
 	found, err := p.c.Credentials.Bearer(r.Context(), identity.HashToken(token.Reveal()), now)
 	if err != nil || !found.Live(now) {
 		return nil, errToken // a state that cannot be read lets nobody in either
+	}
+	if found.Kind == identity.Personal && !p.c.Policy().TakesTokens("") {
+		return nil, errNoTokens
 	}
 	owner, err := p.c.People.Owner(r.Context(), found.Subject)
 	if err != nil {

@@ -62,6 +62,35 @@ func (db *DB) Bearer(ctx context.Context, hash string, now time.Time) (identity.
 	return found[0], nil
 }
 
+// UsedCredentials notes when credentials were last used, of which a gateway knows some by their ids.
+func (db *DB) UsedCredentials(ctx context.Context, at map[string]time.Time) error {
+	for id, when := range at {
+		if _, err := db.exec(ctx, "UPDATE credential SET used = ? WHERE id = ? AND used < ?", when.UnixMicro(), id, when.UnixMicro()); err != nil {
+			return fmt.Errorf("note the use of a credential: %w", explain(err))
+		}
+	}
+	return nil
+}
+
+// LastUses says when the credentials of a subject were last used, those that ever were, by their ids.
+func (db *DB) LastUses(ctx context.Context, subject string) (map[string]time.Time, error) {
+	rows, err := db.query(ctx, "SELECT id, used FROM credential WHERE subject = ? AND used > 0", subject)
+	if err != nil {
+		return nil, fmt.Errorf("read when credentials were used: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]time.Time{}
+	for rows.Next() {
+		var id string
+		var used int64
+		if err := rows.Scan(&id, &used); err != nil {
+			return nil, fmt.Errorf("read when credentials were used: %w", explain(err))
+		}
+		out[id] = time.UnixMicro(used).UTC()
+	}
+	return out, explain(rows.Err())
+}
+
 // Credentials lists what a subject holds, or everybody if subject is "", and has neither ended nor been revoked.
 func (db *DB) Credentials(ctx context.Context, subject string, now time.Time) ([]identity.Issued, error) {
 	out, err := read[identity.Issued](ctx, db, "SELECT doc FROM credential WHERE revoked = 0 AND expires > ? AND (subject = ? OR ? = '') ORDER BY id",

@@ -31,7 +31,7 @@ import (
 // withCertificates is the policy with certificates for all but bob, who has to give a password.
 var withCertificates = strings.NewReplacer(
 	"gateway:\n", "gateway:\n  network: [{from: [all], to: [bob], auth: scram}, {from: [all], auth: cert_or_scram, tls: require}]\n",
-	"datasets:\n", "identity: {certificates: true, credentials: {lives: {eve: 30m}}}\ndatasets:\n",
+	"owners_without_factor: true", "owners_without_factor: true, certificates: true, credentials: {lives: {eve: 30m}}",
 )
 
 const emergencyPassword = "kept in two envelopes"

@@ -55,6 +55,7 @@ stores:
 gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:PORT"}
+identity: {owners_without_factor: true}
 notices: {webhook: {url: "HOOK", secret: {file: secrets/root.key}}}
 slack: {bot_token: {file: secrets/slack-bot}, signing_secret: {file: secrets/slack-signing}, domains: [example.com], api: "SLACK"}
 groups: {office: [bob], oncall: [eve]}
@@ -497,4 +498,66 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("a made-up token: %d", code)
 	}
 	t.Run("People", p.people)
+}
+
+// Personal access tokens are switched off at a store, and then for the whole site, while other secrets go on. When one was last used at
+// the gateway is known by then.
+func TestTokensSwitchedOff(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	var token struct{ ID, Secret string }
+	p.call("ana", http.MethodPost, "credentials", map[string]any{"kind": "personal", "name": "nightly", "for": "1d"}, &token)
+	p.tokens["nightly"] = token.Secret
+	dsn := strings.Replace(p.DSN("ana", "shop"), "password="+pgtest.PasswordOf("ana"), "password="+token.Secret, 1)
+	text, err := os.ReadFile(p.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inside.Close(context.Background()) }()
+	makes := func(store string) int {
+		return p.try("ana", http.MethodPost, "credentials", map[string]string{"kind": "personal", "name": "more", "for": "1d", "store": store}, nil)
+	}
+	change := func(old, next string) {
+		p.WritePolicy(t, strings.Replace(string(text), old, next, 1))
+		p.Reload(t)
+	}
+	change("    provision: manual\n", "    provision: manual\n    personal_tokens: false\n")
+	closed(t, "the session of a token where the store takes none", inside)
+	if _, err := p.query(dsn, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("a token where the store takes none: %v", err)
+	}
+	if n, err := p.query(p.DSN("ana", "shop"), "SELECT count(*) FROM base"); err != nil || n != 10 {
+		t.Errorf("her own password there: %d, %v", n, err)
+	}
+	var list []struct {
+		ID   string
+		Used time.Time `json:"last_used"`
+	}
+	p.call("ana", http.MethodGet, "credentials", nil, &list)
+	if len(list) != 1 || list[0].ID != token.ID || time.Since(list[0].Used) > time.Hour {
+		t.Errorf("nobody says that the token was used at the gateway: %+v", list)
+	}
+	if code := p.try("nightly", http.MethodGet, "me", nil, nil); code != http.StatusOK {
+		t.Errorf("the token at the portal: %d", code)
+	}
+	if shop, all := makes("shop"), makes(""); shop != http.StatusForbidden || all != http.StatusOK {
+		t.Errorf("a token for the store: %d, for others: %d", shop, all)
+	}
+	change("owners_without_factor: true", "owners_without_factor: true, personal_tokens: false")
+	eventually(t, "the token opens nothing at the portal", func() bool { return p.try("nightly", http.MethodGet, "me", nil, nil) == http.StatusForbidden })
+	if code := makes(""); code != http.StatusForbidden {
+		t.Errorf("another token there: %d", code)
+	}
+	if _, err := p.query(dsn, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("the token at the gateway of a site without: %v", err)
+	}
+	change("", "")
+	eventually(t, "the token, switched on again, opens what it did", func() bool {
+		n, err := p.query(dsn, "SELECT count(*) FROM base")
+		return err == nil && n == 10
+	})
 }

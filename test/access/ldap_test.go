@@ -29,6 +29,7 @@ stores:
 gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:%d"}
+identity: {owners_without_factor: true}
 groups: {office: [bob], staff: ["ldap:staff"]}
 users:
   ana: {scram: "{{scram ana}}"}

@@ -38,6 +38,7 @@ stores:
 gateway:
   listeners: [{engine: postgres, address: "{{listen}}", tls: {cert: server.crt, key: secrets/server.key}}]
 portal: {address: "127.0.0.1:PORT"}
+identity: {owners_without_factor: true}
 audit: {folder: audit, sync: 100ms}
 `
 

@@ -63,6 +63,7 @@ portal:
     prompt: consent
     recheck: 1s
     recheck_limit: 1h
+identity: {owners_without_factor: true}
 groups:
   staff: ["provider:g-staff"]
   more: ["provider:g-more"]
