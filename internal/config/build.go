@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -379,6 +380,27 @@ func (b *builder) tcpListener(l *Listener, d listenerDoc) {
 		return
 	}
 	b.listenerTLS(l, d.TLS, Address{Host: host}.Loopback())
+	l.Proxies = b.proxies(d.Proxies)
+}
+
+// proxies reads addresses and networks of those who are believed about others. Everybody is nobody's proxy.
+func (b *builder) proxies(texts []policy.Text) []netip.Prefix {
+	var out []netip.Prefix
+	for _, t := range texts {
+		p, err := netip.ParsePrefix(t.Value)
+		if a, aerr := netip.ParseAddr(t.Value); err != nil && aerr == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			b.report(policy.KindValue, t.Pos, "write 10.0.0.5 or 10.0.0.0/24", "trusted_proxies: %q is neither an address nor a network", t.Value)
+		case p.Bits() == 0:
+			b.report(policy.KindValue, t.Pos, "name the proxies", "trusted_proxies: %s would let everybody say who they are", t.Value)
+		default:
+			out = append(out, p.Masked())
+		}
+	}
+	return out
 }
 
 func (b *builder) listenerTLS(l *Listener, d listenerTLSDoc, loopback bool) {
@@ -418,6 +440,9 @@ func (b *builder) socketListener(l *Listener, d listenerDoc) {
 	if !d.TLS.Pos.IsZero() {
 		b.report(policy.KindConflict, d.TLS.Pos, "leave tls out", "there is no TLS on a Unix socket")
 	}
+	if len(d.Proxies) > 0 {
+		b.report(policy.KindConflict, d.Proxies[0].Pos, "leave it out", "key %q is for addresses", "trusted_proxies")
+	}
 	if d.Port.Value != "" {
 		n, err := strconv.ParseUint(d.Port.Value, 10, 16)
 		if err != nil || n == 0 {
@@ -440,6 +465,7 @@ func (b *builder) portal(d portalDoc) {
 		return
 	}
 	p := Portal{Address: d.Address.Value, Cert: b.path(d.TLS.Cert), Key: b.path(d.TLS.Key), URL: strings.TrimRight(d.URL.Value, "/"), Pos: d.Pos}
+	p.Proxies = b.proxies(d.Proxies)
 	b.c.Portal = p
 	b.oidcAddress(d.URL, "url")
 	b.oidc(d)

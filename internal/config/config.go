@@ -151,6 +151,7 @@ type Listener struct {
 	Mode    os.FileMode // of the socket
 	Group   string      // that owns the socket; empty: the process's
 	TLS     ListenerTLS
+	Proxies []netip.Prefix // who may say for whom they connect
 	Pos     policy.Pos
 }
 
@@ -187,10 +188,11 @@ type Slack struct {
 
 // Portal is where requests and approvals are answered. Without an address there is none.
 type Portal struct {
-	Address   string // host:port
-	Cert, Key string // paths; empty: plain, on a loopback address only
-	URL       string // under which browsers reach it; empty: not said
-	OIDC      *OIDC  // nil: there is no single sign-on
+	Address   string         // host:port
+	Cert, Key string         // paths; empty: plain, on a loopback address only
+	URL       string         // under which browsers reach it; empty: not said
+	Proxies   []netip.Prefix // who may say for whom they ask
+	OIDC      *OIDC          // nil: there is no single sign-on
 	Pos       policy.Pos
 }
 

@@ -117,6 +117,7 @@ type listenerDoc struct {
 	Mode    policy.Text    `key:"mode" default:"0770" scalar:"any" doc:"permissions of the socket, in octal."`
 	Group   policy.Text    `key:"group" default:"the process's" doc:"the operating system's group that owns the socket."`
 	TLS     listenerTLSDoc `key:"tls" doc:"the transport to clients. Needed wherever other machines can connect."`
+	Proxies []policy.Text  `key:"trusted_proxies" doc:"addresses and networks of load balancers that say by the PROXY protocol, version 1 or 2, for whom they connect. They have to; from anywhere else it is refused."`
 	Cancel  policy.Later   `key:"cancel" doc:"whether cancel requests must be encrypted."`
 	Pos     policy.Pos
 }
@@ -131,10 +132,11 @@ type listenerTLSDoc struct {
 }
 
 type portalDoc struct {
-	Address policy.Text  `key:"address" required:"true" doc:"host:port to listen on."`
-	TLS     portalTLSDoc `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
-	URL     policy.Text  `key:"url" doc:"the address under which browsers reach the portal, such as https://postern.example. Needed with oidc. Hints of refused statements lead there."`
-	OIDC    oidcDoc      `key:"oidc" doc:"single sign-on by OpenID Connect. The provider has to allow the address url and /sign-in/callback behind it."`
+	Address policy.Text   `key:"address" required:"true" doc:"host:port to listen on."`
+	TLS     portalTLSDoc  `key:"tls" doc:"the transport. Needed wherever other machines can connect."`
+	Proxies []policy.Text `key:"trusted_proxies" doc:"addresses and networks of proxies that say in X-Forwarded-For or Forwarded for whom they ask. From anywhere else these headers say nothing."`
+	URL     policy.Text   `key:"url" doc:"the address under which browsers reach the portal, such as https://postern.example. Needed with oidc. Hints of refused statements lead there."`
+	OIDC    oidcDoc       `key:"oidc" doc:"single sign-on by OpenID Connect. The provider has to allow the address url and /sign-in/callback behind it."`
 	Pos     policy.Pos
 }
 

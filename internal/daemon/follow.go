@@ -203,7 +203,7 @@ func storesOf(c *config.Config) map[string]config.Store {
 }
 
 func listenerOf(l *config.Listener) gateway.Listener {
-	out := gateway.Listener{Engine: l.Engine, Address: l.Address, Mode: l.Mode, Group: l.Group}
+	out := gateway.Listener{Engine: l.Engine, Address: l.Address, Mode: l.Mode, Group: l.Group, Proxies: l.Proxies}
 	if l.Socket != "" {
 		out.Socket = filepath.Join(l.Socket, fmt.Sprintf(".s.PGSQL.%d", l.Port))
 	}

@@ -66,7 +66,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 	}
 	stopChanges := d.startChanges(ctx)
 	server := &http.Server{
-		Handler:           d.withSlack(pages),
+		Handler:           portal.Behind(d.config.Portal.Proxies, d.withSlack(pages)),
 		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}

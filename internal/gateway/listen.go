@@ -29,6 +29,8 @@ type Listener struct {
 	TLS     ListenerTLS
 	// CancelTLS ignores cancel requests that come in clear (PRO-44).
 	CancelTLS bool
+	// Proxies are load balancers that say for whom they connect, by the PROXY protocol, and have to. Not for a socket.
+	Proxies []netip.Prefix
 }
 
 // ListenerTLS is the transport that a listener offers. Without Cert there is none. A Unix socket has none.
@@ -49,6 +51,7 @@ type listener struct {
 
 	mu      sync.Mutex
 	shaking map[net.Conn]struct{} // connections that have not logged in
+	headers chan struct{}         // places of those whose load balancer has not said yet for whom it connects
 }
 
 // served is a certificate with all that goes with it.
@@ -59,7 +62,7 @@ type served struct {
 }
 
 func newListener(c Listener, engines map[string]Engine, issued bool) (*listener, error) {
-	l := &listener{config: c, name: c.Address, engine: engines[c.Engine], shaking: map[net.Conn]struct{}{}}
+	l := &listener{config: c, name: c.Address, engine: engines[c.Engine], shaking: map[net.Conn]struct{}{}, headers: make(chan struct{}, proxiesAtOnce)}
 	if l.engine == nil {
 		return nil, fmt.Errorf("gateway: no engine %q", c.Engine)
 	}
@@ -251,6 +254,10 @@ func (g *Gateway) accept(ctx context.Context, l *listener) {
 			if g.sleep(ctx, 100*time.Millisecond) != nil {
 				return
 			}
+			continue
+		}
+		if tcp, ok := l.fromProxy(conn); ok {
+			g.wg.Go(func() { g.behindProxy(ctx, tcp, l) })
 			continue
 		}
 		a, release := g.admit(conn, l)

@@ -99,7 +99,7 @@ func samplePolicy(t *testing.T) *policy.Policy {
 	pattern := []policy.TablePattern{{Store: "shop", Schema: "public", Table: "payroll"}}
 	p := &policy.Policy{
 		Stores: map[string]*policy.Store{"shop": {Name: "shop"}}, OwnersWithoutFactor: true,
-		Users: map[string]*policy.User{"ana": {Name: "ana", SCRAM: scram}, "dora": {Name: "dora", SCRAM: scram}, "sam": {Name: "sam", SCRAM: scram}},
+		Users:  map[string]*policy.User{"ana": {Name: "ana", SCRAM: scram}, "dora": {Name: "dora", SCRAM: scram}, "sam": {Name: "sam", SCRAM: scram}},
 		Labels: map[policy.Column]*policy.Label{column: {Column: column, Class: "fin.iban"}},
 		Datasets: map[string]*policy.Dataset{
 			"staff": {Name: "staff", Owners: []string{"dora"}, Include: pattern},
