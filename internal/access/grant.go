@@ -33,8 +33,8 @@ func (d *Desk) Suspend(ctx context.Context, who Actor, id, reason string) (*Gran
 		if g.State == Suspended {
 			return nil
 		}
-		if g.State != Active {
-			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		if err := suspends(g); err != nil {
+			return err
 		}
 		if err := checkNote(reason); err != nil {
 			return err
@@ -47,17 +47,11 @@ func (d *Desk) Suspend(ctx context.Context, who Actor, id, reason string) (*Gran
 // Resume lets a suspended grant go on, if its end has not come. Nobody lifts what was put on themselves.
 func (d *Desk) Resume(ctx context.Context, who Actor, id, reason string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
-		if theirs(p, who, g) {
-			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody resumes what they hold themselves")
-		}
-		if g.State == Active {
+		if g.State == Active && !theirs(p, who, g) {
 			return nil
 		}
-		if g.State != Suspended || !now.Before(g.End) {
-			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
-		}
-		if g.Parked == ByRule {
-			return refuse(CodeNoRule, "", "rule %s is suspended in the policy file", g.Rule)
+		if err := resumes(p, who, g, now); err != nil {
+			return err
 		}
 		if err := checkNote(reason); err != nil {
 			return err
@@ -70,11 +64,8 @@ func (d *Desk) Resume(ctx context.Context, who Actor, id, reason string) (*Grant
 // Confirm says in a review that a grant is still needed. Nobody reviews their own.
 func (d *Desk) Confirm(ctx context.Context, who Actor, id, note string) (*Grant, error) {
 	return d.change(ctx, who, id, func(c *Change, p *policy.Policy, g *Grant, now time.Time) error {
-		if theirs(p, who, g) {
-			return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody reviews what they hold themselves")
-		}
-		if !g.Live() && !g.Breaking { // what was broken into is looked at afterwards too
-			return refuse(CodeFinal, "", "grant %s is %s", id, g.State)
+		if err := confirms(p, who, g); err != nil {
+			return err
 		}
 		if err := checkNote(note); err != nil {
 			return err
@@ -89,6 +80,50 @@ func (d *Desk) Confirm(ctx context.Context, who Actor, id, note string) (*Grant,
 		c.Grants = []Grant{*g}
 		return nil
 	}, mayAnswer)
+}
+
+// Acts is what somebody may do to a grant.
+type Acts struct{ Revoke, Suspend, Resume, Confirm bool }
+
+// ActsOn says what somebody who answers for a grant may do to it now: what Revoke, Suspend, Resume and Confirm go by, for whoever shows
+// them to people. What its holder and who approved it may do besides is not in it.
+func ActsOn(p *policy.Policy, who Actor, g *Grant, now time.Time) Acts {
+	if !answers(p, who, g) {
+		return Acts{}
+	}
+	return Acts{
+		Revoke: g.Live(), Suspend: suspends(g) == nil, Resume: g.State == Suspended && resumes(p, who, g, now) == nil,
+		Confirm: confirms(p, who, g) == nil,
+	}
+}
+
+func suspends(g *Grant) error {
+	if g.State != Active {
+		return refuse(CodeFinal, "", "grant %s is %s", g.ID, g.State)
+	}
+	return nil
+}
+
+func resumes(p *policy.Policy, who Actor, g *Grant, now time.Time) error {
+	switch {
+	case theirs(p, who, g):
+		return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody resumes what they hold themselves")
+	case g.State != Suspended || !now.Before(g.End):
+		return refuse(CodeFinal, "", "grant %s is %s", g.ID, g.State)
+	case g.Parked == ByRule:
+		return refuse(CodeNoRule, "", "rule %s is suspended in the policy file", g.Rule)
+	}
+	return nil
+}
+
+func confirms(p *policy.Policy, who Actor, g *Grant) error {
+	switch {
+	case theirs(p, who, g):
+		return refuse(CodeSelf, "ask an owner of dataset "+g.Dataset, "nobody reviews what they hold themselves")
+	case !g.Live() && !g.Breaking: // what was broken into is looked at afterwards too
+		return refuse(CodeFinal, "", "grant %s is %s", g.ID, g.State)
+	}
+	return nil
 }
 
 // theirs says whether a grant is somebody's own: they hold it, or answer for the service account that does (ACC-19).
@@ -137,8 +172,12 @@ type may func(ctx context.Context, d *Desk, p *policy.Policy, who Actor, g *Gran
 
 // mayAnswer is for who answers for a grant: an admin, and the owners of the dataset but for whoever holds it.
 func mayAnswer(_ context.Context, _ *Desk, p *policy.Policy, who Actor, g *Grant) (bool, error) {
+	return answers(p, who, g), nil
+}
+
+func answers(p *policy.Policy, who Actor, g *Grant) bool {
 	set := p.Datasets[g.Dataset]
-	return who.Admin || who.Subject.Name != g.Subject && set != nil && who.Subject.Is(set.Owners), nil
+	return who.Admin || who.Subject.Name != g.Subject && set != nil && who.Subject.Is(set.Owners)
 }
 
 // mayRevoke is besides for the holder, and for who approved it: they may take their yes back, and decide on nothing more by it.

@@ -201,7 +201,7 @@ func (c *Claimed) Failed(ctx context.Context, cause error) error {
 	}
 	r := &Refusal{Code: CodeAuthentication, Message: "password authentication failed for user \"" + c.claim.User + "\""}
 	_, err := c.a.Record(ctx, audit.Event{
-		Kind: audit.LoginRefused, Subject: c.claim.User, Store: c.claim.Store, App: c.claim.Application,
+		Kind: audit.LoginRefused, Verdict: "refuse", Subject: c.claim.User, Store: c.claim.Store, App: c.claim.Application,
 		TLS: c.claim.Transport.Version(), Reason: string(code), Message: reason,
 	})
 	if err != nil {
@@ -219,7 +219,7 @@ func (c *Claimed) refuseCertificate(ctx context.Context, reason string) error {
 	}
 	var err error
 	if r.Event, err = c.a.Record(ctx, audit.Event{
-		Kind: audit.LoginRefused, Subject: c.claim.User, Store: c.claim.Store, App: c.claim.Application,
+		Kind: audit.LoginRefused, Verdict: "refuse", Subject: c.claim.User, Store: c.claim.Store, App: c.claim.Application,
 		TLS: c.claim.Transport.Version(), Reason: string(CodeCertificate), Message: reason,
 	}); err != nil {
 		c.a.g.config.Log.Error("a refused login could not be recorded", "error", err)
@@ -344,7 +344,7 @@ func (a *Admitted) login(s policy.Subject, c Claim) policy.Login {
 // refuse writes a refusal to the trail and gives it the event's id. A refusal stands even when it cannot be recorded.
 func (a *Admitted) refuse(ctx context.Context, c Claim, r *Refusal) *Refusal {
 	id, err := a.Record(ctx, audit.Event{
-		Kind: audit.LoginRefused, Subject: c.User, Store: c.Store, App: c.Application, TLS: c.Transport.Version(),
+		Kind: audit.LoginRefused, Verdict: "refuse", Subject: c.User, Store: c.Store, App: c.Application, TLS: c.Transport.Version(),
 		Reason: string(r.Code), Message: r.Message, Policy: a.g.config.Policies.Current().Digest,
 	})
 	if err != nil {

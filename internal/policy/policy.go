@@ -79,8 +79,8 @@ type Policy struct {
 	NoTokens bool
 	// OwnersWithoutFactor says that owners of datasets may sign in with a password alone.
 	OwnersWithoutFactor bool
-	Life         Span // of temporary credentials and certificates
-	Lives        []LifeRule
+	Life                Span // of temporary credentials and certificates
+	Lives               []LifeRule
 
 	// Digest is the SHA-256, in hex, of the policy's meaning: two files that differ in comments or key order have the same one.
 	Digest string

@@ -22,6 +22,7 @@ type Card struct {
 	Held   bool      `json:"held"`
 	Until  time.Time `json:"until,omitzero"`  // that it is held; zero: without an end
 	Ask    string    `json:"ask,omitempty"`   // the rule to ask for
+	Take   bool      `json:"take,omitempty"`  // which nobody has to approve
 	Asked  bool      `json:"asked,omitempty"` // and the answer is not there yet
 }
 
@@ -128,7 +129,7 @@ func (p *Portal) cardOf(pol *policy.Policy, v *viewer, d *policy.Dataset, all *l
 		c.Held = true
 	}
 	if len(on.ask) > 0 {
-		c.Ask = on.ask[0].Name
+		c.Ask, c.Take = on.ask[0].Name, on.ask[0].Request.Kind == policy.SelfService
 	}
 	c.Open = c.Held || c.Ask != "" || v.Subject.Is(d.Owners) || v.role != people.NoRole
 	if !c.Open {

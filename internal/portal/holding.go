@@ -169,7 +169,10 @@ type Overseen struct {
 // OverseenGrant is a grant with what whoever looks may do about it.
 type OverseenGrant struct {
 	access.Grant
-	MayEnd bool `json:"may_end"`
+	MayEnd     bool `json:"may_end"`
+	MaySuspend bool `json:"may_suspend,omitempty"`
+	MayResume  bool `json:"may_resume,omitempty"`
+	MayConfirm bool `json:"may_confirm,omitempty"`
 	// ReviewBy is until when somebody should answer for it in the dataset's review; zero: nobody has to.
 	ReviewBy time.Time `json:"review_by,omitzero"`
 }
@@ -207,8 +210,8 @@ func (p *Portal) overseenWith(ctx context.Context, v *viewer, q OverseenQuery, r
 		return hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
 	}
 	add := func(g access.Grant) {
-		d := pol.Datasets[g.Dataset]
-		out.Grants = append(out.Grants, OverseenGrant{g, g.Subject != v.Subject.Name && (v.Admin || d != nil && v.Subject.Is(d.Owners)), asked[g.ID]})
+		may := access.ActsOn(pol, v.Actor, &g, p.c.Desk.Now())
+		out.Grants = append(out.Grants, OverseenGrant{g, may.Revoke, may.Suspend, may.Resume, may.Confirm, asked[g.ID]})
 	}
 	if q.Before == "" {
 		live, err := p.c.Access.Grants(ctx, access.Filter{Open: true, Datasets: on})

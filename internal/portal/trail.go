@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
@@ -24,13 +25,17 @@ const (
 // view is a search of the trail under a name.
 type view struct{ Name, Query string }
 
+// failedSignIns are the kinds of event that say so: at the gateway, at the portal with a password, a passkey or the provider, of a second
+// factor, and of the emergency admin.
+const failedSignIns = "login.refused,portal.login,factor.refused,emergency.refused"
+
 // views are what people look for first. Any other view is a link that one keeps.
 var views = []view{
 	{"Refused", "verdict=refuse"},
 	{"Requests and decisions", "kind=request.*"},
 	{"Grants", "kind=grant.*"},
 	{"Emergency access", "kind=breakglass.*"},
-	{"Sign-ins that failed", "kind=login.refused"},
+	{"Sign-ins that failed", "kind=" + failedSignIns + "&verdict=refuse"},
 	{"Changes of the policy", "kind=policy.reload"},
 	{"Accounts", "kind=account.*"},
 	{"Who read the trail", "kind=trail.read"},
@@ -40,7 +45,7 @@ var views = []view{
 type TrailQuery struct {
 	Subject string `json:"subject,omitempty"` // who acted
 	Store   string `json:"store,omitempty"`   // where
-	Kind    string `json:"kind,omitempty"`    // "request.*" means all that begin so
+	Kind    string `json:"kind,omitempty"`    // "request.*" means all that begin so; several, with commas between, are written out
 	Verdict string `json:"verdict,omitempty"` // allow, rewrite or refuse
 	Table   string `json:"table,omitempty"`   // touched or refused: store.schema.table, or its end
 	Label   string `json:"label,omitempty"`   // touched; "contact.*" means all that begin so
@@ -86,6 +91,12 @@ func (p *Portal) trail(r *http.Request, v *viewer, in TrailQuery) (Trail, error)
 	q := audit.Query{
 		Subject: in.Subject, Store: in.Store, Kind: audit.Kind(in.Kind), Verdict: in.Verdict, Relation: in.Table, Label: in.Label, Text: in.Text,
 		Limit: mostShown,
+	}
+	if kinds := strings.Split(in.Kind, ","); len(kinds) > 1 {
+		q.Kind = ""
+		for _, k := range kinds {
+			q.Kinds = append(q.Kinds, audit.Kind(strings.TrimSpace(k)))
+		}
 	}
 	for to, text := range map[*time.Time]string{&q.Since: in.Since, &q.Until: in.Until} {
 		if text == "" {
