@@ -114,6 +114,10 @@ break-glass and other weighty steps want to be fresh.`,
 				return failed("", err)
 			}
 			if emergency != "" {
+				if l.Token != "" && l.User != portal.EmergencyName {
+					return failed("POSTERN_LOGIN=emergency.json postern login --emergency SOCKET keeps both, and postern logout ends this one",
+						errors.New("the login of "+l.User+" is kept in "+a.loginFile()+", and this one would replace it"))
+				}
 				server, user = "unix:"+emergency, portal.EmergencyName
 			}
 			for have, given := range map[*string]string{&l.Server: strings.TrimRight(server, "/"), &l.User: user} {
