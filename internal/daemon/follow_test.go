@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/postern-sec/postern/internal/classify"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/policy"
 )
@@ -25,6 +24,9 @@ func startConfig() *config.Config {
 	}
 }
 
+// one lets a list have one element.
+func one[T any](list *[]T) { *list = make([]T, 1) }
+
 // Every key of the file is taken up by a running gateway, or named as one that needs a restart.
 func TestEveryKeyIsTakenUpOrNamed(t *testing.T) {
 	t.Parallel()
@@ -40,7 +42,7 @@ func TestEveryKeyIsTakenUpOrNamed(t *testing.T) {
 		"gateway.listeners":        func(c *config.Config) { c.Gateway.Listeners[0].Address = "127.0.0.1:3" },
 		"gateway.parser":           func(c *config.Config) { c.Gateway.Parser = config.ParserIsolated },
 		"stores":                   func(c *config.Config) { c.Stores["shop"].Upstream["ana"] = config.Account{User: "bob"} },
-		"classifiers":              func(c *config.Config) { c.Discover.Classifiers = []classify.Custom{{}} },
+		"classifiers":              func(c *config.Config) { one(&c.Discover.Classifiers) },
 	}
 	named := slices.Clone(takenUp)
 	for _, part := range atStart(startConfig()) {
