@@ -590,8 +590,11 @@ func TestJoin(t *testing.T) {
 		{Name: "ana", Disabled: day}, {Name: "bob", Disabled: day}, {Name: "dora", Enabled: day}, {Name: "eve"}, {Name: "finn", Disabled: day, Enabled: day},
 	})
 	want := []policy.Person{
-		{Name: "ana", Groups: []string{"office"}, Ended: true, Barred: true}, {Name: "cleo"}, {Name: "bob", Ended: true, Barred: true, OfFile: true},
-		{Name: "dora", OfFile: true}, {Name: "finn", Ended: true, Barred: true, OfFile: true},
+		{Name: "ana", Groups: []string{"office"}, Ended: true, Barred: true},
+		{Name: "cleo"},
+		{Name: "bob", Ended: true, Barred: true, OfFile: true},
+		{Name: "dora", OfFile: true},
+		{Name: "finn", Ended: true, Barred: true, OfFile: true},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
