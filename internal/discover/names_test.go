@@ -188,6 +188,8 @@ func FuzzNames(f *testing.F) {
 		if CheckPattern(pattern) != nil && Matches(pattern, schema, table, column) {
 			t.Fatalf("%q is refused and matches", pattern)
 		}
-		CutPath(pattern)
+		if column, _, ok := CutPath(pattern); !strings.HasPrefix(pattern, column) || !ok && column != pattern {
+			t.Fatalf("%q is cut to %q", pattern, column)
+		}
 	})
 }
