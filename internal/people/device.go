@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type Device struct {
 	Challenge string        `json:"challenge,omitempty"` // of the verifier that goes with the answer
 	Denied    bool          `json:"denied,omitempty"`
 	Subject   string        `json:"subject,omitempty"` // who said yes
+	Session   string        `json:"session,omitempty"` // in which they did: with it ends what it let in but has not begun yet
 	Factor    time.Time     `json:"factor,omitzero"`   // of their session
 	Signed    time.Time     `json:"signed,omitzero"`   // when it began
 	Answer    string        `json:"answer,omitempty"`  // hash of what was sent to Port
@@ -174,7 +176,7 @@ func (r *Registry) DecideDevice(ctx context.Context, token secret.Text, code str
 	verdict := "refuse"
 	if d.Denied = !yes; yes {
 		verdict = "allow"
-		d.Subject, d.Factor, d.Signed = s.Subject, s.Factor, s.signed()
+		d.Subject, d.Session, d.Factor, d.Signed = s.Subject, s.ID, s.Factor, s.signed()
 		if answer, d.Answer, err = identity.NewToken(r.c.Random); err != nil {
 			return nil, answer, err
 		}
@@ -216,6 +218,15 @@ func (r *Registry) RedeemDevice(ctx context.Context, code, answer, verifier secr
 	}
 	if d.Port != 0 && !(same(identity.HashToken(answer.Reveal()), d.Answer) && same(challengeOf(verifier), d.Challenge)) {
 		no := &Refusal{CodeDenied, "this terminal is not on the machine of the browser that said yes", "postern login --device"}
+		return nil, errors.Join(no, r.record(ctx, from, audit.PortalLogin, d.Subject, "refuse", "device", nil))
+	}
+	live, err := r.c.Sessions.SessionsOf(ctx, d.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(live, func(s Session) bool { return s.ID == d.Session && now.Before(s.End) }) {
+		// They signed out since, or were signed out by a reset, a new password or an admin: nothing new begins by it.
+		no := &Refusal{CodeExpired, "the browser that said yes is signed in no longer", "postern login"}
 		return nil, errors.Join(no, r.record(ctx, from, audit.PortalLogin, d.Subject, "refuse", "device", nil))
 	}
 	return r.Enter(ctx, Vouched{Name: d.Subject, Method: "device", Strong: true, Factor: d.Factor, Signed: d.Signed}, from)

@@ -3,6 +3,7 @@ package people_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -209,6 +210,54 @@ func TestTerminalSignInEnds(t *testing.T) {
 	_, err := p.redeem(code, none, none)
 	refused(t, err, people.CodeLogin)
 	p.pol.Users = users
+}
+
+// TestYesEndsWithItsSession: whoever is let in while the session that said yes is there is refused once that has ended, also by a reset
+// of who lost what proves them, or when they are disabled and enabled again.
+func TestYesEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	yes := false
+	for name, end := range map[string]func(p *place, browser *people.Entry) error{
+		"nothing": nil,
+		"reset": func(p *place, _ *people.Entry) error {
+			_, err := p.r.Invite(p.t.Context(), "root", "bob", true, p.from())
+			return err
+		},
+		"disabled for a while": func(p *place, _ *people.Entry) error {
+			no := true
+			return errors.Join(p.r.Set(p.t.Context(), "root", "bob", nil, &no, p.from()), p.r.Set(p.t.Context(), "root", "bob", nil, &yes, p.from()))
+		},
+		"a new password": func(p *place, _ *people.Entry) error {
+			other := must[*people.Entry](p.t)(p.r.SignIn(p.t.Context(), "bob", secret.New("scram password"), p.from()))
+			return p.r.ChangePassword(p.t.Context(), other.Token, secret.New("scram password"), secret.New("five plain words stand here"), p.from())
+		},
+		"signed out": func(p *place, browser *people.Entry) error {
+			return p.r.SignOut(p.t.Context(), browser.Token, p.from())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			must[*people.Invitation](t)(p.r.Create(t.Context(), "root", "bob", people.NoRole, p.from()))
+			browser := must[*people.Entry](t)(p.r.SignIn(t.Context(), "bob", secret.New("scram password"), p.from()))
+			code, d := p.waits(0, "")
+			if _, _, err := p.r.DecideDevice(t.Context(), browser.Token, d.Code, true, p.from()); err != nil {
+				t.Fatal(err)
+			}
+			if end == nil {
+				must[*people.Entry](t)(p.redeem(code, none, none))
+				return
+			}
+			if err := end(p, browser); err != nil {
+				t.Fatal(err)
+			}
+			_, err := p.redeem(code, none, none)
+			refused(t, err, people.CodeExpired)
+			if e := p.trail.last(); e.Kind != audit.PortalLogin || e.Verdict != "refuse" || e.Subject != "bob" {
+				t.Errorf("the trail says %+v", e)
+			}
+		})
+	}
 }
 
 // TestTerminalMakesNoSessionYoung: an old session that lets a terminal in gives it no fresh sign-in, with which a first second factor
