@@ -133,6 +133,9 @@ func TestTokensFromTheBrowser(t *testing.T) {
 	}
 	_, text = p.call("ana", http.MethodGet, "/tokens", nil, nil)
 	at := regexp.MustCompile(`action="(/credentials/[^"]+/revoke)"`).FindStringSubmatch(text)
+	if !strings.Contains(text, "last used <time") {
+		t.Errorf("the page does not say when the token was used:\n%s", text)
+	}
 	if at == nil || strings.Contains(text, made[1]) || !strings.Contains(text, "<strong>report</strong>") || !strings.Contains(text, `<span class="label">request</span>`) {
 		t.Fatalf("the page shows\n%s", text)
 	}
@@ -144,6 +147,33 @@ func TestTokensFromTheBrowser(t *testing.T) {
 	if status, _ := p.api(made[1], "GET /api/v1/me"); status != http.StatusUnauthorized || !p.trail.has(audit.CredentialRevoked, "ana") {
 		t.Errorf("the token goes on: %d; or the trail says nothing", status)
 	}
+}
+
+// Where tokens are switched off the page says so instead of offering one, what there is can still be ended, and a store that takes none is
+// not offered for one.
+func TestTokensPageWhereTheyAreOff(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.pol.Rules = append(p.pol.Rules, &policy.Rule{Name: "own", To: []string{"dora"}, On: "staff", Level: policy.Read, Enabled: true})
+	const form, off, gateway = `<h2>Make a token</h2>`, "Tokens for programs are switched off here", `value="gateway" checked`
+	call := url.Values{"name": {"report"}, "for": {"7d"}, "scope": {"read"}}
+	p.does("dora", "/tokens", call, "shown this once")
+	look := func() string {
+		_, text := p.call("dora", http.MethodGet, "/tokens", nil, nil)
+		return text
+	}
+	if text := look(); !strings.Contains(text, form) || !strings.Contains(text, gateway) || strings.Contains(text, off) || !strings.Contains(text, "not used yet") {
+		t.Errorf("switched on, the page shows\n%s", text)
+	}
+	p.pol.Stores["shop"].NoTokens = true
+	if text := look(); !strings.Contains(text, form) || strings.Contains(text, gateway) {
+		t.Errorf("where no store takes one, the page shows\n%s", text)
+	}
+	p.pol.NoTokens = true
+	if text := look(); strings.Contains(text, form) || !strings.Contains(text, off) || !strings.Contains(text, "/revoke") {
+		t.Errorf("switched off, the page shows\n%s", text)
+	}
+	p.does("dora", "/tokens", call, "are switched off here")
 }
 
 // Somebody stands in, both see it, and either ends it.

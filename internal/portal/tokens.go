@@ -26,6 +26,7 @@ type tokensData struct {
 	Lives  []string
 	Scopes []scopeBox
 	Form   IssueCall // that was sent
+	Off    bool      // tokens are switched off here, and none is made
 }
 
 // credentialKind is a kind of credential with what there is of it.
@@ -57,7 +58,10 @@ func (p *Portal) tokensPage(r *http.Request, v *viewer) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	out := tokensData{Stores: at.Stores, Lives: []string{"1d", "7d", "30d", "90d", "1y"}, Form: tokenForm(r)}
+	pol := p.c.Policy()
+	// A token for a store that takes none is refused, so that it is not offered.
+	at.Stores = slices.DeleteFunc(slices.Clone(at.Stores), func(store string) bool { return !pol.TakesTokens(store) })
+	out := tokensData{Off: !pol.TakesTokens(""), Stores: at.Stores, Lives: []string{"1d", "7d", "30d", "90d", "1y"}, Form: tokenForm(r)}
 	chosen := out.Form.Scopes
 	if r.Method == http.MethodGet {
 		out.Form.For, chosen = "30d", []string{string(identity.ScopeRead)}
