@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,29 @@ func TestRecalled(t *testing.T) {
 		w.approve("emil", left.Request.ID)
 	}
 }
+
+// Who is named again stands in until the time that was said last, and once: other people and other directions are untouched.
+func TestNamedAgainStandsInOnce(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	w.must(second(w.desk.Delegate(ctx, w.as("emil"), "finn", w.now.Add(time.Hour))))
+	w.must(second(w.desk.Delegate(ctx, w.as("hugo"), "emil", w.now.Add(time.Hour))))
+	for _, span := range []time.Duration{time.Hour, 48 * time.Hour, 2 * time.Hour} {
+		w.must(second(w.desk.Delegate(ctx, w.as("emil"), "hugo", w.now.Add(span))))
+	}
+	all, err := w.desk.Away(ctx, w.as("emil"))
+	w.must(err)
+	said := []string{}
+	for _, x := range all {
+		said = append(said, x.From+" "+x.To+" "+x.End.Sub(w.now.Truncate(time.Second)).String())
+	}
+	slices.Sort(said)
+	if want := []string{"emil finn 1h0m0s", "emil hugo 2h0m0s", "hugo emil 1h0m0s"}; !slices.Equal(said, want) {
+		t.Errorf("%v, want %v", said, want)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 // What is said to be possible on top of a grant is what Request does, and what is not is refused there with the same words.
 func TestExtensionSaysWhatRequestDoes(t *testing.T) {

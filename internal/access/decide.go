@@ -235,7 +235,8 @@ func (d *Desk) Withdraw(ctx context.Context, who Actor, id string) (*Outcome, er
 	return &out, nil
 }
 
-// Delegate lets somebody else decide in this person's place until a time. Whoever asked for something still does not decide on it.
+// Delegate lets somebody else decide in this person's place until a time, which replaces the one that was said for the same two before.
+// Whoever asked for something still does not decide on it.
 func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Time) (*Delegation, error) {
 	p := d.c.Policy()
 	now := d.now()
@@ -254,7 +255,16 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 		return nil, errors.Join(no, d.c.Store.Commit(ctx, c))
 	}
 	out := Delegation{ID: d.c.NewID(), From: who.Subject.Name, To: to, End: until.UTC().Truncate(time.Second)}
+	mine, err := d.Away(ctx, who)
+	if err != nil {
+		return nil, err
+	}
 	c := Change{Delegations: []Delegation{out}}
+	for _, old := range mine {
+		if old.From == out.From && old.To == out.To {
+			c.Recalled = append(c.Recalled, old.ID)
+		}
+	}
 	c.event(p, who, now, Event{Kind: "approver.delegated", Subject: who.Subject.Name, Reason: to + " until " + out.End.Format(time.RFC3339)}, nil, nil)
 	// Who is away is told too: somebody else may have done it with what they left open.
 	c.say(Notice{Kind: kindDelegated, At: now, Reason: to + " for " + out.From + " until " + out.End.Format(time.RFC3339)}, to, out.From)
