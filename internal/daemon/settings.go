@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -86,9 +87,34 @@ func policySettings(c *config.Config) []portal.Setting {
 		row("digest", p.Digest[:min(12, len(p.Digest))]),
 		row("datasets and rules", count(len(p.Datasets), "dataset"), count(len(p.Rules), "rule")),
 		row("users and groups", count(len(p.Users), "user"), count(len(p.Groups), "group")),
+		row("personal tokens", tokensTaken(p)), row("owners_without_factor", yesNo(p.OwnersWithoutFactor)),
 		row("discover.every", orWord(c.Discover.Every, "never by itself")),
 		row("warnings", count(len(c.Warnings), "warning")),
 	}
+}
+
+// tokensTaken says where personal access tokens open something.
+func tokensTaken(p *policy.Policy) string {
+	if p.NoTokens {
+		return "switched off"
+	}
+	var off []string
+	for _, name := range sortedKeys(p.Stores) {
+		if !p.TakesTokens(name) {
+			off = append(off, name)
+		}
+	}
+	if len(off) > 0 {
+		return "taken, but for " + strings.Join(off, " and ")
+	}
+	return "taken"
+}
+
+func prefixes(list []netip.Prefix) (out []string) {
+	for _, p := range list {
+		out = append(out, p.String())
+	}
+	return out
 }
 
 func orWord(d time.Duration, none string) string {
@@ -147,6 +173,9 @@ func gatewaySettings(c *config.Config) []portal.Setting {
 			transport = "TLS offered"
 		}
 		out = append(out, row("listener", at, transport))
+		if len(l.Proxies) > 0 {
+			out = append(out, row("trusted_proxies of "+at, prefixes(l.Proxies)...))
+		}
 	}
 	return append(out, row("network", count(len(c.Policy.Network), "rule")), row("parser", string(c.Gateway.Parser)))
 }
@@ -164,7 +193,8 @@ func portalSettings(c *config.Config) []portal.Setting {
 		transport = "TLS"
 	}
 	return []portal.Setting{
-		row("address", c.Portal.Address, transport), row("url", c.Portal.URL), row("emergency_admin", c.Emergency.Socket),
+		row("address", c.Portal.Address, transport), row("url", c.Portal.URL), row("trusted_proxies", prefixes(c.Portal.Proxies)...),
+		row("emergency_admin", c.Emergency.Socket),
 	}
 }
 

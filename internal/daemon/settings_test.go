@@ -15,11 +15,11 @@ const settingsFile = `version: 1
 state: sqlite:postern.db
 keys: {root: {file: secrets/root.key}, audit: {file: secrets/audit.key}}
 stores:
-  shop: {engine: postgres, address: "127.0.0.1:5433", database: shopdb, provisioner: {user: postern_admin, password: {env: SHOP}}, grantor: {user: g, password: {env: G}}}
+  shop: {engine: postgres, address: "127.0.0.1:5433", database: shopdb, personal_tokens: false, provisioner: {user: postern_admin, password: {env: SHOP}}, grantor: {user: g, password: {env: G}}}
 gateway:
-  listeners: [{engine: postgres, address: "127.0.0.1:6432"}]
-portal: {address: "127.0.0.1:8443", url: https://postern.example}
-identity: {emergency_admin: {socket: /run/postern.sock, password: "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}
+  listeners: [{engine: postgres, address: "127.0.0.1:6432", trusted_proxies: [10.0.0.5, "2001:db8::/64"]}]
+portal: {address: "127.0.0.1:8443", url: https://postern.example, trusted_proxies: [10.0.0.0/24]}
+identity: {owners_without_factor: true, emergency_admin: {socket: /run/postern.sock, password: "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}
 notices: {webhook: {url: https://hooks.example/T0KEN/in, secret: {env: HOOK}}}
 slack: {bot_token: {env: BOT}, app_token: {env: APP}, domains: [example.com]}
 users: {ana: {}}
@@ -52,6 +52,8 @@ func TestSettingsSayWhereAndNoSecret(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Store shop postern.yaml:5:3 | address = 127.0.0.1:5433", "Portal postern.yaml:8:1 | url = https://postern.example",
+		"Portal postern.yaml:8:1 | trusted_proxies = 10.0.0.0/24", "Gateway postern.yaml:7:15 | trusted_proxies of 127.0.0.1:6432 = 10.0.0.5/32, 2001:db8::/64",
+		"Policy postern.yaml | personal tokens = taken, but for shop", "Policy postern.yaml | owners_without_factor = yes",
 		"Notices postern.yaml:10:1 | webhook = https://hooks.example", "Notices postern.yaml:10:1 | webhook secret = environment variable HOOK",
 		"Notices postern.yaml:10:1 | mail server = not set", "Slack postern.yaml:11:1 | transport = Socket Mode",
 		"Portal postern.yaml:8:1 | emergency_admin = /run/postern.sock", "How long things last built in | invitation = 72h",

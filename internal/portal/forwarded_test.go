@@ -12,7 +12,7 @@ import (
 // The address of a call is the client's where a proxy of the list says it, whatever the client says besides, and is nobody else's word.
 func TestBehindAProxy(t *testing.T) {
 	t.Parallel()
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("fe80::9/128")}
 	for name, tt := range map[string]struct {
 		from, header, said, want string
 	}{
@@ -22,6 +22,8 @@ func TestBehindAProxy(t *testing.T) {
 		"two proxies":                 {"10.0.0.5:4711", "X-Forwarded-For", "198.51.100.7, 192.0.2.1, 10.0.0.9", "192.0.2.1:0"},
 		"Forwarded":                   {"10.0.0.5:4711", "Forwarded", `for=198.51.100.7, for=192.0.2.1;proto=https`, "192.0.2.1:0"},
 		"Forwarded, IPv6":             {"[2001:db8::9]:4711", "Forwarded", `proto=https;For="[2001:db8:1::1]:4711"`, "[2001:db8:1::1]:0"},
+		"by a link":                   {"[fe80::9%eth0]:4711", "X-Forwarded-For", "192.0.2.1", "192.0.2.1:0"},
+		"by another link":             {"[fe80::8%eth0]:4711", "X-Forwarded-For", "192.0.2.1", "[fe80::8%eth0]:4711"},
 		"by itself":                   {"10.0.0.5:4711", "X-Other", "192.0.2.1", "10.0.0.5:4711"},
 		"from somebody else":          {"192.0.2.99:4711", "X-Forwarded-For", "192.0.2.1", "192.0.2.99:4711"},
 		"no address":                  {"10.0.0.5:4711", "X-Forwarded-For", "unknown", "refused"},

@@ -315,7 +315,7 @@ func (p *Portal) logout(r *http.Request, who *viewer, _ nothing) (nothing, error
 	return nothing{}, p.c.Credentials.RevokeCredential(r.Context(), who.Subject.Name, who.token.ID, p.c.Desk.Now())
 }
 
-// addressOf is where a call comes from, for the brake on guessing.
+// addressOf is where a call comes from, for the brake on guessing and the list of proxies. A zone is of this machine alone.
 func addressOf(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -325,7 +325,7 @@ func addressOf(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	return a.Unmap()
+	return a.Unmap().WithZone("")
 }
 
 func (p *Portal) newID() string {
