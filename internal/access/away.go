@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // Away lists who stands in for somebody, and for whom they stand in, with the one that ends first at the beginning.
@@ -34,9 +36,8 @@ func (d *Desk) Recall(ctx context.Context, who Actor, id string) (*Delegation, e
 	out := mine[at]
 	now := d.now()
 	out.End = now.Truncate(time.Second)
-	c := Change{Recalled: []string{id}}
-	c.event(d.c.Policy(), who, now, Event{Kind: "approver.recalled", Subject: out.From, Reason: out.To}, nil, nil)
-	c.say(Notice{Kind: kindRecalled, At: now, Reason: out.To + " for " + out.From}, out.To, out.From)
+	var c Change
+	c.recall(d.c.Policy(), who, now, &out)
 	if err := d.c.Store.Commit(ctx, c); errors.Is(err, ErrConflict) {
 		return nil, errGone(id) // it has just ended
 	} else if err != nil {
@@ -44,6 +45,24 @@ func (d *Desk) Recall(ctx context.Context, who Actor, id string) (*Delegation, e
 	}
 	d.c.Changed()
 	return &out, nil
+}
+
+// recall ends a delegation and tells both.
+func (c *Change) recall(p *policy.Policy, who Actor, now time.Time, x *Delegation) {
+	c.Recalled = append(c.Recalled, x.ID)
+	c.event(p, who, now, Event{Kind: "approver.recalled", Subject: x.From, Reason: x.To}, nil, nil)
+	c.say(Notice{Kind: kindRecalled, At: now, Reason: x.To + " for " + x.From}, x.To, x.From)
+}
+
+// Lapse ends those of some delegations that an account may not leave behind: what it made when it is reset, because whoever found what was
+// lost may have, and also what was made for it when it is disabled.
+func Lapse(all []Delegation, name string, disabled bool, now time.Time) (c Change) {
+	for i := range all {
+		if x := &all[i]; x.From == name || disabled && x.To == name {
+			c.recall(&policy.Policy{}, Actor{}, now, x)
+		}
+	}
+	return c
 }
 
 func errGone(id string) *Refusal {

@@ -116,7 +116,7 @@ type Accounts interface {
 	// KeepAccount returns ErrConflict when somebody else was faster, or one of the passkeys is another account's.
 	KeepAccount(ctx context.Context, a Account) error
 	// EndAccount keeps an account as KeepAccount does, and ends in the same transaction every session, token, temporary credential and
-	// certificate of its.
+	// certificate of its, and what it handed on to somebody who stands in.
 	EndAccount(ctx context.Context, a Account, now time.Time) error
 	// Credentials lists what a subject holds, or everybody with "", and has neither ended nor been revoked.
 	Credentials(ctx context.Context, subject string, now time.Time) ([]identity.Issued, error)

@@ -514,6 +514,43 @@ func TestAccountsEnd(t *testing.T) {
 	})
 }
 
+// What somebody handed on before a reset ends with it, and what was handed to them only when they are disabled; all of it is said.
+func TestDelegationsEndWithTheirAccount(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db := open(t, path)
+		if err := db.KeepAccount(t.Context(), people.Account{Name: "ana", Version: 1}); err != nil {
+			t.Fatal(err)
+		}
+		end := noon.Add(time.Hour)
+		commit(t, db, access.Change{Delegations: []access.Delegation{
+			{ID: "1", From: "ana", To: "bob", End: end}, {ID: "2", From: "bob", To: "ana", End: end}, {ID: "3", From: "bob", To: "eve", End: end},
+		}})
+		ends := func(a people.Account, want ...string) {
+			t.Helper()
+			if err := db.EndAccount(t.Context(), a, noon); err != nil {
+				t.Fatal(err)
+			}
+			left, err := db.Delegations(t.Context(), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := []string{}
+			for _, d := range left {
+				ids = append(ids, d.ID)
+			}
+			said, err := db.Events(t.Context(), 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(ids, want) || len(said) != 3-len(want) || said[len(said)-1].Kind != "approver.recalled" {
+				t.Errorf("left: %v, want %v; said: %+v", ids, want, said)
+			}
+		}
+		ends(people.Account{Name: "ana", Version: 2, Reset: noon}, "2", "3")
+		ends(people.Account{Name: "ana", Version: 3, Disabled: noon}, "3")
+	})
+}
+
 // What came from a login ends with it, wherever and however that ends, and is not kept once it has.
 func TestCertificatesEndWithTheirLogin(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {

@@ -67,9 +67,36 @@ func (db *DB) EndAccount(ctx context.Context, a people.Account, now time.Time) e
 		if _, err := db.end(ctx, tx, "subject = ?", a.Name); err != nil {
 			return err
 		}
-		_, err := revoke(ctx, tx, now, "subject = ?", a.Name)
-		return err
+		if _, err := revoke(ctx, tx, now, "subject = ?", a.Name); err != nil {
+			return err
+		}
+		return lapse(ctx, tx, &a, now)
 	})
+}
+
+// lapse ends the delegations that an account leaves behind.
+func lapse(ctx context.Context, tx handle, a *people.Account, now time.Time) error {
+	rows, err := tx.query(ctx, "SELECT doc FROM access_delegation WHERE due > ? ORDER BY id", now.UnixMicro())
+	if err != nil {
+		return err
+	}
+	var all []access.Delegation
+	for rows.Next() {
+		var doc string
+		var d access.Delegation
+		err := rows.Scan(&doc)
+		if err == nil {
+			err = json.Unmarshal([]byte(doc), &d)
+		}
+		if err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		all = append(all, d)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	return putRest(ctx, tx, access.Lapse(all, a.Name, !a.Disabled.IsZero(), now))
 }
 
 func (db *DB) keepAccount(ctx context.Context, a people.Account, quiet bool, with func(tx handle) error) error {
