@@ -332,6 +332,40 @@ func TestNestedValues(t *testing.T) {
 	}
 }
 
+// A document that is longer than what is read of a value counts as far as it was read.
+func TestCutDocuments(t *testing.T) {
+	c := newClassifier(t)
+	long := series(30, func(i int) string {
+		return fmt.Sprintf(`{"email": "q%d@haus.de", "lines": [{"n": 1}, {"n": 2}], "text": "%s"}`, i, strings.Repeat("x ", valueLimit))
+	})
+	behind := series(30, func(i int) string {
+		return fmt.Sprintf(`{"lines": ["%s"], "email": "q%d@haus.de"}`, strings.Repeat("x ", valueLimit), i)
+	})
+	f := judgeTable(c, "t", field{"doc", "jsonb", long})["doc"]
+	if f.Class != "json.pii" || pathsOf(&f)[0] != "email" {
+		t.Errorf("a long document is %q with paths %v", f.Class, pathsOf(&f))
+	}
+	if f := judgeTable(c, "t", field{"doc", "jsonb", behind})["doc"]; f.Class != "" {
+		t.Errorf("what stands behind the cut was found: %q", f.Class)
+	}
+	for cut, want := range map[string]string{
+		``:                                  ``,
+		`{"a": 1`:                           `{}`,
+		`{"a": 1, "b`:                       `{"a": 1}`,
+		`{"a": {"b": [1, 2`:                 `{"a": {"b": [1]}}`,
+		`{"a": "x", "b": "tex`:              `{"a": "x", "b": "tex"}`,
+		`["one", "tw`:                       `["one", "tw"]`,
+		`[{"a": "\`:                         `[{"a": ""}]`,
+		`[{"a": "x\u00e`:                    `[{"a": "x"}]`,
+		`[{"a": "say \"hi`:                  `[{"a": "say \"hi"}]`,
+		`{"a": "{[,:", "b": [true], "c": t`: `{"a": "{[,:", "b": [true]}`,
+	} {
+		if got := closedJSON(cut); got != want || want != "" && !json.Valid([]byte(got)) {
+			t.Errorf("%s is closed as %s, want %s", cut, got, want)
+		}
+	}
+}
+
 // Keys are data where a map is kept by person or by place, however many rows repeat them. None of the canaries has a digit: those are
 // hidden for other reasons.
 func TestKeysOfMapsDoNotGetOut(t *testing.T) {

@@ -121,17 +121,68 @@ func htmlElement(name string) bool {
 func (c *Classifier) measureJSON(p *Profile, texts []string) {
 	g := &collector{paths: map[string]*gathered{}}
 	for i, t := range texts {
-		d := json.NewDecoder(strings.NewReader(t))
-		d.UseNumber()
-		var v any
-		if nesting(t) > 200 || d.Decode(&v) != nil {
+		if nesting(t) > 200 {
 			continue
+		}
+		v, err := decodeJSON(t)
+		if err != nil {
+			if v, err = decodeJSON(closedJSON(t)); err != nil {
+				continue
+			}
 		}
 		p.json++
 		g.walk(v, nil, i+1)
 	}
 	p.tested = len(texts)
 	c.adopt(p, g)
+}
+
+func decodeJSON(s string) (v any, err error) {
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
+}
+
+// closedJSON closes a document that is too long and was cut, so that what was read of it counts: a text that is a value ends where the
+// cut is, and whatever else is unfinished is left out.
+func closedJSON(s string) string {
+	var open []byte // the closing brackets that are due
+	keep, last, inside, value := 0, byte(0), false, false
+	end := len(s)
+	for i := 0; i < len(s); i++ {
+		ch := s[i]
+		switch {
+		case inside && ch == '\\':
+			n := 2
+			if i+1 < len(s) && s[i+1] == 'u' {
+				n = 6
+			}
+			if i+n > len(s) {
+				end = i
+			}
+			i += n - 1
+		case ch == '"':
+			if inside = !inside; inside {
+				value = last == ':' || len(open) > 0 && open[len(open)-1] == ']'
+			}
+		case inside:
+		case ch == '{' || ch == '[':
+			open, keep, last = append(open, ch+2), i+1, ch // the closing bracket stands two places on
+		case (ch == '}' || ch == ']') && len(open) > 0:
+			open, keep, last = open[:len(open)-1], i+1, ch
+		case ch == ',':
+			keep, last = i, ch
+		case ch == ':':
+			last = ch
+		}
+	}
+	out := s[:keep]
+	if inside && value {
+		out = s[:end] + `"`
+	}
+	slices.Reverse(open)
+	return out + string(open)
 }
 
 // nesting bounds recursion before the decoder starts.
