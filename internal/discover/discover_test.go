@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -309,6 +311,20 @@ func TestVerdictsAreSticky(t *testing.T) {
 	}
 	if rep.Summary.Disputed != 1 {
 		t.Errorf("%d disputed", rep.Summary.Disputed)
+	}
+	want := []objection{
+		{"public.customers.email", "the evidence says contact.email, the verdict not sensitive by ana"},
+		{"public.orders.contact_email", "the type changed since the verdict contact.email"},
+		{"public.orders.total", "the type changed since the verdict contact.email"},
+	}
+	if got := rep.objections(); !slices.Equal(got, want) {
+		t.Errorf("to look at again: %q, want %q", got, want)
+	}
+	for name, write := range map[string]func(io.Writer) error{"table": rep.WriteTable, "markdown": rep.WriteMarkdown, "html": rep.WriteHTML} {
+		var b strings.Builder
+		if err := write(&b); err != nil || !strings.Contains(b.String(), want[0].What) {
+			t.Errorf("%s does not say which verdict is disputed: %v", name, err)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type inventory struct {
 	Classes []classRow
 	Places  []placeRow
 	Secrets []*Record
+	Again   []objection
 }
 
 type classRow struct {
@@ -35,7 +36,7 @@ type placeRow struct {
 }
 
 func (r *Report) inventory() *inventory {
-	inv := &inventory{Report: r, Title: r.Database}
+	inv := &inventory{Report: r, Title: r.Database, Again: r.objections()}
 	if r.Store != "" {
 		inv.Title = r.Store
 	}
@@ -115,6 +116,12 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		b.WriteString("\n## Findings\n\n| severity | column | finding |\n|---|---|---|\n")
 		for _, c := range inv.Secrets {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", c.Severity, markdownCell(c.Place()), c.Note)
+		}
+	}
+	if len(inv.Again) > 0 {
+		b.WriteString("\n## Verdicts to look at again\n\n| place | why |\n|---|---|\n")
+		for _, o := range inv.Again {
+			fmt.Fprintf(&b, "| %s | %s |\n", markdownCell(o.Place), markdownCell(o.What))
 		}
 	}
 	b.WriteString("\n## By class\n\n| class | tags | columns |\n|---|---|---|\n")

@@ -119,6 +119,12 @@ func (r *Report) tableTail(b *strings.Builder) {
 			}
 		}
 	}
+	if said := r.objections(); len(said) > 0 {
+		b.WriteString("\nverdicts to look at again\n")
+		for _, o := range said {
+			fmt.Fprintf(b, "  %s: %s\n", printable(o.Place), o.What)
+		}
+	}
 	if len(r.New) > 0 {
 		b.WriteString("\nnew since the last report\n")
 		for _, n := range r.New {

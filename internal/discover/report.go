@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -152,6 +153,40 @@ func (r *Report) Sensitive() []*Record {
 	for i := range r.Columns {
 		if r.Columns[i].Class != "" {
 			out = append(out, &r.Columns[i])
+		}
+	}
+	return out
+}
+
+// objection is a verdict that a person should look at again.
+type objection struct{ Place, What string }
+
+// objections lists the verdicts that the evidence disputes and those whose column has another type now. A column that was declared
+// harmless has no class, and would not be seen otherwise.
+func (r *Report) objections() []objection {
+	var out []objection
+	add := func(place string, v *VerdictState) {
+		said := string(v.Class)
+		if said == "" {
+			said = "not sensitive"
+		}
+		if v.By != "" {
+			said += " by " + printable(v.By)
+		}
+		switch {
+		case v.Disputed:
+			out = append(out, objection{place, fmt.Sprintf("the evidence says %s, the verdict %s", v.Evidence, said)})
+		case v.Review:
+			out = append(out, objection{place, "the type changed since the verdict " + said})
+		}
+	}
+	for i := range r.Columns {
+		rec := &r.Columns[i]
+		if rec.Verdict != nil {
+			add(rec.Place(), rec.Verdict)
+		}
+		for k := range rec.PathVerdicts {
+			add(rec.Place()+rec.PathVerdicts[k].Path, &rec.PathVerdicts[k].VerdictState)
 		}
 	}
 	return out
