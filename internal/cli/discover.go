@@ -53,7 +53,7 @@ Exit codes: 0 the run is complete, 1 with --fail-on-new something is new, 2 coul
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.stores, "store", nil, "`store` of the policy; repeat for several (default: all)")
-	choiceFlag(cmd, "from", &f.from, string(discover.FromAuto), string(discover.FromStats), string(discover.FromSample))
+	choiceFlag(cmd, "from", "where the evidence comes from, its `source`", &f.from, string(discover.FromAuto), string(discover.FromStats), string(discover.FromSample))
 	formatFlag(cmd, &f.format, "table", "json", "tsv", "markdown", "html")
 	flags.StringArrayVar(&f.include, "include", nil, "examine only what matches this `pattern` of schema.table.column; repeat for several")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out what matches this `pattern`; repeat for several")

@@ -200,12 +200,13 @@ func count(n int, thing string) string {
 
 // formatFlag adds --format with a closed set of values, the first of which is the default.
 func formatFlag(cmd *cobra.Command, value *string, allowed ...string) {
-	choiceFlag(cmd, "format", value, allowed...)
+	choiceFlag(cmd, "format", "output `format`", value, allowed...)
 }
 
-func choiceFlag(cmd *cobra.Command, name string, value *string, allowed ...string) {
+// choiceFlag adds a flag with a closed set of values, the first of which is the default; usage says what they are of.
+func choiceFlag(cmd *cobra.Command, name, usage string, value *string, allowed ...string) {
 	*value = allowed[0]
-	cmd.Flags().Var(&choice{value: value, allowed: allowed}, name, "output `format`: "+join(allowed))
+	cmd.Flags().Var(&choice{value: value, allowed: allowed}, name, usage+": "+join(allowed))
 	_ = cmd.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return allowed, cobra.ShellCompDirectiveNoFileComp
 	})

@@ -56,7 +56,7 @@ address. Each needs a name of its own, which is the machine's unless --instance 
 			}})
 		},
 	}
-	choiceFlag(cmd, "log-format", &logFormat, "text", "json")
+	choiceFlag(cmd, "log-format", "`format` of the log", &logFormat, "text", "json")
 	cmd.Flags().StringVar(&instance, "instance", "", "`name` of this gateway among those that share state, and in its trail")
 	cmd.Flags().StringVar(&logLevel, "log-level", "info", "least severe `level` to log: debug, info, warn or error")
 	return cmd
