@@ -345,6 +345,13 @@ func TestCutDocuments(t *testing.T) {
 	if f.Class != "json.pii" || pathsOf(&f)[0] != "email" {
 		t.Errorf("a long document is %q with paths %v", f.Class, pathsOf(&f))
 	}
+	if f := judgeTable(c, "t", field{"doc", "text", long})["doc"]; f.Class != "json.pii" {
+		t.Errorf("a long document that is kept as text is %q", f.Class)
+	}
+	prose := series(30, func(i int) string { return fmt.Sprintf("[%d] %s", i+100000, strings.Repeat("so it goes: ", valueLimit)) })
+	if f := judgeTable(c, "t", field{"doc", "text", prose})["doc"]; f.Class != "" || len(f.Paths) > 0 {
+		t.Errorf("long prose that begins with a bracket is %q", f.Class)
+	}
 	if f := judgeTable(c, "t", field{"doc", "jsonb", behind})["doc"]; f.Class != "" {
 		t.Errorf("what stands behind the cut was found: %q", f.Class)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of what is looked into inside one structured column (classification.md §9).
@@ -79,14 +80,20 @@ func (g *collector) walk(v any, steps []string, doc int) {
 	}
 }
 
+// jsonShare is the share of texts that are documents, or the beginning of one that was cut.
 func jsonShare(texts []string) float64 {
 	if len(texts) == 0 {
 		return 0
 	}
 	n := 0
-	for _, t := range texts {
-		t = strings.TrimSpace(t)
-		if len(t) > 1 && (t[0] == '{' && t[len(t)-1] == '}' && strings.Contains(t, ":") || t[0] == '[' && t[len(t)-1] == ']') && json.Valid([]byte(t)) {
+	for _, s := range texts {
+		t := strings.TrimSpace(s)
+		if len(t) < 2 || t[0] != '{' && t[0] != '[' || t[0] == '{' && !strings.Contains(t, ":") {
+			continue
+		}
+		if whole := t[len(t)-1] == t[0]+2; whole && json.Valid([]byte(t)) {
+			n++
+		} else if closed := closedJSON(t); len(s) > valueLimit-utf8.UTFMax && len(closed) > len(t)/2 && json.Valid([]byte(closed)) {
 			n++
 		}
 	}
