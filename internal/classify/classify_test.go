@@ -348,7 +348,9 @@ func TestCutDocuments(t *testing.T) {
 	if f := judgeTable(c, "t", field{"doc", "text", long})["doc"]; f.Class != "json.pii" {
 		t.Errorf("a long document that is kept as text is %q", f.Class)
 	}
-	prose := series(30, func(i int) string { return fmt.Sprintf("[%d] %s", i+100000, strings.Repeat("so it goes: ", valueLimit)) })
+	prose := series(30, func(i int) string {
+		return fmt.Sprintf("[%d] %s", i+100000, strings.Repeat("so it goes: ", valueLimit))
+	})
 	if f := judgeTable(c, "t", field{"doc", "text", prose})["doc"]; f.Class != "" || len(f.Paths) > 0 {
 		t.Errorf("long prose that begins with a bracket is %q", f.Class)
 	}
