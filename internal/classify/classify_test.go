@@ -332,6 +332,27 @@ func TestNestedValues(t *testing.T) {
 	}
 }
 
+// TestEmbeddedAddresses finds addresses in lists and records that are written without blanks, and none in what only looks like one.
+func TestEmbeddedAddresses(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]bool{
+		"cc anna@haus.de,bert@haus.de":                                 true,
+		`sent {"to":"anna@haus.de","ok":true} twice`:                   true,
+		"the row (17,'anna@haus.de') was left":                         true,
+		`a long one [` + strings.Repeat("1,", 400) + `"anna@haus.de"]`: true,
+		"clone git@code.haus.de:shop/app.git,then build":               false,
+		`@media(max-width:40em){.a@b{color:red}}`:                      false,
+		"see https://anna@haus.de/a,b":                                 false,
+		"ratio(3@4,5@6)":                                               false,
+	} {
+		found := map[Class]bool{}
+		scanTokens(c, text, found)
+		if found["contact.email"] != want {
+			t.Errorf("%s: %v", text, found)
+		}
+	}
+}
+
 // A document that is longer than what is read of a value counts as far as it was read.
 func TestCutDocuments(t *testing.T) {
 	c := newClassifier(t)
@@ -356,6 +377,22 @@ func TestCutDocuments(t *testing.T) {
 	}
 	if f := judgeTable(c, "t", field{"doc", "jsonb", behind})["doc"]; f.Class != "" {
 		t.Errorf("what stands behind the cut was found: %q", f.Class)
+	}
+	deep := strings.Repeat(`{"a":`, depthLimit+1) + "1" + strings.Repeat("}", depthLimit+1)
+	for text, partial := range map[string]bool{behind[0]: true, deep: true, strings.Repeat("x ", valueLimit): true, deep[5 : len(deep)-1]: false, "short": false} {
+		typ := "text"
+		if text[0] == '{' {
+			typ = "jsonb"
+		}
+		p := c.Measure(&Column{Name: "doc", Type: typ}, Values{Texts: []string{text}, Rows: 1})
+		kept, err := EncodeProfiles([]*Profile{p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := DecodeProfiles(kept)
+		if err != nil || p.Partial() != partial || again[0].Partial() != partial {
+			t.Errorf("%.40s of %d bytes is read in part: %v, %v", text, len(text), p.Partial(), err)
+		}
 	}
 	for cut, want := range map[string]string{
 		``:                                  ``,

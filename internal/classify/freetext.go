@@ -52,6 +52,7 @@ func (f *freeText) rates() []Rate {
 // scanTokens tests blank-separated tokens against the shapes that need no cue.
 func scanTokens(c *Classifier, s string, found map[Class]bool) {
 	for _, t := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ';' || r == '|' }) {
+		embeddedEmail(t, found)
 		t = strings.Trim(t, ".,;:!?()[]<>\"'«»")
 		t = strings.TrimPrefix(t, "mailto:")
 		if len(t) < 5 || len(t) > 600 {
@@ -85,6 +86,20 @@ func scanTokens(c *Classifier, s string, found map[Class]bool) {
 			found["id.uk_nino"] = true
 		case strings.Count(t, ".") == 3 && nearIP(s, t):
 			found["net.ip"] = true
+		}
+	}
+}
+
+// embeddedEmail finds addresses in lists and records that are written without blanks: a@x.de,b@y.de or {"email":"a@x.de"}.
+func embeddedEmail(t string, found map[Class]bool) {
+	const between = `"',=()[]{}<>`
+	if found["contact.email"] || strings.IndexByte(t, '@') < 0 || !strings.ContainsAny(t, between) || strings.Contains(t, "://") {
+		return
+	}
+	for part := range strings.FieldsFuncSeq(t, func(r rune) bool { return strings.ContainsRune(between, r) }) {
+		if strings.IndexByte(part, '@') > 0 && email(strings.TrimPrefix(part, "mailto:")) == passed {
+			found["contact.email"] = true
+			return
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -153,6 +154,7 @@ type Profile struct {
 	legal    int // names of companies
 	examples int
 	random   int // values drawn at random, by entropy
+	partial  bool
 }
 
 type child struct {
@@ -208,6 +210,7 @@ func (c *Classifier) Measure(col *Column, vals Values) *Profile {
 	if vals.Stats {
 		limit = statsTestLimit
 	}
+	p.partial = slices.ContainsFunc(texts, func(t string) bool { return len(t) > valueLimit-utf8.UTFMax })
 	c.fill(p, col, sampleOf(texts, limit))
 	return p
 }

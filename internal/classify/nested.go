@@ -138,6 +138,7 @@ func (c *Classifier) measureJSON(p *Profile, texts []string) {
 			}
 		}
 		p.json++
+		p.partial = p.partial || nesting(t) > depthLimit
 		g.walk(v, nil, i+1)
 	}
 	p.tested = len(texts)

@@ -16,6 +16,9 @@ func (p *Profile) Tested() int { return p.tested }
 // Unseen reports statistics that know of values and show none of them: values wider than 1 kB, json, xml, a single value.
 func (p *Profile) Unseen() bool { return p.stats && p.tested == 0 && p.nullShare < 0.99999 }
 
+// Partial reports values of which only the beginning was read, or that are nested deeper than is looked (classification.md §2.2).
+func (p *Profile) Partial() bool { return p.partial }
+
 // Wide reports text so long, or so structured, that statistics show too little of it.
 func (p *Profile) Wide() bool {
 	return p.stats && (p.lenMean > model.freeTextChars || p.family == famJSON || p.family == famXML || p.family == famHstore || p.family == famRecord)
@@ -109,6 +112,7 @@ type stored struct {
 	Legal     int
 	Examples  int
 	Random    int
+	Partial   bool
 	Paths     [][]Ident
 	Children  []*stored
 }
@@ -146,6 +150,7 @@ func (p *Profile) store() *stored {
 		Number: [7]int{p.number.n, p.number.integers, p.number.negative, p.number.decimals4, p.number.epoch, p.number.small, p.number.bits},
 		Octets: p.octet, Formats: p.password.by, Password: [3]int{p.password.prefixed, p.password.common, p.password.proven},
 		TextSeen: p.text.tested, TextAny: p.text.any, Text: p.text.matched, Encoded: p.encoded, Regions: p.regions, Legal: p.legal, Examples: p.examples, Random: p.random,
+		Partial: p.partial,
 	}
 	for i, t := range p.tallies {
 		s.Tallies[i] = [4]int{t.fit, t.pass, t.fail, t.examples}
@@ -173,6 +178,7 @@ func (s *stored) profile() *Profile {
 	p.array, p.tested, p.rows, p.nullShare, p.distinct, p.stats = s.Array, s.Tested, s.Rows, s.NullShare, s.Distinct, s.Stats
 	p.shape, p.shapes, p.lenMean, p.lenSD, p.lenMax, p.words, p.fields = Shape{s.Shape}, s.Shapes, s.LenMean, s.LenSD, s.LenMax, s.Words, s.Fields
 	p.masked, p.json, p.encoded, p.legal, p.examples, p.random = s.Masked, s.JSON, s.Encoded, s.Legal, s.Examples, s.Random
+	p.partial = s.Partial
 	p.date.n, p.date.min, p.date.max = s.Date[0], s.Date[1], s.Date[2]
 	for _, d := range s.Decades {
 		p.date.decades[d] = true

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,6 +86,21 @@ func TestAWeakerRunIsNoMeasure(t *testing.T) {
 	s.cat.Tables[0].OID = 77
 	if m := mustRun(t, s, Options{From: FromStats}).Measure(measure); record(t, m, "public.customers.opaque").Class != "" {
 		t.Error("what was known of a table stands for another of its name")
+	}
+}
+
+// What was read in part and has no class is listed with what to do, and is no reason for exit code 3.
+func TestReadInPart(t *testing.T) {
+	t.Parallel()
+	s := someShelf()
+	s.values["public.customers.opaque"] = []string{strings.Repeat("so it goes ", 1000)}
+	rep := mustRun(t, s, Options{From: FromSample})
+	want := Gap{Schema: "public", Table: "customers", Columns: []string{"opaque"}, Why: WhyPartial, Next: nextSteps[WhyPartial], Minor: true}
+	if diff := cmp.Diff([]Gap{want}, rep.NotExamined); diff != "" || rep.ExitCode(false) != 0 {
+		t.Errorf("exit code %d: %s", rep.ExitCode(false), diff)
+	}
+	if rep := mustRun(t, someShelf(), Options{From: FromSample}); len(rep.NotExamined) != 0 {
+		t.Errorf("short values: %+v", rep.NotExamined)
 	}
 }
 

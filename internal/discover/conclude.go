@@ -16,6 +16,7 @@ func (r *run) report(ctx context.Context) *Report {
 	for i, w := range r.tabs {
 		r.tableGaps(w, ctx.Err() != nil)
 		rows := 0
+		part := Gap{Schema: w.t.Schema, Table: w.t.Name, Why: WhyPartial, Minor: true}
 		for k := range w.t.Columns {
 			if !w.wanted[k] {
 				continue
@@ -23,6 +24,12 @@ func (r *run) report(ctx context.Context) *Report {
 			rec := r.record(w, k, found[i][k])
 			rows = max(rows, rec.Rows)
 			rep.Columns = append(rep.Columns, rec)
+			if rec.Class == "" && rec.Verdict == nil && rec.State != classify.StateNotExamined && w.profiles[k] != nil && w.profiles[k].Partial() {
+				part.Columns = append(part.Columns, rec.Column)
+			}
+		}
+		if len(part.Columns) > 0 {
+			r.gaps = append(r.gaps, part)
 		}
 		rep.Summary.Rows += rows
 	}
@@ -173,6 +180,7 @@ var nextSteps = map[Why]string{
 	WhyView:        "run discover with --views",
 	WhyNoStats:     "run discover with --from auto",
 	WhyUnseen:      "run discover with --from auto: the statistics leave out long values, json and xml",
+	WhyPartial:     "nothing was found in the first 4 kB and eight levels of its values; whoever knows what follows keeps a verdict about it",
 	WhyError:       "see the server's log for the error, and run discover again",
 	WhyInterrupted: "run discover again: it goes on where it stood",
 }

@@ -90,6 +90,7 @@ const (
 	WhyNoStats     Why = "never analysed"
 	WhyStale       Why = "stale statistics"
 	WhyUnseen      Why = "statistics without values"
+	WhyPartial     Why = "read in part"
 	WhyError       Why = "server error"
 	WhyInterrupted Why = "interrupted"
 )
