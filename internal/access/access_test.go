@@ -334,6 +334,7 @@ func TestRequestsAreChecked(t *testing.T) {
 		"no such rule":        {"ana", access.Ask{Rule: "none"}, access.CodeNoRule},
 		"beyond the maximum":  {"ana", access.Ask{Rule: "any", For: span("31d")}, access.CodeTooLong},
 		"for ever":            {"ana", access.Ask{Rule: "any", For: span("never")}, access.CodeTooLong},
+		"a length and an end": {"ana", access.Ask{Rule: "any", Until: start.Add(time.Hour), For: span("1h")}, access.CodeTime},
 		"an end in the past":  {"ana", access.Ask{Rule: "any", Until: start.Add(-time.Hour)}, access.CodeTime},
 		"a start in the past": {"ana", access.Ask{Rule: "any", Start: start.Add(-time.Hour)}, access.CodeTime},
 		"a start far away":    {"ana", access.Ask{Rule: "any", Start: start.Add(100 * 24 * time.Hour)}, access.CodeTime},

@@ -244,7 +244,9 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 	switch {
 	case u == nil || u.Owner != "" || to == who.Subject.Name:
 		return nil, refuse(CodeNotApprover, "name another person, as they sign in", "%q cannot stand in for you", to).at("to")
-	case !until.After(now) || until.After(now.Add(LongestAway)):
+	case !until.After(now):
+		return nil, refuse(CodeTime, "choose an end after now and until "+now.Add(LongestAway).Format(time.RFC3339), "say until when somebody stands in for you").at("until")
+	case until.After(now.Add(LongestAway)):
 		return nil, refuse(CodeTime, "choose an end after now and until "+now.Add(LongestAway).Format(time.RFC3339), "somebody stands in for at most 60 days").at("until")
 	}
 	if rule := factored(p, who.Subject); rule != "" && !who.proved(now) {

@@ -209,6 +209,9 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	if err != nil {
 		return Change{}, Outcome{}, err
 	}
+	if !a.For.IsZero() && !a.Until.IsZero() {
+		return Change{}, Outcome{}, refuse(CodeTime, "give one of them", "a length and an end are two answers to one question").at("until")
+	}
 	r := Request{
 		ID: d.c.NewID(), Version: 1, State: Pending, Subject: who.Subject.Name, Rule: rule.Name, Dataset: rule.On, Level: levelName(rule.Level),
 		For: a.For, Until: a.Until.UTC().Truncate(time.Second), Start: a.Start.UTC().Truncate(time.Second), Purpose: a.Purpose, Note: a.Note,
