@@ -16,12 +16,30 @@ import (
 // at is the same terminal before another gateway.
 func (x *terminal) at(g *place) *terminal { return &terminal{g, x.t, x.who, x.login} }
 
-// opens says that the certificate lets its holder in at a gateway.
+// opens says that the certificate lets its holder in at a gateway: at once where it was asked for, elsewhere when the news has come, which
+// is within a second on a machine that is not busy.
 func (x *terminal) opens(what string, g *place) {
 	x.t.Helper()
-	if n, err := g.query(x.at(g).dsn(x.who), "SELECT count(*) FROM base"); err != nil || n != 10 {
-		x.t.Errorf("%s at %s: %d, %v", what, g.Name, n, err)
+	query := func() error {
+		n, err := g.query(x.at(g).dsn(x.who), "SELECT count(*) FROM base")
+		if err == nil && n != 10 {
+			x.t.Errorf("%s at %s: %d rows", what, g.Name, n)
+		}
+		return err
 	}
+	if g == x.p {
+		if err := query(); err != nil {
+			x.t.Errorf("%s at %s: %v", what, g.Name, err)
+		}
+		return
+	}
+	eventually(x.t, what+" opens "+g.Name, func() bool {
+		if query() == nil {
+			return true
+		}
+		time.Sleep(200 * time.Millisecond) // whoever fails too often has to wait
+		return false
+	})
 }
 
 // shutOut waits until a gateway refuses the certificate, and says how long that took.
@@ -43,7 +61,7 @@ func TestSeveralAuthorities(t *testing.T) {
 
 	x := one.terminal(t, "ana")
 	y := two.terminal(t, "ana")
-	for _, g := range c.gateways { // at once: whoever issued it has not just told the others
+	for _, g := range c.gateways {
 		x.opens("a certificate of gw1", g)
 		y.opens("a certificate of gw2", g)
 	}

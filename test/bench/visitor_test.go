@@ -70,7 +70,7 @@ func kinds() []kind {
 		{name: "ask", weight: map[string]int{"analyst": 6}, path: (*visitor).asking, heads: "Ask for"},
 		{name: "my access", weight: map[string]int{"*": 4, "analyst": 12}, path: fixed("/mine"), heads: "My access"},
 		{name: "connect", weight: map[string]int{"*": 1, "analyst": 5}, path: fixed("/connect"), heads: "Connect"},
-		{name: "account", weight: map[string]int{"*": 2}, path: fixed("/account"), heads: "Your account"},
+		{name: "account", weight: map[string]int{"*": 2}, path: fixed("/account"), heads: "Account and security"},
 		{name: "to decide", weight: map[string]int{"owner": 25}, path: fixed("/inbox"), heads: "To decide"},
 		{name: "grants", weight: map[string]int{"owner": 10, "auditor": 10, "admin": 5}, path: oneOf("/grants", "", "?all=1"), heads: "Grants"},
 		{name: "trail", weight: map[string]int{"auditor": 25, "admin": 8}, path: oneOf("/trail", "", "?verdict=refuse", "?kind=request.*", "?subject=analyst001"), heads: "Trail"},

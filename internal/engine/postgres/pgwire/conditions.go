@@ -103,6 +103,7 @@ var conditionTexts = map[string]string{
 	"22P04": "bad COPY file format",
 	"22P05": "untranslatable character",
 	"22P06": "nonstandard use of escape character",
+	"22P07": "datum version mismatch",
 	"23000": "integrity constraint violation",
 	"23001": "restrict violation",
 	"23502": "null value violates a not-null constraint",
