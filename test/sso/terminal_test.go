@@ -124,7 +124,7 @@ func (p *place) sayYes(address, decision string) (page string, client *http.Clie
 		p.t.Fatalf("after the sign-in the page is %s", at)
 	}
 	token, number := csrf.FindStringSubmatch(page), code.FindStringSubmatch(page)
-	if token == nil || number == nil || !strings.Contains(page, "127.0.0.1:") {
+	if token == nil || number == nil || !strings.Contains(page, "<strong>127.0.0.1</strong>") {
 		p.t.Fatalf("the page does not ask:\n%s", page)
 	}
 	if page, _ := browser(p.t, client, p.portal+"/device", url.Values{"code": {number[1]}, "decision": {"yes"}}); !strings.Contains(page, "did not come from a page of yours") {
