@@ -184,7 +184,7 @@ func TestAwayFromTheBrowser(t *testing.T) {
 	typed := until.Format("2006-01-02T15:04")
 	p.does("dora", "/away", url.Values{"to": {"nobody"}, "until": {typed}}, "cannot stand in", `value="nobody"`, `value="`+typed+`"`)
 	p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {until.AddDate(1, 0, 0).Format(time.RFC3339)}}, "at most 60 days", "choose an end after now")
-	p.does("dora", "/away", url.Values{"to": {"sam"}}, "at most 60 days")
+	p.does("dora", "/away", url.Values{"to": {"sam"}}, "say until when somebody stands in for you")
 	for _, ends := range []string{"dora", "sam"} {
 		p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {until.Format(time.RFC3339)}}, "/away?done=away")
 		for who, want := range map[string]string{"dora": "sam decides for you", "sam": "<strong>dora</strong>"} {
