@@ -31,21 +31,6 @@ type checker struct {
 	err    error
 }
 
-func each(m protoreflect.Message, visit func(protoreflect.Message)) {
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case fd.Message() == nil:
-		case fd.IsList():
-			for i := range v.List().Len() {
-				visit(v.List().Get(i).Message())
-			}
-		default:
-			visit(v.Message())
-		}
-		return true
-	})
-}
-
 func (c *checker) collect(m protoreflect.Message) {
 	switch x := m.Interface().(type) {
 	case *pg.CommonTableExpr:

@@ -99,18 +99,7 @@ func (g *grouping) crosses(n *pg.Node) bool {
 			first = it
 			return
 		}
-		m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-			switch {
-			case fd.Message() == nil:
-			case fd.IsList():
-				for i := range v.List().Len() {
-					visit(v.List().Get(i).Message())
-				}
-			default:
-				visit(v.Message())
-			}
-			return true
-		})
+		each(m, visit)
 	}
 	visit(n.ProtoReflect())
 	return crosses

@@ -30,15 +30,20 @@ func plainNumbers(m protoreflect.Message) {
 		f.Fval = plainNumber(f.Fval)
 		return
 	}
+	each(m, plainNumbers)
+}
+
+// each visits what a node of a tree has below it, one level down.
+func each(m protoreflect.Message, visit func(protoreflect.Message)) {
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case fd.Message() == nil:
 		case fd.IsList():
 			for i := range v.List().Len() {
-				plainNumbers(v.List().Get(i).Message())
+				visit(v.List().Get(i).Message())
 			}
 		default:
-			plainNumbers(v.Message())
+			visit(v.Message())
 		}
 		return true
 	})
