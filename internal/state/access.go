@@ -320,6 +320,17 @@ func swap(result sql.Result, err error) error {
 	return access.ErrConflict
 }
 
+// told is a change's error in the words of who asked for it: conflict where no row was as it had to be, otherwise what was being done.
+func told(err, conflict error, doing string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, access.ErrConflict):
+		return conflict
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
 // putRest keeps what has no version: events, notices, delegations, their early ends and the outcome of a key.
 func putRest(ctx context.Context, tx handle, c access.Change) error {
 	for _, e := range c.Events {

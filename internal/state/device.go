@@ -3,11 +3,9 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
 )
 
@@ -26,13 +24,7 @@ func (db *DB) KeepDevice(ctx context.Context, d people.Device) error {
 		}
 		return swap(tx.exec(ctx, "UPDATE person_device SET version = ?, doc = ? WHERE hash = ? AND version = ?", d.Version, string(doc), d.Hash, d.Version-1))
 	}, true)
-	if errors.Is(err, access.ErrConflict) {
-		return people.ErrConflict
-	}
-	if err != nil {
-		return fmt.Errorf("keep a terminal that waits: %w", err)
-	}
-	return nil
+	return told(err, people.ErrConflict, "keep a terminal that waits")
 }
 
 // DeviceByHash implements people.Devices.
@@ -50,13 +42,7 @@ func (db *DB) DropDevice(ctx context.Context, hash string) error {
 	err := db.transact(ctx, func(tx handle) error {
 		return swap(tx.exec(ctx, "DELETE FROM person_device WHERE hash = ?", hash))
 	}, true)
-	switch {
-	case errors.Is(err, access.ErrConflict):
-		return people.ErrNone
-	case err != nil:
-		return fmt.Errorf("forget a terminal that waited: %w", err)
-	}
-	return nil
+	return told(err, people.ErrNone, "forget a terminal that waited")
 }
 
 // WaitingDevices implements people.Devices.

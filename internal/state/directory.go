@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
-	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/directory"
 	"github.com/postern-sec/postern/internal/people"
 )
@@ -42,11 +40,5 @@ func (db *DB) KeepDirectory(ctx context.Context, k directory.Known, quiet bool) 
 		}
 		return swap(tx.exec(ctx, "UPDATE sso_link SET version = ?, doc = ? WHERE key = ? AND version = ?", k.Version, string(doc), directoryKey, k.Version-1))
 	}, quiet)
-	if errors.Is(err, access.ErrConflict) {
-		return directory.ErrConflict
-	}
-	if err != nil {
-		return fmt.Errorf("keep what the directory said: %w", err)
-	}
-	return nil
+	return told(err, directory.ErrConflict, "keep what the directory said")
 }

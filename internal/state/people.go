@@ -122,13 +122,7 @@ func (db *DB) keepAccount(ctx context.Context, a people.Account, quiet bool, wit
 		}
 		return with(tx)
 	}, quiet)
-	if errors.Is(err, access.ErrConflict) {
-		return people.ErrConflict
-	}
-	if err != nil {
-		return fmt.Errorf("keep an account: %w", err)
-	}
-	return nil
+	return told(err, people.ErrConflict, "keep an account")
 }
 
 // keepPasskeys lets an account be found by its passkeys and no others. One that is somebody else's is a conflict.
@@ -155,13 +149,7 @@ ON CONFLICT (hash) DO UPDATE SET person = excluded.person WHERE person_passkey.p
 // SpendChallenge implements people.Challenges.
 func (db *DB) SpendChallenge(ctx context.Context, hash string, due time.Time) error {
 	err := swap(db.exec(ctx, "INSERT INTO person_challenge (hash, due) VALUES (?, ?) ON CONFLICT DO NOTHING", hash, due.UnixMicro()))
-	switch {
-	case errors.Is(err, access.ErrConflict):
-		return people.ErrConflict
-	case err != nil:
-		return fmt.Errorf("keep an answered challenge: %w", explain(err))
-	}
-	return nil
+	return told(explain(err), people.ErrConflict, "keep an answered challenge")
 }
 
 // BeginSession implements people.Sessions.
@@ -195,13 +183,7 @@ func (db *DB) session(ctx context.Context, s people.Session, change func(tx hand
 		return err
 	}
 	err = db.transact(ctx, func(tx handle) error { return change(tx, string(doc)) }, true)
-	switch {
-	case errors.Is(err, access.ErrConflict):
-		return people.ErrNone
-	case err != nil:
-		return fmt.Errorf("keep a session: %w", err)
-	}
-	return nil
+	return told(err, people.ErrNone, "keep a session")
 }
 
 // SessionOf implements people.Sessions.

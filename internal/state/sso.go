@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/sso"
 )
@@ -42,13 +41,7 @@ func (db *DB) KeepLink(ctx context.Context, l sso.Link, quiet bool) error {
 		return swap(tx.exec(ctx, "UPDATE sso_link SET version = ?, name = ?, doc = ? WHERE key = ? AND version = ?",
 			l.Version, l.Name, string(doc), l.Key, l.Version-1))
 	}, quiet)
-	if errors.Is(err, access.ErrConflict) {
-		return people.ErrConflict
-	}
-	if err != nil {
-		return fmt.Errorf("keep who is known to the identity provider: %w", err)
-	}
-	return nil
+	return told(err, people.ErrConflict, "keep who is known to the identity provider")
 }
 
 // Unlink forgets who at the identity provider a name is: whoever comes first with it is, from then on. people.ErrNone if nobody is.
@@ -56,13 +49,7 @@ func (db *DB) Unlink(ctx context.Context, name string) error {
 	err := db.transact(ctx, func(tx handle) error {
 		return swap(tx.exec(ctx, "DELETE FROM sso_link WHERE name = ?", name))
 	}, false)
-	switch {
-	case errors.Is(err, access.ErrConflict):
-		return people.ErrNone
-	case err != nil:
-		return fmt.Errorf("forget who is known to the identity provider: %w", err)
-	}
-	return nil
+	return told(err, people.ErrNone, "forget who is known to the identity provider")
 }
 
 // EndCredentials implements sso.Links.
