@@ -2,7 +2,6 @@ package people
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"io"
 	"time"
@@ -82,23 +81,15 @@ func (r *Registry) emergency(ctx context.Context, password secret.Text, from Fro
 	if err := brake.Succeeded(ctx, from.Addr, EmergencyName, r.c.Now()); err != nil {
 		return nil, err
 	}
-	token, hashed, err := identity.NewToken(r.c.Random)
+	token, s, err := r.starting(EmergencyName, Full, from, EmergencyEnd)
 	if err != nil {
 		return nil, err
 	}
-	id, err := r.draw(8)
-	if err != nil {
-		return nil, err
-	}
-	now := r.c.Now()
-	s := Session{
-		ID: hex.EncodeToString(id), Hash: hashed, Subject: EmergencyName, Stage: Full, Channel: "emergency", Address: from.Remote,
-		Created: now, Seen: now, End: now.Add(EmergencyEnd).Truncate(time.Second),
-	}
+	s.Channel = "emergency"
 	if err := r.record(ctx, from, audit.EmergencyLogin, EmergencyName, "allow", "", map[string]string{"session": s.ID, "until": s.End.Format(time.RFC3339)}); err != nil {
 		return nil, err
 	}
-	r.alarms.Store(hashed, s)
+	r.alarms.Store(s.Hash, s)
 	r.c.Alarm(context.WithoutCancel(ctx), audit.EmergencyLogin, EmergencyName)
 	return &Entry{Token: token, Session: s, Role: Admin}, nil
 }

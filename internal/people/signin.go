@@ -166,26 +166,17 @@ func (r *Registry) begin(ctx context.Context, a *Account, stage Stage, from From
 
 // beginSigned makes a session of somebody who signed in before, elsewhere.
 func (r *Registry) beginSigned(ctx context.Context, a *Account, stage Stage, from From, instead string, factor, signed time.Time) (*Entry, error) {
-	token, hash, err := identity.NewToken(r.c.Random)
-	if err != nil {
-		return nil, err
-	}
-	id, err := r.draw(8)
-	if err != nil {
-		return nil, err
-	}
-	now := r.c.Now()
 	life := halfway
 	if stage == Full {
 		if life = AbsoluteEnd; a.Role == Admin {
 			life = AdminEnd
 		}
 	}
-	s := Session{
-		ID: hex.EncodeToString(id), Hash: hash, Subject: a.Name, Stage: stage, Channel: from.Channel, Address: from.Remote,
-		Created: now, Seen: now, End: now.Add(life).Truncate(time.Second), Idle: from.Channel == "portal", Factor: factor,
-		Signed: signed,
+	token, s, err := r.starting(a.Name, stage, from, life)
+	if err != nil {
+		return nil, err
 	}
+	s.Channel, s.Idle, s.Factor, s.Signed = from.Channel, from.Channel == "portal", factor, signed
 	detail := map[string]string{"session": s.ID, "stage": string(stage)}
 	if !factor.IsZero() {
 		detail["factor"] = "proved"
@@ -199,6 +190,23 @@ func (r *Registry) beginSigned(ctx context.Context, a *Account, stage Stage, fro
 		return nil, err
 	}
 	return &Entry{Token: token, Session: s, Role: a.Role}, nil
+}
+
+// starting is a session that begins now, and its token. It is nobody's yet: it has to be told and kept.
+func (r *Registry) starting(name string, stage Stage, from From, life time.Duration) (secret.Text, Session, error) {
+	token, hash, err := identity.NewToken(r.c.Random)
+	if err != nil {
+		return token, Session{}, err
+	}
+	id, err := r.draw(8)
+	if err != nil {
+		return token, Session{}, err
+	}
+	now := r.c.Now()
+	return token, Session{
+		ID: hex.EncodeToString(id), Hash: hash, Subject: name, Stage: stage, Address: from.Remote,
+		Created: now, Seen: now, End: now.Add(life).Truncate(time.Second),
+	}, nil
 }
 
 // Prove takes the second factor of a sign-in: a one-time password or a recovery code, each of which is good once.
