@@ -29,13 +29,7 @@ const patience = 30 * time.Second
 // TestGateway builds one wall for all attempts; each starts a gateway of its own.
 func TestGateway(t *testing.T) {
 	s := site.NewShop(t, pgtest.Start(t, pgtest.DefaultMajor))
-	args := []string{"apply", "--yes"}
-	for _, c := range s.Plan(t).Changes {
-		if c.Consent != "" {
-			args = append(args, "--accept", c.ID)
-		}
-	}
-	s.Must(t, args...)
+	s.ApplyConsenting(t)
 	t.Run("statements", func(t *testing.T) { tryStatements(t, s) })
 	t.Run("garbage", func(t *testing.T) { tryGarbage(t, s) })
 	t.Run("certificates", func(t *testing.T) { tryCertificates(t, s) })

@@ -67,7 +67,7 @@ func (p *place) terminal(t *testing.T, who string) *terminal {
 
 func (x *terminal) logIn(more ...string) string {
 	x.t.Helper()
-	return x.p.typed(x.t, x.login, []string{pgtest.PasswordOf(x.who)}, nil, append([]string{"login", "--server", x.p.portal, "--user", x.who}, more...)...)
+	return x.p.typed(x.t, x.login, []string{pgtest.PasswordOf(x.who)}, nil, append([]string{"login", "--server", x.p.portal.URL, "--user", x.who}, more...)...)
 }
 
 func (x *terminal) file(kind string) string { return strings.TrimSuffix(x.login, ".json") + kind }

@@ -3,11 +3,9 @@
 package access_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -82,7 +80,7 @@ type place struct {
 	*site.Site
 	t      testing.TB
 	db     *pgtest.DB
-	portal string
+	portal site.Portal
 	tokens map[string]string
 	told   sync.Map // "kind to" of what the webhook was sent
 	slack  *workspace.Workspace
@@ -94,23 +92,20 @@ func newPlace(t *testing.T) *place {
 	cluster.Role(t, "app_owner", "NOLOGIN")
 	db := cluster.NewDatabaseNamed(t, "shop")
 	db.Exec(t, schema)
-	port, err := pgtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
+	p := &place{t: t, db: db, portal: site.NewPortal(t), tokens: map[string]string{}}
+	var err error
 	if p.slack, err = workspace.New(workspace.User{ID: "Uana", Email: "ana@example.com"}, workspace.User{ID: "Ubob", Email: "bob@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.slack.Close)
 	p.slack.Invite("C0OFFICE")
-	p.Site = site.New(t, db, p.policy(port))
+	p.Site = site.New(t, db, p.policy(p.portal.Port))
 	for name, text := range map[string]string{"slack-bot": p.slack.Bot, "slack-signing": p.slack.Signing} {
 		if err := os.WriteFile(filepath.Join(p.Dir, "secrets", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.applyAll()
+	p.ApplyConsenting(t)
 	return p
 }
 
@@ -127,30 +122,11 @@ func (p *place) policy(port int) string {
 	return strings.NewReplacer("PORT", fmt.Sprint(port), "HOOK", hook.URL, "SLACK", p.slack.API()).Replace(policyText)
 }
 
-// applyAll builds the wall.
-func (p *place) applyAll() {
-	t := p.t
-	t.Helper()
-	args := []string{"apply", "--yes"}
-	for _, c := range p.Plan(t).Changes {
-		if c.Consent != "" {
-			args = append(args, "--accept", c.ID)
-		}
-	}
-	p.Must(t, args...)
-}
-
 // serve starts the daemon and logs everybody in.
 func (p *place) serve() {
 	p.t.Helper()
 	p.Serve(p.t)
-	eventually(p.t, "the portal listens, which it does after the gateway", func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(p.portal, "http://"))
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
-	})
+	p.portal.Wait(p.t)
 	for _, who := range []string{"ana", "bob", "eve"} {
 		p.signIn(who)
 	}
@@ -166,37 +142,18 @@ func (p *place) signIn(who string) {
 	p.tokens[who] = out.Token
 }
 
-// try makes a call and returns its status.
+// try makes a call as somebody and returns its status.
 func (p *place) try(who, method, path string, body, out any) int {
 	p.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(context.Background(), method, p.portal+"/api/v1/"+path, bytes.NewReader(text))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if who != "" {
-		r.Header.Set("Authorization", "Bearer "+p.tokens[who])
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode == http.StatusOK && out != nil {
-		if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	return answer.StatusCode
+	code, _ := p.portal.Try(p.t, p.tokens[who], method, path, body, out)
+	return code
 }
 
+// call makes a call that has to succeed.
 func (p *place) call(who, method, path string, body, out any) {
 	p.t.Helper()
-	if code := p.try(who, method, path, body, out); code != http.StatusOK {
-		p.t.Fatalf("%s: %s %s: %d\n%s", who, method, path, code, p.Log())
+	if code, said := p.portal.Try(p.t, p.tokens[who], method, path, body, out); code != http.StatusOK {
+		p.t.Fatalf("%s: %s %s: %d\n%s\n%s", who, method, path, code, said, p.Log())
 	}
 }
 

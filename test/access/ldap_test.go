@@ -68,25 +68,20 @@ func TestDirectory(t *testing.T) {
 		slapd.Group("inner", slapd.DN("ana"))+slapd.Group("staff", slapd.GroupDN("inner"), slapd.DN("nobody")))
 	cluster := pgtest.Start(t, pgtest.DefaultMajor)
 	cluster.Role(t, "app_owner", "NOLOGIN")
-	p := &place{t: t, db: cluster.NewDatabaseNamed(t, "shop"), tokens: map[string]string{}}
+	p := &place{t: t, db: cluster.NewDatabaseNamed(t, "shop"), portal: site.NewPortal(t), tokens: map[string]string{}}
 	p.db.Exec(t, schema)
-	port, err := pgtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.portal = fmt.Sprintf("http://127.0.0.1:%d", port)
-	p.Site = site.New(t, p.db, directoryPolicy(port, server, ""))
+	p.Site = site.New(t, p.db, directoryPolicy(p.portal.Port, server, ""))
 	if err := os.WriteFile(filepath.Join(p.Dir, "secrets", "ldap"), []byte(slapd.Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.applyAll() // nobody has been looked for yet: what members will hold is built ahead
+	p.ApplyConsenting(t) // nobody has been looked for yet: what members will hold is built ahead
 	if out := p.Must(t, "ldap", "check"); !strings.Contains(out, "ldap:staff: 1 member") || !strings.Contains(out, `"ana": present +staff`) || !strings.Contains(out, `"eve": present`) {
 		t.Errorf("ldap check:\n%s", out)
 	}
 	p.serve()
 	p.inGroup(t, server)
 	p.disabled(t, server)
-	p.directoryDown(t, port, server)
+	p.directoryDown(t, p.portal.Port, server)
 	p.Stop(t)
 	trail := p.Must(t, "audit", "search", "--format", "json")
 	for _, want := range []string{"groups.changed", "subject.deactivated", "subject.restored", "directory.failed", "directory.answers"} {
@@ -179,7 +174,7 @@ func (p *place) directoryDown(t *testing.T, port int, server *slapd.Server) {
 	p.comesToSee("ana, after a restart with the directory away")
 	p.Stop(t)
 	server.Up()
-	p.WritePolicy(t, directoryPolicy(port, server, "limit: 2s"))
+	p.WritePolicy(t, directoryPolicy(p.portal.Port, server, "limit: 2s"))
 	p.serve()
 	p.comesToSee("ana, with the directory back")
 	conn := p.inside()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"runtime"
@@ -173,10 +172,7 @@ func (m *many) login(who string) {
 // serve starts the gateway and waits for its portal.
 func (m *many) serve() {
 	m.Serve(m.t)
-	eventually(m.t, "the portal listens", func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(m.portal, "http://"))
-		return err == nil && conn.Close() == nil
-	})
+	m.portal.Wait(m.t)
 }
 
 // endings lets ten thousand grants end in the same second, and measures until nothing is left of them.

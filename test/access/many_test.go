@@ -65,16 +65,12 @@ func newMany(t testing.TB, people, known int) *many {
 		fmt.Fprintf(&rules, "  take-%d: {to: [\"group:all\"], on: t%d, request: {kind: self_service, max: 1d}}\n", i, i)
 	}
 	db.Exec(t, tables.String()+"CREATE TABLE base (id int PRIMARY KEY); ALTER TABLE base OWNER TO app_owner; INSERT INTO base VALUES (1)")
-	port, err := pgtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.place = &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
-	m.Site = site.New(t, db, strings.ReplaceAll(manyHead, "PORT", fmt.Sprint(port))+
+	m.place = &place{t: t, db: db, portal: site.NewPortal(t), tokens: map[string]string{}}
+	m.Site = site.New(t, db, strings.ReplaceAll(manyHead, "PORT", fmt.Sprint(m.portal.Port))+
 		"groups: {all: ["+strings.TrimPrefix(to.String(), ", ")+"]}\nusers:\n  ana: {scram: \"{{scram ana}}\"}\n"+users.String()+
 		"datasets:\n  base: {owners: [ana], include: [shop.public.base]}\n"+datasets.String()+
 		"rules:\n  base: {to: [ana], on: base}\n"+rules.String())
-	m.applyAll()
+	m.ApplyConsenting(t)
 	return m
 }
 

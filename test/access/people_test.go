@@ -56,7 +56,7 @@ func (p *place) people(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.Must(t, "user", "create", "root", "--admin", "--format", "json")), &link); err != nil {
 		t.Fatal(err)
 	}
-	if link.Link != p.portal+"/join#"+link.Code {
+	if link.Link != p.portal.URL+"/join#"+link.Code {
 		t.Errorf("the link is %s", strings.Replace(link.Link, link.Code, "…", 1))
 	}
 	var in answer
@@ -351,14 +351,14 @@ func (p *place) inForce(t *testing.T) {
 	if code := p.try("ana", http.MethodGet, "policy/diff?from="+taken.Before+"&to="+taken.Policy, nil, nil); code != http.StatusForbidden {
 		t.Errorf("ana, who has no role, compares policies: %d", code)
 	}
-	p.applyAll()
+	p.ApplyConsenting(t)
 	p.asTheGateway(t)
 	latest("who applied it is said", func(c change) bool {
 		return c.Kind == "wall.apply" && c.By == "os:"+me.Username && strings.Contains(c.Message, "store shop: ") && c.Policy == taken.Policy
 	})
 	write(string(text))
 	latest("the policy of before is back", func(c change) bool { return c.Kind == "policy.reload" && c.Policy == before.Policy })
-	p.applyAll()
+	p.ApplyConsenting(t)
 }
 
 // explanation is what explain says of a statement.
@@ -473,7 +473,7 @@ func (p *place) inSlack(t *testing.T) {
 	})
 	post := func(change func(*http.Request)) int {
 		t.Helper()
-		r, err := p.slack.Request(p.portal+"/slack", p.slack.Click("Ubob", m, button), time.Now())
+		r, err := p.slack.Request(p.portal.URL+"/slack", p.slack.Click("Ubob", m, button), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -528,13 +528,13 @@ func (p *place) onTerminal(t *testing.T) {
 	}
 	// eve owns nothing and needs no second factor; as an auditor she does.
 	p.Must(t, "user", "set", "eve", "--role", "auditor")
-	out := p.typed(t, login, []string{link, "quite another password"}, app, "user", "accept", "--server", p.portal)
+	out := p.typed(t, login, []string{link, "quite another password"}, app, "user", "accept", "--server", p.portal.URL)
 	if strings.Count(out, "recovery ") < 10 {
 		t.Fatalf("eve accepts:\n%s", out)
 	}
 	recovery := out[strings.Index(out, "recovery ")+len("recovery "):]
 	recovery, _, _ = strings.Cut(recovery, "\n")
-	out = p.typed(t, login, []string{"quite another password", recovery}, nil, "login", "--server", p.portal, "--user", "eve")
+	out = p.typed(t, login, []string{"quite another password", recovery}, nil, "login", "--server", p.portal.URL, "--user", "eve")
 	if !strings.Contains(out, "logged in as eve") {
 		t.Fatalf("eve logs in:\n%s", out)
 	}

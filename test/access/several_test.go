@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/postern-sec/postern/internal/pgtest"
+	"github.com/postern-sec/postern/test/site"
 )
 
 // crowd is several gateways of one installation, on state that a server of its own keeps, each with a network to it that can be cut.
@@ -45,12 +46,8 @@ func newCrowdWith(t *testing.T, change *strings.Replacer, names ...string) *crow
 	}
 	for _, name := range names {
 		pipe := pgtest.NewPipe(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(c.state.Port)))
-		port, err := pgtest.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		g := &place{t: t, db: first.db, slack: first.slack, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}}
-		text := change.Replace(g.policy(port)) + "state: postgres://keeper@" + pipe.Address + "/state?sslmode=disable\nkeys: {state: {file: secrets/state}}\n"
+		g := &place{t: t, db: first.db, slack: first.slack, portal: site.NewPortal(t), tokens: map[string]string{}}
+		text := change.Replace(g.policy(g.portal.Port)) + "state: postgres://keeper@" + pipe.Address + "/state?sslmode=disable\nkeys: {state: {file: secrets/state}}\n"
 		g.Site = first.Beside(t, name, text)
 		for _, name := range []string{"state", "slack-bot", "slack-signing"} {
 			if err := os.Chmod(filepath.Join(g.Dir, "secrets", name), 0o600); err != nil {

@@ -18,7 +18,7 @@ func (p *place) oversight(t *testing.T, root *tab) {
 	root.do(t, chromedp.SetValue(chromedp.CSS("#role"), "reader"))
 	root.press(t, `form[action="/people"] button.primary`)
 	link := ask(t, root, chromedp.Text(chromedp.CSS("#link")))
-	if !strings.HasPrefix(link, strings.Replace(p.portal, "127.0.0.1", "localhost", 1)+"/join#") { // as portal.url says, wherever root is
+	if !strings.HasPrefix(link, strings.Replace(p.portal.URL, "127.0.0.1", "localhost", 1)+"/join#") { // as portal.url says, wherever root is
 		t.Fatalf("the link is for %s", strings.Split(link, "#")[0])
 	}
 	root.open(t, "/people?q=nora")

@@ -28,7 +28,7 @@ const (
 func (p *place) named(t *testing.T, browser context.Context) *tab {
 	t.Helper()
 	b := p.newTab(t, browser, "")
-	b.origin = strings.Replace(p.portal, "127.0.0.1", "localhost", 1)
+	b.origin = strings.Replace(p.portal.URL, "127.0.0.1", "localhost", 1)
 	b.do(t, send(webauthn.Enable, webauthn.EnableParams{}))
 	return b
 }
@@ -319,7 +319,7 @@ const sign = `(async (o) => {
 // finish sends what was signed, and returns the code of the refusal.
 func (p *place) finish(t *testing.T, token, body string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.portal+"/api/v1/login/passkey/finish", bytes.NewReader([]byte(body)))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.portal.URL+"/api/v1/login/passkey/finish", bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@
 package browser_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
@@ -12,7 +11,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -40,7 +38,7 @@ var everybody = []string{"ana", "sam", "dora", "root", "edith", "rita", "audrey"
 type place struct {
 	*site.Site
 	t      testing.TB
-	portal string
+	portal site.Portal
 	tokens map[string]string
 	seeds  map[string]string
 }
@@ -49,18 +47,11 @@ func newPlace(t testing.TB) *place {
 	t.Helper()
 	db := pgtest.Start(t, pgtest.DefaultMajor).NewDatabaseNamed(t, "shop")
 	db.Exec(t, sample(t, "shop.sql"))
-	port, err := pgtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &place{t: t, portal: fmt.Sprintf("http://127.0.0.1:%d", port), tokens: map[string]string{}, seeds: map[string]string{}}
-	p.Site = site.New(t, db, strings.ReplaceAll(sample(t, "postern.yaml"), "PORT", fmt.Sprint(port)))
+	p := &place{t: t, portal: site.NewPortal(t), tokens: map[string]string{}, seeds: map[string]string{}}
+	p.Site = site.New(t, db, strings.ReplaceAll(sample(t, "postern.yaml"), "PORT", fmt.Sprint(p.portal.Port)))
 	p.Apply(t)
 	p.Serve(t)
-	p.eventually("the portal listens", func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(p.portal, "http://"))
-		return err == nil && conn.Close() == nil
-	})
+	p.portal.Wait(t)
 	for _, who := range []string{"ana", "sam", "dora"} {
 		p.call("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &signedIn{p, who})
 	}
@@ -136,29 +127,8 @@ func oneTime(t testing.TB, seed string) string {
 // call makes a call of the JSON API that has to succeed.
 func (p *place) call(who, method, path string, body, out any) {
 	p.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(context.Background(), method, p.portal+"/api/v1/"+path, bytes.NewReader(text))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if who != "" {
-		r.Header.Set("Authorization", "Bearer "+p.tokens[who])
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		p.t.Fatalf("%s: %s %s: %s\n%s", who, method, path, answer.Status, p.Log())
-	}
-	if out != nil {
-		if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
-			p.t.Fatal(err)
-		}
+	if code, said := p.portal.Try(p.t, p.tokens[who], method, path, body, out); code != http.StatusOK {
+		p.t.Fatalf("%s: %s %s: %d\n%s\n%s", who, method, path, code, said, p.Log())
 	}
 }
 

@@ -39,7 +39,7 @@ func TestReport(t *testing.T) {
 	if r := s.Run(t, "scan", db.DSN(pgtest.SuperUser), "--databases", db.Name, "--output", "html="+file); r.Code != 1 {
 		t.Fatalf("exit %d: %s", r.Code, r.Stderr)
 	}
-	b := (&place{portal: "file://"}).newTab(t, newBrowser(t), "")
+	b := (&place{portal: site.Portal{URL: "file://"}}).newTab(t, newBrowser(t), "")
 	b.do(t, chromedp.Navigate("file://"+file), chromedp.WaitReady(chromedp.CSS("details.check")))
 	ask(t, b, chromedp.Evaluate[any](axeSource(t)+"; null"))
 	for _, l := range looks {

@@ -61,7 +61,7 @@ type tab struct {
 
 func (p *place) newTab(t testing.TB, browser context.Context, who string) *tab {
 	t.Helper()
-	b := &tab{origin: p.portal}
+	b := &tab{origin: p.portal.URL}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
 	t.Cleanup(cancel)
 	b.ctx = ctx
@@ -73,7 +73,7 @@ func (p *place) newTab(t testing.TB, browser context.Context, who string) *tab {
 	}
 	if who != "" {
 		yes := true
-		b.do(t, send(network.SetCookie, network.SetCookieParams{Name: "postern", Value: p.tokens[who], URL: p.portal, HTTPOnly: &yes}))
+		b.do(t, send(network.SetCookie, network.SetCookieParams{Name: "postern", Value: p.tokens[who], URL: p.portal.URL, HTTPOnly: &yes}))
 	}
 	return b
 }

@@ -54,13 +54,7 @@ func (s *Site) Apply(t testing.TB) {
 			s.DB.Exec(t, strings.Join(step.SQL, ";\n"))
 		}
 	}
-	args := []string{"apply", "--yes"}
-	for _, c := range p.Changes {
-		if c.Consent != "" {
-			args = append(args, "--accept", c.ID)
-		}
-	}
-	s.Must(t, args...)
+	s.accept(t, p)
 	for _, step := range s.Plan(t).Operator {
 		s.DB.Exec(t, strings.Join(step.SQL, ";\n"))
 	}
@@ -71,4 +65,21 @@ func (s *Site) Apply(t testing.TB) {
 	for _, o := range p.Operator {
 		t.Errorf("after the operator's steps there is still one: %s: %s\n%s", o.ID, o.Title, strings.Join(o.SQL, ";\n"))
 	}
+}
+
+// ApplyConsenting builds the wall, consenting by name to what wants it, and leaves the operator's steps alone.
+func (s *Site) ApplyConsenting(t testing.TB) {
+	t.Helper()
+	s.accept(t, s.Plan(t))
+}
+
+func (s *Site) accept(t testing.TB, p Plan) {
+	t.Helper()
+	args := []string{"apply", "--yes"}
+	for _, c := range p.Changes {
+		if c.Consent != "" {
+			args = append(args, "--accept", c.ID)
+		}
+	}
+	s.Must(t, args...)
 }

@@ -7,10 +7,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -82,7 +80,7 @@ type place struct {
 	*site.Site
 	t      *testing.T
 	db     *pgtest.DB
-	portal string
+	portal site.Portal
 }
 
 // newPlace applies a policy of which nobody is a user yet, and serves it.
@@ -92,23 +90,13 @@ func newPlace(t *testing.T, start func(redirect string) (issuer string)) *place 
 	cluster.Role(t, "app_owner", "NOLOGIN")
 	db := cluster.NewDatabaseNamed(t, "shop")
 	db.Exec(t, schema)
-	port, err := pgtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &place{t: t, db: db, portal: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	issuer := start(p.portal + "/sign-in/callback")
-	p.Site = site.New(t, db, strings.NewReplacer("PORT", fmt.Sprint(port), "ISSUER", issuer).Replace(policyText))
+	p := &place{t: t, db: db, portal: site.NewPortal(t)}
+	issuer := start(p.portal.URL + "/sign-in/callback")
+	p.Site = site.New(t, db, strings.NewReplacer("PORT", fmt.Sprint(p.portal.Port), "ISSUER", issuer).Replace(policyText))
 	if err := os.WriteFile(filepath.Join(p.Dir, "secrets", "oidc"), []byte(provider.Secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"apply", "--yes"}
-	for _, c := range p.Plan(t).Changes {
-		if c.Consent != "" {
-			args = append(args, "--accept", c.ID)
-		}
-	}
-	p.Must(t, args...)
+	p.ApplyConsenting(t)
 	p.start()
 	return p
 }
@@ -116,13 +104,7 @@ func newPlace(t *testing.T, start func(redirect string) (issuer string)) *place 
 func (p *place) start() {
 	p.t.Helper()
 	p.Serve(p.t)
-	eventually(p.t, "the portal listens", func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(p.portal, "http://"))
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
-	})
+	p.portal.Wait(p.t)
 }
 
 func eventually(t *testing.T, what string, is func() bool) {
@@ -142,7 +124,7 @@ func (p *place) signIn() (where, page, token string) {
 		p.t.Fatal(err)
 	}
 	browser := &http.Client{Jar: jar, Timeout: patience}
-	q, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.portal+"/sign-in/sso", nil)
+	q, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.portal.URL+"/sign-in/sso", nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -155,7 +137,7 @@ func (p *place) signIn() (where, page, token string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	here, err := url.Parse(p.portal)
+	here, err := url.Parse(p.portal.URL)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -174,7 +156,7 @@ func (p *place) signIn() (where, page, token string) {
 func (p *place) in() (token string) {
 	p.t.Helper()
 	where, page, token := p.signIn()
-	if where != p.portal+"/catalogue" || token == "" {
+	if where != p.portal.URL+"/catalogue" || token == "" {
 		p.t.Fatalf("the sign-in ends at %s:\n%s", where, page)
 	}
 	return token
@@ -183,26 +165,8 @@ func (p *place) in() (token string) {
 // call makes a call of the JSON interface and returns its status.
 func (p *place) call(token, method, path string, body, out any) int {
 	p.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	q, err := http.NewRequestWithContext(p.t.Context(), method, p.portal+"/api/v1/"+path, bytes.NewReader(text))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	q.Header.Set("Authorization", "Bearer "+token)
-	a, err := http.DefaultClient.Do(q)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = a.Body.Close() }()
-	if out != nil && a.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(a.Body).Decode(out); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	return a.StatusCode
+	code, _ := p.portal.Try(p.t, token, method, path, body, out)
+	return code
 }
 
 type credential struct{ User, Secret string }

@@ -119,7 +119,7 @@ func (p *place) sayYes(address, decision string) (page string, client *http.Clie
 	if _, at := browser(p.t, client, address, nil); at.Path != "/sign-in" {
 		p.t.Errorf("nobody is signed in, and the page is %s", at)
 	}
-	page, at := browser(p.t, client, p.portal+"/sign-in/sso", nil)
+	page, at := browser(p.t, client, p.portal.URL+"/sign-in/sso", nil)
 	if at.Path != "/device" {
 		p.t.Fatalf("after the sign-in the page is %s", at)
 	}
@@ -127,10 +127,10 @@ func (p *place) sayYes(address, decision string) (page string, client *http.Clie
 	if token == nil || number == nil || !strings.Contains(page, "<strong>127.0.0.1</strong>") {
 		p.t.Fatalf("the page does not ask:\n%s", page)
 	}
-	if page, _ := browser(p.t, client, p.portal+"/device", url.Values{"code": {number[1]}, "decision": {"yes"}}); !strings.Contains(page, "did not come from a page of yours") {
+	if page, _ := browser(p.t, client, p.portal.URL+"/device", url.Values{"code": {number[1]}, "decision": {"yes"}}); !strings.Contains(page, "did not come from a page of yours") {
 		p.t.Errorf("without the form's token:\n%s", page)
 	}
-	page, _ = browser(p.t, client, p.portal+"/device", url.Values{"csrf": {token[1]}, "code": {number[1]}, "decision": {decision}})
+	page, _ = browser(p.t, client, p.portal.URL+"/device", url.Values{"csrf": {token[1]}, "code": {number[1]}, "decision": {decision}})
 	return page, client
 }
 
@@ -172,11 +172,11 @@ func TestLoginAtABrowser(t *testing.T) {
 func (p *place) byCode(c *terminal) {
 	p.t.Helper()
 	var shown typed
-	wait := c.start(&shown, "login", "--server", p.portal, "--device")
+	wait := c.start(&shown, "login", "--server", p.portal.URL, "--device")
 	open := regexp.MustCompile(`open (\S+) in a browser and type the code (\S+)`)
 	eventually(p.t, "the terminal shows a code", func() bool { return open.MatchString(shown.String()) })
 	m := open.FindStringSubmatch(shown.String())
-	if m[1] != p.portal+"/device" {
+	if m[1] != p.portal.URL+"/device" {
 		p.t.Errorf("to be opened: %s", m[1])
 	}
 	if page, _ := p.sayYes(m[1]+"?code="+m[2], "yes"); !strings.Contains(page, "The terminal is signed in") || back.MatchString(page) {
