@@ -86,6 +86,8 @@ type Request struct {
 	Expires  time.Time   `json:"expires"`
 	Channel  string      `json:"channel,omitempty"`
 	Breaking bool        `json:"break_glass,omitempty"`
+	// Statement is what its author wants to run, if they said so. It is never changed in place.
+	Statement *Statement `json:"statement,omitempty"`
 
 	Steps     []policy.Step `json:"steps,omitempty"` // as the rule had them when it was asked for
 	Step      int           `json:"step"`
@@ -178,6 +180,8 @@ type Event struct {
 	To      State     `json:"to,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Policy  string    `json:"policy,omitempty"`
+	// Statement is the one that was sent with a request, without its literals.
+	Statement string `json:"statement,omitempty"`
 }
 
 // Notice is something that a person should be told.
@@ -309,6 +313,7 @@ const (
 	CodeHeld        = "already_held"  // it is held or asked for already
 	CodeTooLong     = "too_long"      // beyond the rule's maximum
 	CodeNote        = "note_required" // or too long
+	CodeStatement   = "statement"     // too long, or no text
 	CodePurpose     = "purpose_required"
 	CodeNobody      = "no_approver"   // nobody could approve
 	CodeSelf        = "self_approval" // of one's own request

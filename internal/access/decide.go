@@ -83,8 +83,8 @@ func mayDecide(around circle, r *Request, who Actor, verdict, note string, now t
 	if stands == "" {
 		return "", refuse(CodeNotApprover, "", "you are not among those who decide on request %s", r.ID)
 	}
-	if who.Channel == ChannelSlack && !inSlack(p, r.Dataset, verdict) {
-		return "", refuse(CodeChannel, "open the portal", "dataset %s does not let requests be decided this way in Slack", r.Dataset)
+	if who.Channel == ChannelSlack && !inSlack(p, r, verdict) {
+		return "", refuse(CodeChannel, "open the portal", "this request cannot be decided this way in Slack")
 	}
 	if r.decided(who.Subject.Name) || r.decided(stands) {
 		return "", refuse(CodeTwice, "", "request %s has your decision", r.ID)
@@ -103,16 +103,17 @@ func mayDecide(around circle, r *Request, who Actor, verdict, note string, now t
 	return stands, nil
 }
 
-// inSlack says whether a dataset lets a verdict be given in Slack. One that is gone lets nothing.
-func inSlack(p *policy.Policy, dataset, verdict string) bool {
-	set := p.Datasets[dataset]
+// inSlack says whether a verdict may be given in Slack: the dataset has to let it, and nobody approves there what is not shown there whole.
+func inSlack(p *policy.Policy, r *Request, verdict string) bool {
+	set := p.Datasets[r.Dataset]
 	if set == nil {
 		return false
 	}
 	if verdict == verdictDeny {
 		return set.Slack.Denies()
 	}
-	return set.Slack.Approves()
+	_, whole := r.Outside(set.Statement, true)
+	return set.Slack.Approves() && whole
 }
 
 func (r *Request) state(now time.Time) State {
@@ -124,7 +125,7 @@ func (r *Request) state(now time.Time) State {
 
 func (d *Desk) denied(p *policy.Policy, who Actor, r *Request, now time.Time) Change {
 	c := Change{}
-	r.State, r.Closed = Denied, now
+	r.close(Denied, now)
 	c.event(p, who, now, Event{Kind: "request.denied", From: Pending, To: Denied}, r, nil)
 	c.tell(now, kindDenied, r, nil, append(owners(p, r.Dataset), r.Subject)...)
 	c.Requests = []Request{*r}
@@ -198,7 +199,7 @@ func sameStep(a, b policy.Step) bool {
 }
 
 func (d *Desk) supersede(c *Change, p *policy.Policy, r *Request, why string, now time.Time) {
-	r.State, r.Closed = Superseded, now
+	r.close(Superseded, now)
 	c.event(p, Actor{}, now, Event{Kind: "request.superseded", From: Pending, To: Superseded, Reason: why}, r, nil)
 	c.tell(now, kindSuperseded, r, nil, r.Subject)
 	c.Requests = append(c.Requests, *r)
@@ -223,7 +224,7 @@ func (d *Desk) Withdraw(ctx context.Context, who Actor, id string) (*Outcome, er
 		}
 		c := Change{}
 		r.Version++
-		r.State, r.Closed = Withdrawn, now
+		r.close(Withdrawn, now)
 		c.event(d.c.Policy(), who, now, Event{Kind: "request.withdrawn", From: Pending, To: Withdrawn}, r, nil)
 		c.Requests = []Request{*r}
 		out.Request = *r
@@ -270,7 +271,11 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 	c.event(p, who, now, Event{Kind: "approver.delegated", Subject: who.Subject.Name, Reason: to + " until " + out.End.Format(time.RFC3339)}, nil, nil)
 	// Who is away is told too: somebody else may have done it with what they left open.
 	c.say(Notice{Kind: kindDelegated, At: now, Reason: to + " for " + out.From + " until " + out.End.Format(time.RFC3339)}, to, out.From)
-	return &out, d.c.Store.Commit(ctx, c)
+	if err := d.c.Store.Commit(ctx, c); err != nil {
+		return nil, err
+	}
+	d.c.Changed()
+	return &out, nil
 }
 
 // factored finds a rule on which somebody decides, at whatever step, and that wants a fresh second factor of who approves; "" for none.

@@ -36,12 +36,14 @@ const (
 	LongestAway = 60 * 24 * time.Hour
 )
 
-// Config is what a Desk needs. Every field is required but Changed and Admins.
+// Config is what a Desk needs. Every field is required but Redact, Changed and Admins.
 type Config struct {
 	Store  Store
 	Policy func() *policy.Policy // the one in force
 	Now    func() time.Time
 	NewID  func() string
+	// Redact writes a statement without its literals and comments; "" for one that no parser can read. Without it nothing can be read.
+	Redact func(statement string) string
 	// Changed is called after every change that somebody may wait for.
 	Changed func()
 	// Admins lists who looks after this installation, and is told what no owner can mend. It may be nil.
@@ -60,6 +62,9 @@ type Desk struct {
 func NewDesk(c Config) *Desk {
 	if c.Changed == nil {
 		c.Changed = func() {}
+	}
+	if c.Redact == nil {
+		c.Redact = func(string) string { return "" }
 	}
 	if c.Admins == nil {
 		c.Admins = func(context.Context) ([]string, error) { return nil, nil }
@@ -113,6 +118,8 @@ type Ask struct {
 	Extends string // a grant of theirs
 	Break   bool   // without approval, in an emergency
 	Key     string // idempotency
+	// Statement is what they want to run; empty: they do not say.
+	Statement string
 }
 
 // Outcome is what came of asking or deciding: the request, and the grant if there is one.
@@ -227,6 +234,9 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 	if r.For.IsZero() && r.Until.IsZero() {
 		r.For = rule.Request.Default
 	}
+	if r.Statement, err = d.statement(a.Statement); err != nil {
+		return Change{}, Outcome{}, err
+	}
 	if err := d.fits(p, rule, &r, a, who, now); err != nil {
 		return Change{}, Outcome{}, err
 	}
@@ -240,7 +250,11 @@ func (d *Desk) ask(ctx context.Context, who Actor, a Ask, now time.Time) (Change
 		}
 	}
 	c := Change{}
-	c.event(p, who, now, Event{Kind: "request.submitted", Reason: r.Purpose, To: Pending}, &r, nil)
+	submitted := Event{Kind: "request.submitted", Reason: r.Purpose, To: Pending}
+	if r.Statement != nil {
+		submitted.Statement = r.Statement.Redacted
+	}
+	c.event(p, who, now, submitted, &r, nil)
 	if rule.Request.Kind == policy.SelfService || a.Break {
 		return d.takes(p, who, c, r, old, now)
 	}
@@ -288,7 +302,7 @@ func (d *Desk) grants(p *policy.Policy, c *Change, who Actor, r *Request, old *G
 		start = r.Start
 	}
 	from := r.State
-	r.State, r.Closed = Approved, now
+	r.close(Approved, now)
 	if old != nil {
 		g := *old
 		g.Version++

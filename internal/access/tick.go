@@ -103,7 +103,7 @@ func (d *Desk) tickRequest(ctx context.Context, c *Change, around circle, r *Req
 	}
 	if !now.Before(r.Expires) {
 		r.Version++
-		r.State, r.Closed = Expired, now
+		r.close(Expired, now)
 		c.event(p, Actor{}, now, Event{Kind: "request.expired", From: Pending, To: Expired}, r, nil)
 		told := []string{r.Subject}
 		if r.Step < len(r.Steps) {

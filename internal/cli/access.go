@@ -3,12 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/portal"
 )
 
@@ -27,7 +30,7 @@ func moment(flag, text string) (time.Time, error) {
 
 func (a *app) request() *cobra.Command {
 	var call portal.AskCall
-	var until, start, withdraw, format string
+	var until, start, withdraw, statement, format string
 	cmd := &cobra.Command{
 		Use:   "request [DATASET | RULE]",
 		Short: "ask for access to a dataset",
@@ -38,9 +41,14 @@ once; one on request waits for its approvers. postern grants --askable lists wha
 
 --break-glass takes a rule on request at once, where the policy lets you in an emergency. It wants a
 reason and a second factor of the last five minutes (postern login --factor). Everybody whose
-approval was skipped and the owners of the dataset are told, and somebody else has to review it.`,
+approval was skipped and the owners of the dataset are told, and somebody else has to review it.
+
+--statement says what you want to run, @FILE reads it from a file and - from the standard input; --event
+takes it from a refusal of yours, whose id is in the error's hint, without its literals. Whoever decides
+reads it; what of it is told in Slack and by mail says the dataset's statement_text.`,
 		Example: `  postern request staff --for 8h --note "quarterly report, ticket 4711"
   postern request staff --break-glass --note "payroll run stuck, incident 815"
+  postern request staff --note "the same for March" --event d20e13e4sq9ggmrk
   postern request --withdraw 5f2c9a61d0b7`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -57,6 +65,9 @@ approval was skipped and the owners of the dataset are told, and somebody else h
 			if call.Start, err = moment("--start", start); err != nil {
 				return err
 			}
+			if call.Statement, err = a.statement(statement); err != nil {
+				return err
+			}
 			var out portal.Outcome
 			if err := a.call(cmd.Context(), http.MethodPost, "requests", call, &out); err != nil {
 				return err
@@ -71,12 +82,35 @@ approval was skipped and the owners of the dataset are told, and somebody else h
 	f.StringVar(&call.Level, "level", "", "the `level` that you expect the rule to have")
 	f.StringVar(&call.Purpose, "purpose", "", "one of the site's `purposes`")
 	f.StringVar(&call.Note, "note", "", "`why`, for the approvers")
+	f.StringVar(&statement, "statement", "", "the `SQL` that you want to run, @FILE or -")
+	f.StringVar(&call.Event, "event", "", "the `id` of a refusal of yours that you ask about")
 	f.StringVar(&call.Extends, "extend", "", "the `grant` whose end is to be later")
 	f.StringVar(&call.Key, "key", "", "`text` of your choice: asked again with the same one, the first outcome comes back")
 	f.BoolVar(&call.Break, "break-glass", false, "take it now, without approval, in an emergency; --note says why")
 	f.StringVar(&withdraw, "withdraw", "", "take back the request with this `id`")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
+}
+
+// statement is what a flag says to run: itself, a file's text, or what is piped in. It is read no further than it may be long.
+func (a *app) statement(flag string) (string, error) {
+	from := a.env.Stdin
+	switch name, file := strings.CutPrefix(flag, "@"); {
+	case file:
+		f, err := os.Open(name)
+		if err != nil {
+			return "", failed("", fmt.Errorf("--statement: %w", err))
+		}
+		defer func() { _ = f.Close() }()
+		from = f
+	case flag != "-":
+		return flag, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(from, access.LongestStatement+2)) // with a newline more, which does not count
+	if err != nil {
+		return "", failed("", fmt.Errorf("--statement: %w", err))
+	}
+	return string(text), nil
 }
 
 // outcome says what became of a request.
@@ -180,6 +214,14 @@ func (a *app) inbox(cmd *cobra.Command, format string) error {
 		rows = append(rows, []string{r.ID, r.Subject, r.Rule, r.Dataset, r.Level, long, r.Purpose, strings.ReplaceAll(r.Note, "\n", " ")})
 	}
 	a.ui.table([]string{"request", "user", "rule", "dataset", "level", "for", "purpose", "note"}, rows)
+	for _, r := range found {
+		if r.Statement != nil {
+			a.ui.printf("\nrequest %s, what %s wants to run:\n", r.ID, printable(r.Subject))
+			for line := range strings.Lines(r.Statement.Text) {
+				a.ui.printf("  %s\n", printable(strings.TrimSuffix(line, "\n")))
+			}
+		}
+	}
 	return nil
 }
 

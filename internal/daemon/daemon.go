@@ -41,6 +41,11 @@ type Engine interface {
 	Finder(ctx context.Context, store *config.Store) (Finder, error)
 }
 
+// Redactor is what a protocol's engine is that can write statements for people to read: without their literals and comments. "": it cannot.
+type Redactor interface {
+	Redact(statement string) string
+}
+
 // ProtocolOptions is what Protocol needs.
 type ProtocolOptions struct {
 	Opaque  Opaque
@@ -166,6 +171,8 @@ type daemon struct {
 	before   uint64 // the trail's last record before this start
 	cancels  *cancels
 
+	readers []Redactor // of statements, one for each kind of store that has a listener
+
 	certificatesNext time.Time // when to look at them again
 }
 
@@ -290,6 +297,9 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 			if protocols[l.Engine], err = e.Protocol(ProtocolOptions{Opaque: key.Opaque, Config: d.config, Now: d.opts.Clock.Now, Sighted: d.sighted}); err != nil {
 				return nil, fmt.Errorf("engine %s: %w", l.Engine, err)
 			}
+			if r, ok := protocols[l.Engine].(Redactor); ok {
+				d.readers = append(d.readers, r)
+			}
 		}
 		listeners = append(listeners, listenerOf(l))
 	}
@@ -298,6 +308,16 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 		Clock: d.opts.Clock, Random: d.opts.Random, Log: d.log, Installation: mock,
 		Ready: d.standing.ready, Elsewhere: d.cancels.pass, Brake: brake(d.grants.st, "gateway"),
 	})
+}
+
+// redact writes a statement that goes with a request without its literals, by the first of the engines that can read it.
+func (d *daemon) redact(statement string) string {
+	for _, r := range d.readers {
+		if out := r.Redact(statement); out != "" {
+			return out
+		}
+	}
+	return ""
 }
 
 func (d *daemon) openWalls(ctx context.Context, root secret.Text) (*stores, error) {

@@ -56,7 +56,7 @@ func newGrants(d *daemon, st *state.DB) *grants {
 	g.secrets.Store(&map[string][]identity.Credential{})
 	g.barred.Store(&map[string]bool{})
 	g.desk = access.NewDesk(access.Config{
-		Store: st, Policy: d.world.Current, Now: d.opts.Clock.Now, NewID: d.newID, Changed: g.changed,
+		Store: st, Policy: d.world.Current, Now: d.opts.Clock.Now, NewID: d.newID, Changed: g.changed, Redact: d.redact,
 		Admins: func(ctx context.Context) ([]string, error) { return admins(ctx, st) },
 	})
 	return g
@@ -446,7 +446,7 @@ func (g *grants) deliver(ctx context.Context) error {
 // eventOf makes a record of the trail of a transition.
 func eventOf(e access.Event) audit.Event {
 	out := audit.Event{
-		Kind: audit.Kind(e.Kind), Subject: e.Actor, Policy: e.Policy, Address: e.Address, Reason: e.Reason,
+		Kind: audit.Kind(e.Kind), Subject: e.Actor, Policy: e.Policy, Address: e.Address, Reason: e.Reason, Statement: e.Statement,
 		Detail: map[string]string{"number": fmt.Sprint(e.ID), "at": e.At.UTC().Format(time.RFC3339Nano)},
 	}
 	if e.Rule != "" {

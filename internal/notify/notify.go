@@ -36,7 +36,11 @@ type Message struct {
 	Note    string    `json:"note,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Urgent  bool      `json:"break_glass,omitempty"`
-	Link    string    `json:"link,omitempty"`
+	// Statement is what a request's author wants to run, as far as the dataset lets that be told to who decides; Withheld says that there
+	// is more of it, which the portal shows.
+	Statement string `json:"statement,omitempty"`
+	Withheld  bool   `json:"statement_withheld,omitempty"`
+	Link      string `json:"link,omitempty"`
 }
 
 // Lost is one of several grants that ended at once.
@@ -44,6 +48,17 @@ type Lost struct {
 	Grant   string `json:"grant"`
 	Dataset string `json:"dataset"`
 	Rule    string `json:"rule"`
+}
+
+// Decides says whether a notice of a kind asks its reader to decide on a request.
+func Decides(kind string) bool { return kind == "request.new" || kind == "request.reminder" }
+
+// StatementText is what a dataset lets be told of a request's statement; nothing, where there is no such dataset any more.
+func StatementText(p *policy.Policy, dataset string) policy.StatementText {
+	if set := p.Datasets[dataset]; set != nil {
+		return set.Statement
+	}
+	return policy.StatementOmit
 }
 
 // Transport is a way to people.
@@ -244,6 +259,10 @@ func (c *Courier) message(ctx context.Context, d access.Delivery) (m *Message, o
 		for _, r := range found {
 			request = &r
 			m.Subject, m.Dataset, m.Rule, m.State, m.Note, m.Urgent = r.Subject, r.Dataset, r.Rule, string(r.State), r.Note, r.Breaking
+			if Decides(d.Kind) {
+				text, whole := request.Outside(StatementText(c.c.Policy(), r.Dataset), false)
+				m.Statement, m.Withheld = text, !whole
+			}
 		}
 	}
 	if d.Grant != "" {

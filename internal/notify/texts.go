@@ -276,7 +276,7 @@ func (c *textCheck) play() {
 	for _, name := range sorted(c.ours) {
 		for _, m := range []Message{{Kind: name, At: at}, {
 			ID: "1", Kind: name, At: at, To: "to", Email: "to@example.com", Subject: "subject", Dataset: "dataset", Rule: "rule", Request: "request",
-			Grant: "grant", Grants: []Lost{{"grant", "dataset", "rule"}}, State: "active", Until: at, Note: "note", Reason: "reason", Urgent: true, Link: "https://example.com",
+			Grant: "grant", Grants: []Lost{{"grant", "dataset", "rule"}}, State: "active", Until: at, Note: "note", Reason: "reason", Urgent: true, Statement: "SELECT ?", Withheld: true, Link: "https://example.com",
 		}} {
 			subject, _, err := Compose(c.t, &m)
 			p, own := c.found[name]

@@ -177,9 +177,12 @@ func (b *builder) datasets() {
 	total := 0
 	for _, e := range b.doc.Datasets.Entries {
 		b.name("dataset", e.Key)
-		d := &Dataset{Name: e.Key.Value, Slack: SlackUse(e.Value.Slack.Value), Pos: e.Key.Pos}
+		d := &Dataset{Name: e.Key.Value, Slack: SlackUse(e.Value.Slack.Value), Statement: StatementText(e.Value.Statement.Value), Pos: e.Key.Pos}
 		if d.Slack == "" {
 			d.Slack = SlackNotices
+		}
+		if d.Statement == "" {
+			d.Statement = StatementOmit
 		}
 		b.p.Datasets[d.Name] = d
 		b.channel(d, e.Value.Channel)

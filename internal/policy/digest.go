@@ -64,6 +64,9 @@ func (p *Policy) digest() string {
 		if d.Channel != "" {
 			dataset = append(dataset, "slack_channel", d.Channel)
 		}
+		if d.Statement != "" && d.Statement != StatementOmit {
+			dataset = append(dataset, "statement_text", d.Statement)
+		}
 		if v := d.Review; v != nil {
 			dataset = append(dataset, "review", v.Every, v.Due, v.Revoke)
 		}

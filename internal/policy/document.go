@@ -98,16 +98,17 @@ type UserEntry struct {
 
 // DatasetEntry is a dataset as written.
 type DatasetEntry struct {
-	Owners  []Text              `key:"owners" doc:"users and groups (group:NAME) who answer for the data."`
-	Include []Text              `key:"include" required:"true" doc:"locations: store, store.schema or store.schema.table; * stands for any one name. The longest location that matches a table decides."`
-	Exclude []Text              `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
-	RowWall Later               `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
-	Limits  Later               `key:"limits" doc:"rows and rates."`
-	Slack   Text                `key:"slack" default:"notices" enum:"off|notices|deny|decide" doc:"what Slack is good for, where the site has it. off: nothing; notices: people are told there, and may ask; deny: approvers may also deny there; decide: they may approve there too. A click proves less than a sign-in at the portal: no address, no second factor."`
-	Channel Text                `key:"slack_channel" doc:"the id of a channel in Slack (C0123ABCD) where each request for the dataset, and each emergency, is posted: who, which rule and what became of it, without notes and without buttons. Being in the channel is no authority."`
-	Request DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
-	Review  ReviewEntry         `key:"review" doc:"the owners confirm again and again what people hold on the dataset by grants, or drop it. Without it nobody is asked to."`
-	Pos     Pos
+	Owners    []Text              `key:"owners" doc:"users and groups (group:NAME) who answer for the data."`
+	Include   []Text              `key:"include" required:"true" doc:"locations: store, store.schema or store.schema.table; * stands for any one name. The longest location that matches a table decides."`
+	Exclude   []Text              `key:"exclude" doc:"locations to leave out. Of an include and an exclude of equal length, the exclude wins."`
+	RowWall   Later               `key:"row_wall" doc:"filter rows in a view instead of by row level security."`
+	Limits    Later               `key:"limits" doc:"rows and rates."`
+	Slack     Text                `key:"slack" default:"notices" enum:"off|notices|deny|decide" doc:"what Slack is good for, where the site has it. off: nothing; notices: people are told there, and may ask; deny: approvers may also deny there; decide: they may approve there too. A click proves less than a sign-in at the portal: no address, no second factor."`
+	Channel   Text                `key:"slack_channel" doc:"the id of a channel in Slack (C0123ABCD) where each request for the dataset, and each emergency, is posted: who, which rule and what became of it, without notes and without buttons. Being in the channel is no authority."`
+	Statement Text                `key:"statement_text" default:"omit" enum:"omit|auto|full" doc:"what of the statement that goes with a request is told to who decides, in Slack, by mail and to the webhook. omit: that there is one; auto: the statement without its literals and comments, if the parser can read it; full: in Slack as its author wrote it, values and all, until the request is decided, then as auto; by mail and to the webhook as auto. Where it is not shown whole, nobody can approve. The portal and the command line show it whole."`
+	Request   DatasetRequestEntry `key:"request" doc:"what applies to every rule on the dataset that is held by request."`
+	Review    ReviewEntry         `key:"review" doc:"the owners confirm again and again what people hold on the dataset by grants, or drop it. Without it nobody is asked to."`
+	Pos       Pos
 }
 
 // DatasetRequestEntry is what the requests for a dataset have in common.

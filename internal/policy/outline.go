@@ -44,9 +44,9 @@ func (p *Policy) Outline() []string {
 		o.part("masks "+name, entries, pairs(entries)...)
 	}
 	for name, d := range p.Datasets {
-		o.part("dataset "+name, []any{sortedSet(d.Owners), patternSet(d.Include), patternSet(d.Exclude), d.Approvers, d.Purpose, d.Slack, d.Channel},
+		o.part("dataset "+name, []any{sortedSet(d.Owners), patternSet(d.Include), patternSet(d.Exclude), d.Approvers, d.Purpose, d.Slack, d.Channel, d.Statement},
 			"owners", set(d.Owners), "include", list(patternSet(d.Include)), "exclude", list(patternSet(d.Exclude)), "approvers", steps(d.Approvers), "purpose required", yes(d.Purpose),
-			"slack", string(d.Slack), "slack_channel", d.Channel)
+			"slack", string(d.Slack), "slack_channel", d.Channel, "statement_text", string(d.Statement))
 	}
 	for _, r := range p.Rules {
 		o.rule(r)

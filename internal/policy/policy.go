@@ -175,7 +175,8 @@ type Dataset struct {
 	Approvers []Step
 	Purpose   bool // a request has to name one of Policy.Purposes
 	Slack     SlackUse
-	Channel   string  // in Slack, where requests are posted; "": nowhere
+	Channel   string // in Slack, where requests are posted; "": nowhere
+	Statement StatementText
 	Review    *Review // nil: it is not reviewed
 	Pos       Pos
 }

@@ -65,6 +65,17 @@ func (u SlackUse) Denies() bool { return u == SlackDeny || u == SlackDecide }
 // Approves says whether a request may be approved in Slack.
 func (u SlackUse) Approves() bool { return u == SlackDecide }
 
+// StatementText says what of the statement that goes with a request is told outside of Postern: in Slack, by mail, to a webhook. Empty is
+// StatementOmit.
+type StatementText string
+
+// The values of a dataset's statement_text.
+const (
+	StatementOmit StatementText = "omit" // nothing
+	StatementAuto StatementText = "auto" // the statement without its literals, if it could be read
+	StatementFull StatementText = "full" // in Slack as it was sent, for as long as the request waits; else as auto
+)
+
 // Step is one round of approvals.
 type Step struct {
 	Names     []string // users, "group:NAME", "owners" or "manager"

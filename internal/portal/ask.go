@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
@@ -27,11 +29,16 @@ type AskForm struct {
 	RuleEnds time.Time `json:"rule_ends,omitzero"`
 	// Extension is what there is to ask for on top of the grant that was named.
 	Extension *access.Extension `json:"extension,omitempty"`
+	// Statement is the one of the refusal that was named, as the trail has it: without its literals.
+	Statement string `json:"statement,omitempty"`
+	// Outside says what of a statement is told in Slack, by mail and to the webhook.
+	Outside policy.StatementText `json:"statement_text"`
 }
 
 // AskFormQuery says what is asked for.
 type AskFormQuery struct {
 	Extends string `json:"extends,omitempty"` // a grant of yours, which is to go on
+	Event   string `json:"event,omitempty"`   // a refusal of yours
 }
 
 func (p *Portal) askForm(r *http.Request, v *viewer, in AskFormQuery) (AskForm, error) {
@@ -43,6 +50,12 @@ func (p *Portal) askForm(r *http.Request, v *viewer, in AskFormQuery) (AskForm, 
 		out := AskForm{
 			Askable: askableOf(pol, rule), Asks: rule.Request.Note.Asks(), Factor: rule.Request.Factor.Asks(),
 			Spans: spans(rule.Request, now, rule.Request.Max.From(now)), StartBy: now.Add(access.LatestStart), EndBy: rule.Request.Max.From(now), RuleEnds: rule.Until,
+			Outside: pol.Datasets[rule.On].Statement,
+		}
+		if eventID.MatchString(in.Event) {
+			if refused, err := p.refusal(r.Context(), v, in.Event); err == nil { // the form is of use without it
+				out.Statement = refused
+			}
 		}
 		if in.Extends != "" {
 			x, err := p.extension(r.Context(), v, rule.Name, in.Extends)
@@ -109,10 +122,55 @@ func refusedEvent(r *http.Request) string {
 	return ""
 }
 
+// refusal is the statement of somebody's own refusal, without its literals; access.ErrNotFound for anything else.
+func (p *Portal) refusal(ctx context.Context, v *viewer, id string) (string, error) {
+	look, cancel := context.WithTimeout(ctx, p.c.Look)
+	defer cancel()
+	for f, err := range audit.Latest(look, p.c.Trail, audit.Query{ID: id, Subject: v.Subject.Name, Kind: audit.Decision, Verdict: "refuse", Limit: 1}) {
+		var line *audit.LineError
+		switch {
+		case errors.As(err, &line):
+		case err != nil:
+			return "", err
+		case f.Record.ID == id:
+			return f.Record.Statement, nil
+		}
+	}
+	return "", access.ErrNotFound
+}
+
+// askAbout lets a request be about a refusal of who asks (ACC-38).
+func (p *Portal) askAbout(ctx context.Context, v *viewer, event string, a *access.Ask) error {
+	unknown := &access.Refusal{Code: access.CodeStatement, Text: "there is no refused statement of yours with the event id " + strconv.Quote(event), Hint: "the error's hint has it", Field: "event"}
+	if !eventID.MatchString(event) {
+		return unknown
+	}
+	text, err := p.refusal(ctx, v, event)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return unknown
+	case err != nil:
+		return err
+	case a.Statement == "":
+		a.Statement = text
+	}
+	a.Note = withEvent(a.Note, event)
+	return nil
+}
+
+// withEvent names a refusal in a note. An id alone says nothing of why.
+func withEvent(note, event string) string {
+	if event != "" && note != "" {
+		note += "\n(refused: event " + event + ")"
+	}
+	return note
+}
+
 type askData struct {
 	AskForm
 	Event   string // of the refusal that led here
 	Written string
+	Wanted  string // the statement
 	Chosen  string // the purpose
 	For     string
 	Key     string // the same form sent twice is one request
@@ -131,6 +189,9 @@ func (p *Portal) askPage(r *http.Request, v *viewer) (shown, error) {
 			if rule.Name == out.Rule {
 				data.Break = breaks(pol, rule, v)
 			}
+		}
+		if data.Wanted = out.Statement; r.PostForm.Has("statement") {
+			data.Wanted = r.PostFormValue("statement") // also where its author has emptied it
 		}
 		if data.For == "" {
 			data.For = out.Default
@@ -169,12 +230,8 @@ func spans(q *policy.Request, from, by time.Time) []string {
 
 // askAct asks. An end counts before a length, which always stands there.
 func (p *Portal) askAct(r *http.Request, v *viewer) (string, error) {
-	note := strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("note"), "\r", ""))
-	if id := refusedEvent(r); id != "" && note != "" { // an id alone says nothing of why
-		note += "\n(refused: event " + id + ")"
-	}
 	call := AskCall{
-		What: r.PathValue("rule"), Note: note, Extends: r.URL.Query().Get("extends"),
+		What: r.PathValue("rule"), Note: withEvent(note(r), refusedEvent(r)), Statement: strings.ReplaceAll(r.PostFormValue("statement"), "\r", ""), Extends: r.URL.Query().Get("extends"),
 		Purpose: r.PostFormValue("purpose"), Key: r.PostFormValue("key"), Break: r.PostFormValue("break") != "",
 	}
 	var err error

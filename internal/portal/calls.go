@@ -136,6 +136,10 @@ type AskCall struct {
 	Extends string    `json:"extends,omitempty"`
 	Break   bool      `json:"break_glass,omitempty"`
 	Key     string    `json:"key,omitempty"` // the same key finds the same outcome
+	// Statement is what you want to run: who decides reads it.
+	Statement string `json:"statement,omitempty"`
+	// Event is the id of a refusal of yours. Its statement, which has no literals there, goes with the request if you send none.
+	Event string `json:"event,omitempty"`
 }
 
 // askFor is a request, from the interface or a page.
@@ -146,7 +150,12 @@ func (p *Portal) askFor(r *http.Request, who *viewer, call AskCall) (*access.Out
 	}
 	a := access.Ask{
 		Rule: rule, Until: call.Until, Start: call.Start, Level: call.Level, Purpose: call.Purpose, Note: call.Note, Extends: call.Extends,
-		Break: call.Break, Key: call.Key,
+		Break: call.Break, Key: call.Key, Statement: call.Statement,
+	}
+	if call.Event != "" {
+		if err := p.askAbout(r.Context(), who, call.Event, &a); err != nil {
+			return nil, err
+		}
 	}
 	if call.For != "" {
 		if a.For, err = policy.ParseSpan(call.For); err != nil {

@@ -369,7 +369,7 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *v
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	if _, err := body.WriteTo(w); err != nil {
+	if _, err := w.Write(readable(body.Bytes())); err != nil {
 		p.c.Log.Debug("a page was not taken", "error", err)
 	}
 }

@@ -28,9 +28,7 @@ const (
 	actDeny    = "deny"
 	actOpen    = "open"
 
-	// The notices that are answered with a button.
-	kindNew      = "request.new"
-	kindReminder = "request.reminder"
+	kindNew = "request.new"
 
 	formAsk    = "ask"
 	formDecide = "decide"
@@ -82,13 +80,32 @@ func (a *App) message(m *notify.Message, r *access.Request) (fallback string, bl
 			blocks = append(blocks, plain(done))
 		}
 	}
+	more, whole := statement(a.c.Policy(), m, r)
+	blocks = append(blocks, more...)
 	if p := a.c.Policy(); answerable(m, r) && p.Datasets[r.Dataset] != nil && p.Datasets[r.Dataset].Slack.Approves() && wantsFactor(p, r) {
 		blocks = append(blocks, plain("To approve it wants a fresh second factor: decide in the portal."))
 	}
-	if buttons := a.buttons(m, r, short); len(buttons) > 0 {
+	if buttons := a.buttons(m, r, short || !whole); len(buttons) > 0 {
 		blocks = append(blocks, api.NewActionBlock("", buttons...))
 	}
 	return escape(title), blocks, nil
+}
+
+// statement is what somebody wants to run, for who decides on it, and whether they read all of it here (ACC-37). In a channel it is not
+// shown, since nobody decides there.
+func statement(p *policy.Policy, m *notify.Message, r *access.Request) (blocks []api.Block, whole bool) {
+	if r == nil || r.Statement == nil || m.Channel != "" || !notify.Decides(m.Kind) {
+		return nil, true
+	}
+	text, whole := r.Outside(notify.StatementText(p, r.Dataset), true)
+	text, short := cut(text, maxText)
+	switch {
+	case text == "":
+		return []api.Block{plain("A statement goes with it: read it in the portal.")}, false
+	case !whole || short:
+		return []api.Block{plain("The statement, not whole: read it in the portal."), plain(text)}, false
+	}
+	return []api.Block{plain("The statement:"), plain(text)}, true
 }
 
 // facts are the lines under the title.
@@ -164,7 +181,7 @@ func progress(r *access.Request, notes bool) string {
 
 // answerable says whether a notice is one that its reader may answer with a button.
 func answerable(m *notify.Message, r *access.Request) bool {
-	return r != nil && m.Channel == "" && (m.Kind == kindNew || m.Kind == kindReminder) && r.State == access.Pending && !said(r, m.To)
+	return r != nil && m.Channel == "" && notify.Decides(m.Kind) && r.State == access.Pending && !said(r, m.To)
 }
 
 // buttons are what somebody can do about a notice. Nobody approves what they cannot read whole (ACC-37).

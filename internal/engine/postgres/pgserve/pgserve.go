@@ -65,8 +65,20 @@ func (e Engine) Protocol(o daemon.ProtocolOptions) (gateway.Engine, error) {
 		}
 		c.Watcher = w
 	}
-	return pgwire.NewServer(c)
+	s, err := pgwire.NewServer(c)
+	return protocol{s, guard}, err
 }
+
+// protocol is the server of all PostgreSQL stores, with the guard behind it.
+type protocol struct {
+	*pgwire.Server
+	guard *pgsql.Guard
+}
+
+var _ daemon.Redactor = protocol{}
+
+// Redact implements daemon.Redactor.
+func (p protocol) Redact(statement string) string { return p.guard.Redact(statement) }
 
 // Wall implements daemon.Engine.
 func (e Engine) Wall(ctx context.Context, s *config.Store, root secret.Text) (daemon.Wall, error) {

@@ -228,6 +228,29 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 	return &Decision{Verdict: verdict, Text: out, Statements: statements, Redacted: redacted}
 }
 
+// Redact writes statements as the trail does, for people to read: without their literals and comments. "": they cannot be read, or not be
+// written so.
+func (g *Guard) Redact(text string) (out string) {
+	g.judging <- struct{}{}
+	defer func() { <-g.judging }()
+	defer func() {
+		if recover() != nil {
+			out = ""
+		}
+	}()
+	if CheckLimits(text) != nil {
+		return ""
+	}
+	tree, err := g.reader.parse(text)
+	if err != nil {
+		return ""
+	}
+	if hasOddNumber(text) {
+		plainNumbers(tree.ProtoReflect())
+	}
+	return redact(g.reader, tree)
+}
+
 // canonical deparses the judged tree, and parses the result again: both must be the same tree (ENF-84), so that the server
 // reads what was judged.
 func canonical(r reader, tree *pg.ParseResult) (string, *Refusal) {
