@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/state"
 )
@@ -97,6 +98,7 @@ func (w *world) restart() {
 		Now:    func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 		NewID:  func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprintf("id%05d", w.ids) },
 		Admins: func(context.Context) ([]string, error) { return []string{"dora", "root"}, nil },
+		Redact: pgsql.NewGuard(-1).Redact,
 	})
 }
 
@@ -345,6 +347,9 @@ func TestRequestsAreChecked(t *testing.T) {
 		"a made-up purpose":   {"ana", access.Ask{Rule: "formal", Note: "why", Purpose: "fun"}, access.CodePurpose},
 		"more than the rule":  {"ana", access.Ask{Rule: "any", Level: "write"}, access.CodeLevel},
 		"not on call":         {"ana", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeBreakGlass},
+		"a long statement":    {"ana", access.Ask{Rule: "any", Statement: "SELECT " + strings.Repeat("1", access.LongestStatement)}, access.CodeStatement},
+		"a broken statement":  {"ana", access.Ask{Rule: "any", Statement: "SELECT \xff"}, access.CodeStatement},
+		"a turned statement":  {"ana", access.Ask{Rule: "any", Statement: "SELECT \u202e1"}, access.CodeStatement},
 		"no second factor":    {"bob", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeFactor},
 	}
 	for name, tt := range tests {

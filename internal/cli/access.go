@@ -44,7 +44,7 @@ reason and a second factor of the last five minutes (postern login --factor). Ev
 approval was skipped and the owners of the dataset are told, and somebody else has to review it.
 
 --statement says what you want to run, @FILE reads it from a file and - from the standard input; --event
-takes it from a refusal of yours, whose id is in the error's hint, without its literals. Whoever decides
+takes it from a refusal of yours, whose id is in the error's detail, without its literals. Whoever decides
 reads it; what of it is told in Slack and by mail says the dataset's statement_text.`,
 		Example: `  postern request staff --for 8h --note "quarterly report, ticket 4711"
   postern request staff --break-glass --note "payroll run stuck, incident 815"

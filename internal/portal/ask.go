@@ -141,7 +141,7 @@ func (p *Portal) refusal(ctx context.Context, v *viewer, id string) (string, err
 
 // askAbout lets a request be about a refusal of who asks (ACC-38).
 func (p *Portal) askAbout(ctx context.Context, v *viewer, event string, a *access.Ask) error {
-	unknown := &access.Refusal{Code: access.CodeStatement, Text: "there is no refused statement of yours with the event id " + strconv.Quote(event), Hint: "the error's hint has it", Field: "event"}
+	unknown := &access.Refusal{Code: access.CodeStatement, Text: "there is no refused statement of yours with the event id " + strconv.Quote(event), Hint: "the error's detail names it; one that was lost is found with postern audit search, at the gateway's machine", Field: "event"}
 	if !eventID.MatchString(event) {
 		return unknown
 	}

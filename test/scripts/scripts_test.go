@@ -328,13 +328,18 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// keep sets a variable to what a pattern finds in the last output, or in what the last command said beside it.
 func keep(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: keep NAME REGEXP")
+	from := "stdout"
+	if len(args) == 3 && args[1] == "stderr" {
+		from, args = args[1], []string{args[0], args[2]}
 	}
-	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(args) != 2 {
+		ts.Fatalf("usage: keep NAME [stderr] REGEXP")
+	}
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile(from))
 	if len(m) < 2 {
-		ts.Fatalf("the last output has no %s", args[1])
+		ts.Fatalf("the last %s has no %s", from, args[1])
 	}
 	ts.Setenv(args[0], m[1])
 }
