@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
-	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/state"
 )
@@ -98,7 +97,7 @@ func (w *world) restart() {
 		Now:    func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 		NewID:  func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprintf("id%05d", w.ids) },
 		Admins: func(context.Context) ([]string, error) { return []string{"dora", "root"}, nil },
-		Redact: pgsql.NewGuard(-1).Redact,
+		Redact: redacted,
 	})
 }
 

@@ -1,16 +1,35 @@
 package access_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
-	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/policy"
 )
 
 const wanted = "SELECT name FROM payroll -- for 4711\nWHERE iban = 'DE89370400440532013000' AND id > 41"
+
+// sqlParts are what a reader of SQL leaves out or writes in one way, of the statements here; the guard's own is tried in pgsql, and through the
+// whole product in test/scripts.
+var sqlParts = regexp.MustCompile(`'[^']*'|\b\d+\b|/\*[^*]*\*/|--[^\n]*|\s+`)
+
+// redacted is what the desk's reader makes of a text.
+func redacted(text string) string {
+	if !strings.HasPrefix(strings.ToUpper(text), "SELECT") {
+		return ""
+	}
+	out := sqlParts.ReplaceAllStringFunc(text, func(part string) string {
+		switch {
+		case strings.HasPrefix(part, "'"), part[0] >= '0' && part[0] <= '9':
+			return "?"
+		}
+		return " "
+	})
+	return strings.Join(strings.Fields(strings.NewReplacer("select", "SELECT", "from", "FROM").Replace(out)), " ")
+}
 
 // A statement goes with a request, and with it to the trail without its literals; its text is gone with the request's end, whichever it is.
 func TestStatementGoesWithItsRequest(t *testing.T) {
@@ -60,8 +79,7 @@ func TestStatementGoesWithItsRequest(t *testing.T) {
 // What of a statement is shown outside, and whether that is all of it.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	g := pgsql.NewGuard(-1)
-	of := func(text string) *access.Statement { return &access.Statement{Text: text, Redacted: g.Redact(text)} }
+	of := func(text string) *access.Statement { return &access.Statement{Text: text, Redacted: redacted(text)} }
 	tests := map[string]struct {
 		use       policy.StatementText
 		statement *access.Statement
@@ -103,43 +121,4 @@ func TestNobodyReads(t *testing.T) {
 	if s == nil || s.Text != "SELECT 1" || s.Redacted != "" {
 		t.Errorf("%+v", s)
 	}
-}
-
-// FuzzOutside: nothing that is a value in a statement is in what auto shows of it.
-func FuzzOutside(f *testing.F) {
-	for _, seed := range []string{"4111111111111111", "o'brien", `back\slash`, "x-- y", "/* z */", "?", "ä€", "'", "''", "\n", "$$", "E'\\x41'"} {
-		f.Add(seed)
-	}
-	g := pgsql.NewGuard(-1)
-	const canary = "zqcanaryqz"
-	f.Fuzz(func(t *testing.T, value string) {
-		if strings.ContainsRune(value, 0) {
-			t.Skip()
-		}
-		quoted := "'" + strings.ReplaceAll(canary+value+canary, "'", "''") + "'"
-		for _, text := range []string{
-			"SELECT name FROM payroll WHERE iban = " + quoted,
-			"SELECT name FROM payroll WHERE iban LIKE ANY (ARRAY[" + quoted + "]) OR iban IN (" + quoted + ", 'x')",
-			"UPDATE payroll SET iban = " + quoted + " WHERE id = " + quoted + "::int",
-			"INSERT INTO payroll (iban) VALUES (" + quoted + ") ON CONFLICT (iban) DO UPDATE SET iban = " + quoted,
-			"SELECT interval " + quoted + ", " + quoted + "::date, CAST(" + quoted + " AS text) LIMIT 1",
-			"SELECT 1 /* " + strings.ReplaceAll(strings.ReplaceAll(canary+value, "/*", ""), "*/", "") + " */ FROM payroll",
-			"EXECUTE p(" + quoted + ")",
-			"COPY payroll TO " + quoted,
-			"SELECT set_config('a.b', " + quoted + ", false)",
-			"SET application_name = " + quoted,
-			"PREPARE p AS SELECT " + quoted,
-			"CREATE USER u PASSWORD " + quoted,
-			"DO " + quoted,
-			"SELECT json_value('{}', " + quoted + ")",
-			"NOTIFY c, " + quoted,
-			"COMMENT ON TABLE payroll IS " + quoted,
-			quoted, value + canary + " not SQL",
-		} {
-			r := access.Request{State: access.Pending, Statement: &access.Statement{Text: text, Redacted: g.Redact(text)}}
-			if shown, _ := r.Outside(policy.StatementAuto, true); strings.Contains(shown, canary) {
-				t.Errorf("%q is shown as %q", text, shown)
-			}
-		}
-	})
 }

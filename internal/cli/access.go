@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/portal"
 )
 
@@ -106,7 +105,7 @@ func (a *app) statement(flag string) (string, error) {
 	case flag != "-":
 		return flag, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(from, access.LongestStatement+2)) // with a newline more, which does not count
+	text, err := io.ReadAll(io.LimitReader(from, portal.LongestStatement+2)) // with a newline more, which does not count
 	if err != nil {
 		return "", failed("", fmt.Errorf("--statement: %w", err))
 	}

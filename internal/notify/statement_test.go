@@ -7,10 +7,17 @@ import (
 	"testing"
 
 	"github.com/postern-sec/postern/internal/access"
-	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/notify"
 	"github.com/postern-sec/postern/internal/policy"
 )
+
+// redacted is what the desk's reader makes of the statements here.
+func redacted(text string) string {
+	return map[string]string{
+		"SELECT name FROM payroll": "SELECT name FROM payroll", "select name from payroll": "SELECT name FROM payroll",
+		"SELECT name FROM payroll WHERE iban = 'DE89'": "SELECT name FROM payroll WHERE iban = ?",
+	}[text]
+}
 
 // What cannot be taken back, a mail and a call of a webhook, never has a value of a statement; who decides by it reads at most what the
 // dataset lets be told, and is not offered to approve what they do not read whole.
@@ -36,7 +43,7 @@ func TestStatement(t *testing.T) {
 			w := newTown(t, policy.SlackOff)
 			w.p.Datasets["staff"].Statement = tt.use
 			w.desk = access.NewDesk(access.Config{
-				Store: w.db, Policy: func() *policy.Policy { return w.p }, Now: w.desk.Now, NewID: func() string { return "id" }, Redact: pgsql.NewGuard(-1).Redact,
+				Store: w.db, Policy: func() *policy.Policy { return w.p }, Now: w.desk.Now, NewID: func() string { return "id" }, Redact: redacted,
 			})
 			r := w.ask(access.Ask{Rule: "ask", Statement: tt.sql}).Request
 			w.turn()

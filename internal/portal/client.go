@@ -32,6 +32,9 @@ type (
 	Delegation = access.Delegation
 )
 
+// LongestStatement is how many bytes a statement that goes with a request may have.
+const LongestStatement = access.LongestStatement
+
 // Login is where somebody is logged in, as it is kept in a file that only they can read.
 type Login struct {
 	Server  string    `json:"server"`

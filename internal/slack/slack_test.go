@@ -17,7 +17,6 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/demo/workspace"
-	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/notify"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
@@ -125,7 +124,7 @@ func newSite(t *testing.T, use policy.SlackUse) *site {
 	t.Cleanup(func() { _ = s.db.Close() })
 	s.desk = access.NewDesk(access.Config{
 		Store: s.db, Policy: s.p.Load, Now: s.now, NewID: func() string { return fmt.Sprintf("id%05d", s.ids.Add(1)) },
-		Redact: pgsql.NewGuard(-1).Redact,
+		Redact: redacted,
 	})
 	texts, err := notify.Texts()
 	if err != nil {

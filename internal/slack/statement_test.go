@@ -9,6 +9,14 @@ import (
 	"github.com/postern-sec/postern/internal/policy"
 )
 
+// redacted is what the desk's reader makes of the statements here.
+func redacted(text string) string {
+	return map[string]string{
+		"SELECT name FROM payroll": "SELECT name FROM payroll", "select name from payroll": "SELECT name FROM payroll",
+		"SELECT name FROM payroll WHERE iban = 'DE89'": "SELECT name FROM payroll WHERE iban = ?",
+	}[text]
+}
+
 // tells is a policy whose dataset has a channel and says what of statements is told.
 func (s *site) tells(use policy.StatementText) {
 	p := testPolicy(policy.SlackDecide)
