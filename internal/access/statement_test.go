@@ -35,8 +35,11 @@ func redacted(text string) string {
 func TestStatementGoesWithItsRequest(t *testing.T) {
 	t.Parallel()
 	ends := map[string]func(w *world, id string) error{
-		"approved":  func(w *world, id string) error { w.approve("dora", id); return nil },
-		"denied":    func(w *world, id string) error { _, err := w.desk.Deny(t.Context(), w.as("dora"), id, "no"); return err },
+		"approved": func(w *world, id string) error { w.approve("dora", id); return nil },
+		"denied": func(w *world, id string) error {
+			_, err := w.desk.Deny(t.Context(), w.as("dora"), id, "no")
+			return err
+		},
 		"withdrawn": func(w *world, id string) error { _, err := w.desk.Withdraw(t.Context(), w.as("ana"), id); return err },
 		"expired":   func(w *world, _ string) error { w.pass(8 * 24 * time.Hour); return nil },
 		"superseded": func(w *world, _ string) error {
