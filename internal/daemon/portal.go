@@ -100,6 +100,7 @@ func (d *daemon) portalListener(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: portal: %w", at.Pos, err)
 	}
+	l = newBounded(l, portalMost, portalMostOf, at.Proxies, d.log)
 	if at.Cert == "" {
 		return l, nil
 	}

@@ -276,6 +276,26 @@ func TestNobodyLearnsWhoExists(t *testing.T) {
 	}
 }
 
+// A name that is longer than any is refused like another, and neither the trail nor the brake keeps more of it than of a name: nobody has
+// to be known to send one. The longest that there can be signs in.
+func TestNamesAreNoLongerThanNames(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPlace(t), t.Context()
+	longest := strings.Repeat("\U00020000", 63)
+	p.pol.Users[longest] = &policy.User{Name: longest}
+	p.member(longest, people.NoRole)
+	must[*people.Entry](t)(p.r.SignIn(ctx, longest, secret.New(good), p.from()))
+	for _, name := range []string{longest + "x", longest + strings.Repeat("y", 60_000), strings.Repeat("\xff", 60_000)} {
+		_, err := p.r.SignIn(ctx, name, secret.New(good), p.from())
+		refused(t, err, people.CodeLogin)
+		e := p.trail.last()
+		if e.Kind != audit.PortalLogin || e.Reason != "authentication" || len(e.Subject) > len(longest)+len("…") || p.pol.Users[e.Subject] != nil {
+			t.Errorf("a name of %d bytes: the trail has %d bytes, %q", len(name), len(e.Subject), e.Reason)
+		}
+		p.turn(2 * time.Hour) // the brake forgets
+	}
+}
+
 // Guesses wait longer and longer, and are locked out for a while; an address from which somebody has signed in is spared what
 // strangers do under that name.
 func TestGuessing(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
@@ -27,6 +29,7 @@ type Entry struct {
 
 // SignIn proves a password. The answer is the same, and takes as long, for who does not exist, is disabled, locked out or wrong.
 func (r *Registry) SignIn(ctx context.Context, user string, password secret.Text, from From) (*Entry, error) {
+	user = typedName(user)
 	if user == EmergencyName {
 		return r.emergency(ctx, password, from)
 	}
@@ -51,6 +54,18 @@ func (r *Registry) SignIn(ctx context.Context, user string, password secret.Text
 		return nil, err
 	}
 	return r.begin(ctx, &a, r.stageAfterPassword(&a), from, "", time.Time{})
+}
+
+// longestName is how many bytes a name has at most: 63 characters.
+const longestName = 63 * utf8.UTFMax
+
+// typedName is a name that somebody types, as the brake and the trail keep it. What is longer than any name is nobody's, and is kept no longer
+// than one: whoever may call without being known shall fill neither memory nor the trail with it.
+func typedName(user string) string {
+	if len(user) <= longestName {
+		return user
+	}
+	return strings.ToValidUTF8(user[:longestName], "") + "…" // which no name has
 }
 
 // stageAfterPassword is what is left to prove once a password was right.
