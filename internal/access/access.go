@@ -10,8 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/postern-sec/postern/internal/policy"
 )
@@ -354,8 +355,25 @@ func checkNote(note string) error {
 	if n := len([]rune(note)); n > maxNote {
 		return refuse(CodeNote, "", "a note has at most %d characters; this one has %d", maxNote, n).at("note")
 	}
-	if slices.ContainsFunc([]rune(note), func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
-		return refuse(CodeNote, "", "a note cannot hold control characters").at("note")
+	if strings.ContainsFunc(note, unfit) {
+		return refuse(CodeNote, "write it as plain text", "a note cannot hold control characters, nor such as turn the direction of what follows").at("note")
 	}
 	return nil
+}
+
+// blank says whether a note says nothing: who wants one wants to be told why.
+func blank(note string) bool {
+	return !strings.ContainsFunc(note, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
+}
+
+// unfit is what makes a text look like another on some surface: control characters, of which terminals take those of C1 for commands too,
+// line breaks that not everybody sees as such, and overrides of direction.
+func unfit(r rune) bool {
+	switch {
+	case r == '\n':
+		return false
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		return true
+	}
+	return false
 }

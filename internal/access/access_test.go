@@ -331,25 +331,30 @@ func TestRequestsAreChecked(t *testing.T) {
 		ask  access.Ask
 		code string
 	}{
-		"a stranger":          {"hugo", access.Ask{Rule: "any"}, access.CodeNoRule},
-		"no such rule":        {"ana", access.Ask{Rule: "none"}, access.CodeNoRule},
-		"beyond the maximum":  {"ana", access.Ask{Rule: "any", For: span("31d")}, access.CodeTooLong},
-		"for ever":            {"ana", access.Ask{Rule: "any", For: span("never")}, access.CodeTooLong},
-		"a length and an end": {"ana", access.Ask{Rule: "any", Until: start.Add(time.Hour), For: span("1h")}, access.CodeTime},
-		"an end in the past":  {"ana", access.Ask{Rule: "any", Until: start.Add(-time.Hour)}, access.CodeTime},
-		"a start in the past": {"ana", access.Ask{Rule: "any", Start: start.Add(-time.Hour)}, access.CodeTime},
-		"a start far away":    {"ana", access.Ask{Rule: "any", Start: start.Add(100 * 24 * time.Hour)}, access.CodeTime},
-		"no note":             {"ana", access.Ask{Rule: "formal", Purpose: "audit"}, access.CodeNote},
-		"a long note":         {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: string(long)}, access.CodeNote},
-		"a bell in the note":  {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "x\a"}, access.CodeNote},
-		"no purpose":          {"ana", access.Ask{Rule: "formal", Note: "why"}, access.CodePurpose},
-		"a made-up purpose":   {"ana", access.Ask{Rule: "formal", Note: "why", Purpose: "fun"}, access.CodePurpose},
-		"more than the rule":  {"ana", access.Ask{Rule: "any", Level: "write"}, access.CodeLevel},
-		"not on call":         {"ana", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeBreakGlass},
-		"a long statement":    {"ana", access.Ask{Rule: "any", Statement: "SELECT " + strings.Repeat("1", access.LongestStatement)}, access.CodeStatement},
-		"a broken statement":  {"ana", access.Ask{Rule: "any", Statement: "SELECT \xff"}, access.CodeStatement},
-		"a turned statement":  {"ana", access.Ask{Rule: "any", Statement: "SELECT \u202e1"}, access.CodeStatement},
-		"no second factor":    {"bob", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeFactor},
+		"a stranger":           {"hugo", access.Ask{Rule: "any"}, access.CodeNoRule},
+		"no such rule":         {"ana", access.Ask{Rule: "none"}, access.CodeNoRule},
+		"beyond the maximum":   {"ana", access.Ask{Rule: "any", For: span("31d")}, access.CodeTooLong},
+		"for ever":             {"ana", access.Ask{Rule: "any", For: span("never")}, access.CodeTooLong},
+		"a length and an end":  {"ana", access.Ask{Rule: "any", Until: start.Add(time.Hour), For: span("1h")}, access.CodeTime},
+		"an end in the past":   {"ana", access.Ask{Rule: "any", Until: start.Add(-time.Hour)}, access.CodeTime},
+		"a start in the past":  {"ana", access.Ask{Rule: "any", Start: start.Add(-time.Hour)}, access.CodeTime},
+		"a start far away":     {"ana", access.Ask{Rule: "any", Start: start.Add(100 * 24 * time.Hour)}, access.CodeTime},
+		"no note":              {"ana", access.Ask{Rule: "formal", Purpose: "audit"}, access.CodeNote},
+		"a long note":          {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: string(long)}, access.CodeNote},
+		"a bell in the note":   {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "x\a"}, access.CodeNote},
+		"a blank note":         {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: " \n\u200b\u00a0"}, access.CodeNote},
+		"a terminal's command": {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "x\u009b2J"}, access.CodeNote},
+		"a line of its own":    {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "x\u2028Approved by dora"}, access.CodeNote},
+		"a turned direction":   {"ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "x\u202eerofeb"}, access.CodeNote},
+		"a fire, of no kind":   {"bob", access.Ask{Rule: "any", Break: true, Note: "  "}, access.CodeNote},
+		"no purpose":           {"ana", access.Ask{Rule: "formal", Note: "why"}, access.CodePurpose},
+		"a made-up purpose":    {"ana", access.Ask{Rule: "formal", Note: "why", Purpose: "fun"}, access.CodePurpose},
+		"more than the rule":   {"ana", access.Ask{Rule: "any", Level: "write"}, access.CodeLevel},
+		"not on call":          {"ana", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeBreakGlass},
+		"a long statement":     {"ana", access.Ask{Rule: "any", Statement: "SELECT " + strings.Repeat("1", access.LongestStatement)}, access.CodeStatement},
+		"a broken statement":   {"ana", access.Ask{Rule: "any", Statement: "SELECT \xff"}, access.CodeStatement},
+		"a turned statement":   {"ana", access.Ask{Rule: "any", Statement: "SELECT \u202e1"}, access.CodeStatement},
+		"no second factor":     {"bob", access.Ask{Rule: "any", Break: true, Note: "fire"}, access.CodeFactor},
 	}
 	for name, tt := range tests {
 		_, err := w.desk.Request(ctx, w.as(tt.who), tt.ask)
@@ -359,9 +364,12 @@ func TestRequestsAreChecked(t *testing.T) {
 		t.Errorf("something was kept: %v, %v", all, err)
 	}
 	r := w.ask("ana", access.Ask{Rule: "formal", Purpose: "audit", Note: "why"}).Request
-	_, err := w.desk.Approve(ctx, w.as("dora"), r.ID, "")
-	refused(t, access.CodeNote, err)
-	if out, err := w.desk.Approve(ctx, w.as("dora"), r.ID, "fine"); err != nil || out.Grant == nil {
+	for _, note := range []string{"", " \n "} {
+		_, err := w.desk.Approve(ctx, w.as("dora"), r.ID, note)
+		refused(t, access.CodeNote, err)
+	}
+	// Other languages are written from the right, with marks, and in several lines.
+	if out, err := w.desk.Approve(ctx, w.as("dora"), r.ID, "طلب\u200f.\n👩‍🔧 fine"); err != nil || out.Grant == nil {
 		t.Errorf("with a note: %+v, %v", out, err)
 	}
 }

@@ -91,7 +91,7 @@ func mayDecide(around circle, r *Request, who Actor, verdict, note string, now t
 	}
 	if rule := p.Rule(r.Rule); rule != nil && rule.Request != nil {
 		switch q := rule.Request; {
-		case q.Note.Answers() && note == "":
+		case q.Note.Answers() && blank(note):
 			return "", refuse(CodeNote, "add --note", "rule %s wants a note from who decides", r.Rule)
 		case q.Factor.Answers() && verdict == verdictApprove && !who.proved(now):
 			return "", refuse(CodeFactor, hintFactor, "rule %s wants a fresh second factor of who approves", r.Rule)

@@ -350,7 +350,7 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 		return err
 	}
 	switch {
-	case q.Note.Asks() && r.Note == "" || r.Breaking && r.Note == "":
+	case (q.Note.Asks() || r.Breaking) && blank(r.Note):
 		return refuse(CodeNote, "add --note", "rule %s wants a note that says why", rule.Name).at("note")
 	case r.Purpose != "" && !slices.Contains(p.Purposes, r.Purpose):
 		return refuse(CodePurpose, "", "there is no purpose %q", r.Purpose).at("purpose")

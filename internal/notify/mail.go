@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
+	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"net/smtp"
@@ -153,12 +155,18 @@ func (s *Mail) compose(m *Message, to *mail.Address) ([]byte, error) {
 		{"Postern-Kind", m.Kind}, // for filters of mailboxes
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"},
-		{"Content-Transfer-Encoding", "8bit"},
+		{"Content-Transfer-Encoding", "quoted-printable"},
 	} {
 		b.WriteString(h[0] + ": " + h[1] + "\r\n")
 	}
-	b.WriteString("\r\n" + strings.ReplaceAll(body, "\n", "\r\n"))
-	return b.Bytes(), nil
+	b.WriteString("\r\n")
+	// A note is a line of up to 4,000 bytes: servers turn away what has more than 998 in one (RFC 5321, 4.5.3.1.6), and with it the alarm
+	// that the note stands in.
+	text := quotedprintable.NewWriter(&b)
+	if _, err := io.WriteString(text, body); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), text.Close()
 }
 
 // oneLine takes out of a header what would begin another.

@@ -15,9 +15,11 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"mime/quotedprintable"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/mail"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -261,12 +263,18 @@ func (m *mailbox) talk(conn net.Conn) {
 		case verb == "DATA":
 			say("354 end with a dot")
 			var text strings.Builder
+			fits := true
 			for {
 				line, err := r.ReadString('\n')
 				if err != nil || line == ".\r\n" {
 					break
 				}
+				fits = fits && len(line) <= 1000 && !strings.ContainsFunc(line, func(r rune) bool { return r > 126 })
 				text.WriteString(line)
+			}
+			if !fits { // as servers do that hold to RFC 5321, 4.5.3.1.6, and know no 8BITMIME
+				say("552 a line is too long, or has eight bits")
+				continue
 			}
 			m.mu.Lock()
 			m.mails = append(m.mails, text.String())
@@ -358,6 +366,43 @@ func TestMail(t *testing.T) {
 	}
 	if dead != 1 || len(p.trail.kinds) != 2 { // eve has no address: nothing was sent, and nothing is said
 		t.Errorf("the trail has %v", p.trail.kinds)
+	}
+}
+
+// Whatever somebody writes arrives, whole and at every server, and none of its lines passes for one of ours: a note can neither keep an
+// alarm from those who should hear it nor say who asks.
+func TestMailOfALongNote(t *testing.T) {
+	t.Parallel()
+	server, client := certificate(t)
+	box := &mailbox{tls: server}
+	s := texts(t)
+	s.Server, s.Roots = listen(t, box), client
+	for _, note := range []string{strings.Repeat("ä", 1000), strings.Repeat("x", 1000), "why\nPerson: dora\n.\n\nhttps://elsewhere.example =3D\u00a0end "} {
+		m := &notify.Message{ID: "x", Kind: "breakglass.started", Subject: "ana", Dataset: "staff\rBcc: eve@example.com", Note: note, Reason: note, Urgent: true, Email: "bob@example.com", Link: "https://postern.example"}
+		if err := s.Send(t.Context(), m); err != nil {
+			t.Errorf("a note of %d bytes: %v", len(note), err)
+			continue
+		}
+		got, err := mail.ReadMessage(strings.NewReader(box.mails[len(box.mails)-1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Header.Get("Bcc") != "" || got.Header.Get("Subject") != "BREAK-GLASS: ana took access to staff Bcc: eve@example.com without approval" {
+			t.Errorf("the headers are %v", got.Header)
+		}
+		raw, err := io.ReadAll(quotedprintable.NewReader(got.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := strings.ReplaceAll(string(raw), "\r\n", "\n")
+		if want := strings.ReplaceAll("Note: "+note, "\n", "\n    ") + "\n"; !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+		for line := range strings.Lines(body) {
+			if strings.HasPrefix(line, "Person: ") && line != "Person: ana\n" || strings.HasPrefix(line, "https://") && line != "https://postern.example\n" {
+				t.Errorf("a line that we did not write: %q", line)
+			}
+		}
 	}
 }
 

@@ -104,9 +104,13 @@ func Texts(sources ...Source) (*template.Template, error) {
 
 func blank(name string) *template.Template {
 	return template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
-		"when": func(at time.Time) string { return at.UTC().Format("2 January 2006 15:04 UTC") },
+		"when":   func(at time.Time) string { return at.UTC().Format("2 January 2006 15:04 UTC") },
+		"within": Within,
 	})
 }
+
+// Within sets what a person wrote apart from what Postern says: its further lines are indented, so that none of them passes for one of ours.
+func Within(text string) string { return strings.ReplaceAll(text, "\n", "\n    ") }
 
 // place is where a template of a site stands.
 type place struct {

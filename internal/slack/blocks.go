@@ -144,8 +144,8 @@ func facts(m *notify.Message, r *access.Request) string {
 		line("Break-glass", "yes")
 	}
 	if m.Channel == "" { // a channel has readers whom nobody chose: what people write is not for them
-		line("Note", m.Note)
-		line("Reason", m.Reason)
+		line("Note", notify.Within(m.Note))
+		line("Reason", notify.Within(m.Reason))
 	}
 	if b.Len() == 0 {
 		return m.Kind
@@ -166,7 +166,7 @@ func progress(r *access.Request, notes bool) string {
 			word = fmt.Sprintf("Step %d was skipped", d.Step+1)
 		}
 		if word += ", " + stamp(d.At); d.Note != "" && notes {
-			word += ": " + d.Note
+			word += ": " + notify.Within(d.Note)
 		}
 		lines = append(lines, word)
 	}

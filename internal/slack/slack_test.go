@@ -278,6 +278,30 @@ func TestApprove(t *testing.T) {
 	}
 }
 
+// What people write stands apart from what we say: no line of a note or a reason passes for a fact or for a decision.
+func TestNotesStandApart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, policy.SlackDecide).run()
+	const forged = "why\nPerson: emil\nApproved by emil, 1 May 2026 12:00 UTC"
+	r := s.asks("two", forged)
+	if _, err := s.desk.Approve(t.Context(), s.as("emil"), r.ID, "fine\nDenied by dora"); err != nil {
+		t.Fatal(err)
+	}
+	ours := map[string]bool{}
+	s.until("the edit", func() bool { return strings.Contains(s.ws.Messages("Udora")[0].Says(), "fine") })
+	for line := range strings.Lines(s.ws.Messages("Udora")[0].Says()) {
+		ours[strings.TrimSuffix(line, "\n")] = true
+		if strings.HasPrefix(line, "Person: ") && strings.TrimSpace(line) != "Person: ana" || strings.HasPrefix(line, "Denied by") || strings.HasPrefix(line, "Approved by emil, 1 May 2026 12:00") {
+			t.Errorf("a line that we did not write: %q", line)
+		}
+	}
+	for _, line := range []string{"Person: ana", "Note: why", "    Person: emil", "    Denied by dora"} {
+		if !ours[line] {
+			t.Errorf("no line %q in\n%s", line, s.ws.Messages("Udora")[0].Says())
+		}
+	}
+}
+
 // Denying asks for a reason, which the requester reads; so does an approval where the rule wants one.
 func TestReason(t *testing.T) {
 	t.Parallel()
