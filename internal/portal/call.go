@@ -172,7 +172,7 @@ func input[In any](r *http.Request) (in In, err error) {
 	switch t := reflect.TypeFor[In](); {
 	case t == reflect.TypeFor[nothing]():
 		return in, nil
-	case r.Method == http.MethodGet:
+	case reads(r):
 		return query[In](r.URL.Query(), true)
 	}
 	d := json.NewDecoder(r.Body)

@@ -441,10 +441,22 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 	if err := p.lasts(&i, call, now); err != nil {
 		return nil, p.orWaiting(r.Context(), &i, err)
 	}
-	if err := p.room(r.Context(), &i, now); err != nil {
+	answer, err := p.issued(r, &i, now)
+	if err != nil {
 		return nil, err
 	}
-	answer, err := p.draw(&i)
+	p.settle(r.Context())
+	return answer, nil
+}
+
+// issued makes the secret and keeps what proves it, one after another: those who count at once would find room that is not there.
+func (p *Portal) issued(r *http.Request, i *identity.Issued, now time.Time) (*IssueAnswer, error) {
+	p.issuing.Lock()
+	defer p.issuing.Unlock()
+	if err := p.room(r.Context(), i, now); err != nil {
+		return nil, err
+	}
+	answer, err := p.draw(i)
 	if err != nil {
 		return nil, err
 	}
@@ -453,11 +465,7 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 	}}); err != nil {
 		return nil, err
 	}
-	if err := p.c.Credentials.Issue(r.Context(), i); err != nil {
-		return nil, err
-	}
-	p.settle(r.Context())
-	return answer, nil
+	return answer, p.c.Credentials.Issue(r.Context(), *i)
 }
 
 // scoped takes the scopes that are asked for. A token without any is refused rather than made.
@@ -497,6 +505,8 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
 	case i.Kind == identity.Personal && !pol.TakesTokens(i.Store):
 		return errNoTokens
+	case call.Name != "" && !onOneLine(call.Name, maxTokenName):
+		return &access.Refusal{Code: codeBadCall, Text: "the name of a token is text on one line, of at most 80 characters", Field: "name"}
 	case i.Kind != identity.Personal && i.Kind != identity.Temporary:
 		return &access.Refusal{Code: codeBadCall, Text: "a credential is personal or temporary"}
 	}
@@ -564,19 +574,23 @@ func (p *Portal) withinGrants(i *identity.Issued, pol *policy.Policy, now time.T
 	return nil
 }
 
-// room keeps the number of passwords that a login has to try within bounds.
+// room keeps the number of passwords that a login has to try within bounds, and that of tokens.
 func (p *Portal) room(ctx context.Context, i *identity.Issued, now time.Time) error {
 	have, err := p.c.Credentials.Credentials(ctx, i.Subject, now)
 	if err != nil {
 		return err
 	}
-	n := 0
+	passwords, tokens := 0, 0
 	for _, c := range have {
 		if len(c.StoredKey) > 0 {
-			n++
+			passwords++
+		}
+		if c.Kind == identity.Personal {
+			tokens++
 		}
 	}
-	if n >= maxIssued {
+	password := i.Kind == identity.Temporary || i.May(identity.ScopeGateway)
+	if password && passwords >= maxIssued || i.Kind == identity.Personal && tokens >= maxTokens {
 		return &access.Refusal{Code: "too_many", Text: "you have as many live credentials as there can be", Hint: "postern token revoke ID ends one"}
 	}
 	return nil

@@ -196,7 +196,7 @@ func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.
 		switch {
 		case !who(v):
 			reason = "not_for_you"
-		case r.Method != http.MethodGet && !p.meantIt(r, v):
+		case !reads(r) && !p.meantIt(r, v):
 			reason = "form_outdated"
 		}
 		if reason == "" {
@@ -217,6 +217,9 @@ var pageRefusals = map[string]*access.Refusal{
 	"not_for_you":   {Code: "not_for_you", Text: "This page is not for your role.", Hint: "An admin can give you a role, such as auditor."},
 	"form_outdated": {Code: "form_outdated", Text: "This form did not come from a page of yours, or that page was too old.", Hint: "Go back, reload the page and try again."},
 }
+
+// reads says whether a request only looks: HEAD asks for the headers of what GET would bring.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // meantIt checks that a form was sent from a page of this session.
 func (p *Portal) meantIt(r *http.Request, v *viewer) bool {

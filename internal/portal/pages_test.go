@@ -337,6 +337,12 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			t.Errorf("%s %s without a session: %s to %s", route.method, route.path, answer.Status, answer.Header.Get("Location"))
 		}
 	}
+	if answer, _ := p.call("ana", http.MethodHead, "/mine", nil, nil); answer.StatusCode != http.StatusOK {
+		t.Errorf("HEAD is no way to look: %s", answer.Status)
+	}
+	if answer, _ := p.call("ana", http.MethodHead, "/trail", nil, nil); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("HEAD looks where GET may not: %s", answer.Status)
+	}
 	if answer, _ := p.post("editor", "/people/gone/end", url.Values{}); answer.StatusCode != http.StatusForbidden {
 		t.Errorf("an editor signs somebody out: %s", answer.Status)
 	}

@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -105,6 +106,8 @@ const (
 	maxBody      = 64 << 10
 	settleWait   = 15 * time.Second
 	maxIssued    = 12 // live passwords of one subject, below what one login tries (PRO-25)
+	maxTokens    = 100
+	maxTokenName = 80 // characters
 )
 
 // document describes the interface, in OpenAPI 3.1. A test makes it from the calls that there are, and fails when it is not theirs.
@@ -124,6 +127,7 @@ type Portal struct {
 	undecided undecided
 	usages    usages
 	origin    *http.CrossOriginProtection
+	issuing   sync.Mutex
 }
 
 // New makes a portal.

@@ -112,10 +112,15 @@ func viewName(name string) (string, error) {
 	switch {
 	case name == "" || utf8.RuneCountInString(name) > maxViewName:
 		return "", badCall("give the view a name of at most 80 characters")
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case !onOneLine(name, maxViewName):
 		return "", badCall("the name of a view is text on one line")
 	}
 	return name, nil
+}
+
+// onOneLine says whether a name that somebody chose is text on one line, of so many characters at most.
+func onOneLine(name string, most int) bool {
+	return utf8.ValidString(name) && utf8.RuneCountInString(name) <= most && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // taken makes a conflict something that a person understands.
