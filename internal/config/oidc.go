@@ -43,6 +43,9 @@ func (b *builder) oidc(portal portalDoc) {
 	}
 	for _, e := range d.Attributes.Entries {
 		o.Attributes[e.Key.Value] = e.Value.Value
+		if e.Key.Value == "email" && e.Value.Value != "email" {
+			b.report(policy.KindValue, e.Value.Pos, "leave it out, or give the attribute another name", "attributes: email is the address that the provider has verified, and claim %q is not", e.Value.Value)
+		}
 	}
 	for need, have := range map[string]policy.Text{"issuer": d.Issuer, "client_id": d.Client} {
 		if have.Pos.IsZero() {

@@ -127,16 +127,29 @@ func (r *RelyingParty) complete(ctx context.Context, m *metadata, c *claims, acc
 	if info.Subject != c.Subject {
 		return &fault{faultSubject, "the identity provider's answers are about two people", ""}
 	}
-	var more map[string]json.RawMessage
+	var more rawClaims
 	if err := info.Claims(&more); err != nil {
 		return &fault{faultToken, "the identity provider's answer about you cannot be read", ""}
 	}
+	c.add(more)
+	return nil
+}
+
+// add takes up what another document says of the same person. An address and whether it is verified are of one document: the word of one
+// about its address is none about the other's.
+func (c *claims) add(more rawClaims) {
+	if _, said := more["email"]; said && !(c.has("email") && c.has("email_verified")) {
+		delete(c.all, "email")
+		delete(c.all, "email_verified")
+	} else {
+		delete(more, "email")
+		delete(more, "email_verified")
+	}
 	for name, value := range more {
-		if _, have := c.all[name]; !have {
+		if !c.has(name) {
 			c.all[name] = value
 		}
 	}
-	return nil
 }
 
 func (c *claims) has(name string) bool { _, ok := c.all[name]; return ok }
@@ -209,6 +222,16 @@ func (r *RelyingParty) attributes(c *claims) map[string]string {
 		}
 	}
 	return out
+}
+
+// describes says whether anything is said of what the attributes come from: else what was said before goes on.
+func (r *RelyingParty) describes(c *claims) bool {
+	for _, claim := range r.c.Attributes {
+		if c.has(claim) {
+			return true
+		}
+	}
+	return c.has("email")
 }
 
 // strong says whether the provider saw more than one factor, and when (RFC 8176).

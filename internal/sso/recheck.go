@@ -117,8 +117,8 @@ func (r *RelyingParty) confirmed(ctx context.Context, l *Link, c *claims) error 
 	groups, known := r.groups(c)
 	wasUnknown := !l.Unknown.IsZero()
 	l.Confirmed, l.Due, l.Failing, l.Lease = now, now.Add(r.c.Recheck), time.Time{}, time.Time{}
-	if a := r.attributes(c); len(a) > 0 {
-		l.Attributes = a
+	if r.describes(c) {
+		l.Attributes = r.attributes(c)
 	}
 	switch {
 	case known:
