@@ -285,7 +285,7 @@ func (r *Registry) PasskeyToAdd(ctx context.Context, token secret.Text) (*Ceremo
 	return r.begun(forAdding, token, options.Response, data)
 }
 
-// MayManage says why somebody may not add or remove passkeys now, if so.
+// MayManage says why somebody may not add or remove passkeys now, or make others what they were not, if so.
 func (r *Registry) MayManage(ctx context.Context, token secret.Text) error {
 	_, _, err := r.manages(ctx, token, false)
 	return err

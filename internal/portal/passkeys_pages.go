@@ -154,9 +154,10 @@ func (p *Portal) provePage(r *http.Request, v *viewer) (shown, error) {
 }
 
 // proofPages are where a fresh second factor leads, besides the account: nowhere that a link could make up.
-var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+(\?extends=[0-9a-zA-Z]+)?|inbox|away)$`)
+var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+(\?extends=[0-9a-zA-Z]+)?|inbox|away|people)$`)
 
-// backTo is the page of proofPages to which somebody comes back who has to prove a second factor first. A decision is made in the inbox.
+// backTo is the page of proofPages to which somebody comes back who has to prove a second factor first. A decision is made in the inbox, and
+// all about an account on the page of people.
 func backTo(r *http.Request) string {
 	to := r.URL.Path
 	if id := r.URL.Query().Get("extends"); id != "" {
@@ -164,6 +165,9 @@ func backTo(r *http.Request) string {
 	}
 	if strings.HasPrefix(to, "/requests/") {
 		to = "/inbox"
+	}
+	if strings.HasPrefix(to, "/people/") {
+		to = "/people"
 	}
 	if proofPages.MatchString(to) {
 		return to

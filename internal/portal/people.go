@@ -1,10 +1,12 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/secret"
 )
@@ -214,7 +216,25 @@ func (p *Portal) users(r *http.Request, _ *viewer, q UsersQuery) ([]ShownUser, e
 	return out, nil
 }
 
+// lately says why somebody may not make or change accounts of others now: whoever finds an admin's open browser, or a terminal's token that is
+// hours old, shall not make themselves an admin by it. What takes away needs no proof. The emergency admin has none to give, and is
+// at the machine.
+func (p *Portal) lately(r *http.Request, v *viewer) error {
+	if v.Subject.Name == people.EmergencyName {
+		return nil
+	}
+	err := p.c.People.MayManage(r.Context(), v.session)
+	var no *people.Refusal
+	if !errors.As(err, &no) {
+		return err
+	}
+	return p.turnAway(r, v, r.Pattern, &access.Refusal{Code: no.Code, Text: no.Text, Hint: no.Hint})
+}
+
 func (p *Portal) createUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {
+	if err := p.lately(r, v); err != nil {
+		return Invitation{}, err
+	}
 	role := people.NoRole
 	if call.Role != nil {
 		role = people.Role(*call.Role)
@@ -223,6 +243,9 @@ func (p *Portal) createUser(r *http.Request, v *viewer, call UserCall) (Invitati
 }
 
 func (p *Portal) inviteUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {
+	if err := p.lately(r, v); err != nil {
+		return Invitation{}, err
+	}
 	return invitation(p.c.People.Invite(r.Context(), v.Subject.Name, r.PathValue("name"), call.Reset, fromOf(r, v)))
 }
 
@@ -234,6 +257,11 @@ func invitation(i *people.Invitation, err error) (Invitation, error) {
 }
 
 func (p *Portal) setUser(r *http.Request, v *viewer, call UserCall) (nothing, error) {
+	if call.Role != nil || call.Disabled != nil && !*call.Disabled {
+		if err := p.lately(r, v); err != nil {
+			return nothing{}, err
+		}
+	}
 	return nothing{}, p.c.People.Set(r.Context(), v.Subject.Name, r.PathValue("name"), (*people.Role)(call.Role), call.Disabled, fromOf(r, v))
 }
 

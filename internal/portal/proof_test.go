@@ -3,12 +3,15 @@ package portal_test
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
+	"github.com/postern-sec/postern/internal/audit"
+	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/secret"
@@ -108,6 +111,7 @@ func TestProofLeadsBack(t *testing.T) {
 	p := newPlace(t)
 	for to, want := range map[string]string{
 		"/inbox": "/inbox?done=proved", "/ask/payroll-review": "/ask/payroll-review?done=proved", "/away": "/away?done=proved",
+		"/people":                          "/people?done=proved",
 		"/ask/payroll-review?extends=abc1": "/ask/payroll-review?extends=abc1&done=proved", "/ask/payroll-review?extends=a&to=b": "/account?done=proved",
 		"":                     "/account?done=proved",
 		"//evil.example/inbox": "/account?done=proved", "/inbox/../people": "/account?done=proved", "/inbox?x": "/account?done=proved", "https://evil.example/": "/account?done=proved",
@@ -115,6 +119,63 @@ func TestProofLeadsBack(t *testing.T) {
 		answer, text := p.post("admin", "/account/prove", url.Values{"code": {p.spare("admin")}, "for": {to}})
 		if got := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || got != want {
 			t.Errorf("from %q to %q, %s\n%s", to, got, answer.Status, text)
+		}
+	}
+}
+
+// Whoever finds an admin's open browser, or an admin's token that is hours old, makes nobody an admin, and takes nobody's account: that wants
+// a fresh second factor. What takes away does not.
+func TestAccountsWantAFreshFactor(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, name := range []string{"pat", "quin"} {
+		if _, err := p.people.Create(t.Context(), "", name, people.Reader, people.From{Channel: "portal"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := p.cookies["admin"].Value
+	old, err := p.db.SessionOf(t.Context(), identity.HashToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Factor = old.Factor.Add(-6 * time.Minute)
+	if err := p.db.KeepSession(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	widens := []struct{ page, call, body string }{
+		{"/people", "POST /api/v1/users", `{"name": "mallory", "role": "admin"}`},
+		{"/people/pat/role", "POST /api/v1/users/pat", `{"role": "admin"}`},
+		{"/people/pat/invite", "POST /api/v1/users/pat/invite", `{"reset": true}`},
+		{"/people/quin/enable", "POST /api/v1/users/quin", `{"disabled": false}`},
+	}
+	form := url.Values{"name": {"mallory"}, "role": {"admin"}, "reset": {"1"}}
+	for _, narrows := range []string{"/people/quin/disable", "/people/quin/end"} {
+		if answer, text := p.post("admin", narrows, url.Values{}); answer.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s: %s\n%s", narrows, answer.Status, text)
+		}
+	}
+	before, err := p.people.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range widens {
+		if answer, text := p.post("admin", w.page, form); answer.StatusCode != http.StatusForbidden || proofs(text, "/people") != 1 {
+			t.Errorf("%s with an old factor: %s\n%s", w.page, answer.Status, text)
+		}
+		if status, code := p.send(token, w.call, w.body); status != http.StatusForbidden || code != people.CodeStage {
+			t.Errorf("%s with an old factor: %d %s", w.call, status, code)
+		}
+	}
+	if after, err := p.people.List(t.Context()); err != nil || !reflect.DeepEqual(before, after) || !p.trail.has(audit.PortalRefused, "admin") {
+		t.Errorf("%v; accounts were\n%+v, and are\n%+v", err, before, after)
+	}
+	old.Factor = time.Now()
+	if err := p.db.KeepSession(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range widens {
+		if answer, text := p.post("admin", w.page, form); answer.StatusCode >= 400 {
+			t.Errorf("%s with a fresh factor: %s\n%s", w.page, answer.Status, text)
 		}
 	}
 }
