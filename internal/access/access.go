@@ -284,8 +284,8 @@ func (a *Actor) proved(now time.Time) bool {
 	return !a.Factor.IsZero() && now.Sub(a.Factor) <= factorFresh
 }
 
-// hintFactor is how to prove one.
-const hintFactor = "prove your second factor again: postern login --factor with a code, postern login --device with a passkey, or Account in the portal"
+// HintFactor is how to prove a second factor again.
+const HintFactor = "prove your second factor again: postern login --factor with a code, postern login --device with a passkey, or Account in the portal"
 
 // ChannelSlack is the channel of a click or a form in Slack.
 const ChannelSlack = "slack"

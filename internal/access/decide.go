@@ -94,7 +94,7 @@ func mayDecide(around circle, r *Request, who Actor, verdict, note string, now t
 		case q.Note.Answers() && blank(note):
 			return "", refuse(CodeNote, "add --note", "rule %s wants a note from who decides", r.Rule)
 		case q.Factor.Answers() && verdict == verdictApprove && !who.proved(now):
-			return "", refuse(CodeFactor, hintFactor, "rule %s wants a fresh second factor of who approves", r.Rule)
+			return "", refuse(CodeFactor, HintFactor, "rule %s wants a fresh second factor of who approves", r.Rule)
 		}
 	}
 	if err := checkNote(note); err != nil {
@@ -254,7 +254,7 @@ func (d *Desk) Delegate(ctx context.Context, who Actor, to string, until time.Ti
 		// A yes by a deputy is this person's yes: what they would have to prove to say it themselves they prove to hand it on.
 		c := Change{}
 		c.event(p, who, now, Event{Kind: "request.decision_refused", Reason: CodeFactor, Subject: who.Subject.Name, Rule: rule}, nil, nil)
-		no := refuse(CodeFactor, hintFactor, "you decide by rule %s, which wants a fresh second factor of who approves, and of who lets somebody stand in", rule)
+		no := refuse(CodeFactor, HintFactor, "you decide by rule %s, which wants a fresh second factor of who approves, and of who lets somebody stand in", rule)
 		return nil, errors.Join(no, d.c.Store.Commit(ctx, c))
 	}
 	out := Delegation{ID: d.c.NewID(), From: who.Subject.Name, To: to, End: until.UTC().Truncate(time.Second)}

@@ -367,7 +367,7 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 		return err
 	}
 	if q.Factor.Asks() && !who.proved(now) {
-		return refuse(CodeFactor, hintFactor, "rule %s wants a fresh second factor of who asks", rule.Name)
+		return refuse(CodeFactor, HintFactor, "rule %s wants a fresh second factor of who asks", rule.Name)
 	}
 	if !r.Breaking {
 		return nil
@@ -377,7 +377,7 @@ func (d *Desk) fits(p *policy.Policy, rule *policy.Rule, r *Request, a Ask, who 
 		return refuse(CodeBreakGlass, "", "you are in no group that may break glass")
 	}
 	if !who.proved(now) {
-		return refuse(CodeFactor, hintFactor, "break-glass wants a fresh second factor")
+		return refuse(CodeFactor, HintFactor, "break-glass wants a fresh second factor")
 	}
 	if r.Until.IsZero() && a.For.IsZero() && !r.For.Within(g.Max, now) {
 		r.For = g.Max

@@ -438,6 +438,11 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 	if err := scoped(&i, call.Scopes); err != nil {
 		return nil, err
 	}
+	if i.Kind == identity.Personal && who.factored {
+		if err := p.lately(r, who); err != nil { // it goes on for months after the session at which it was made
+			return nil, err
+		}
+	}
 	if err := p.lasts(&i, call, now); err != nil {
 		return nil, p.orWaiting(r.Context(), &i, err)
 	}

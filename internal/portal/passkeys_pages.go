@@ -154,7 +154,7 @@ func (p *Portal) provePage(r *http.Request, v *viewer) (shown, error) {
 }
 
 // proofPages are where a fresh second factor leads, besides the account: nowhere that a link could make up.
-var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+(\?extends=[0-9a-zA-Z]+)?|inbox|away|people)$`)
+var proofPages = regexp.MustCompile(`^/(ask/[\pL\pN_.-]+(\?extends=[0-9a-zA-Z]+)?|inbox|away|people|tokens)$`)
 
 // backTo is the page of proofPages to which somebody comes back who has to prove a second factor first. A decision is made in the inbox, and
 // all about an account on the page of people.

@@ -216,9 +216,9 @@ func (p *Portal) users(r *http.Request, _ *viewer, q UsersQuery) ([]ShownUser, e
 	return out, nil
 }
 
-// lately says why somebody may not make or change accounts of others now: whoever finds an admin's open browser, or a terminal's token that is
-// hours old, shall not make themselves an admin by it. What takes away needs no proof. The emergency admin has none to give, and is
-// at the machine.
+// lately says why somebody may not make now what outlasts their session, such as an account or a role of somebody else: whoever finds an
+// admin's open browser, or a terminal's token that is hours old, shall not make themselves an admin by it. What takes away needs no
+// proof. The emergency admin has none to give, and is at the machine.
 func (p *Portal) lately(r *http.Request, v *viewer) error {
 	if v.Subject.Name == people.EmergencyName {
 		return nil
@@ -228,7 +228,11 @@ func (p *Portal) lately(r *http.Request, v *viewer) error {
 	if !errors.As(err, &no) {
 		return err
 	}
-	return p.turnAway(r, v, r.Pattern, &access.Refusal{Code: no.Code, Text: no.Text, Hint: no.Hint})
+	hint := no.Hint
+	if v.factored {
+		hint = access.HintFactor
+	}
+	return p.turnAway(r, v, r.Pattern, &access.Refusal{Code: no.Code, Text: no.Text, Hint: hint})
 }
 
 func (p *Portal) createUser(r *http.Request, v *viewer, call UserCall) (Invitation, error) {

@@ -111,7 +111,7 @@ func TestProofLeadsBack(t *testing.T) {
 	p := newPlace(t)
 	for to, want := range map[string]string{
 		"/inbox": "/inbox?done=proved", "/ask/payroll-review": "/ask/payroll-review?done=proved", "/away": "/away?done=proved",
-		"/people":                          "/people?done=proved",
+		"/people": "/people?done=proved", "/tokens": "/tokens?done=proved",
 		"/ask/payroll-review?extends=abc1": "/ask/payroll-review?extends=abc1&done=proved", "/ask/payroll-review?extends=a&to=b": "/account?done=proved",
 		"":                     "/account?done=proved",
 		"//evil.example/inbox": "/account?done=proved", "/inbox/../people": "/account?done=proved", "/inbox?x": "/account?done=proved", "https://evil.example/": "/account?done=proved",
@@ -134,14 +134,7 @@ func TestAccountsWantAFreshFactor(t *testing.T) {
 		}
 	}
 	token := p.cookies["admin"].Value
-	old, err := p.db.SessionOf(t.Context(), identity.HashToken(token))
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.Factor = old.Factor.Add(-6 * time.Minute)
-	if err := p.db.KeepSession(t.Context(), old); err != nil {
-		t.Fatal(err)
-	}
+	p.ages(token, 6*time.Minute)
 	widens := []struct{ page, call, body string }{
 		{"/people", "POST /api/v1/users", `{"name": "mallory", "role": "admin"}`},
 		{"/people/pat/role", "POST /api/v1/users/pat", `{"role": "admin"}`},
@@ -169,14 +162,54 @@ func TestAccountsWantAFreshFactor(t *testing.T) {
 	if after, err := p.people.List(t.Context()); err != nil || !reflect.DeepEqual(before, after) || !p.trail.has(audit.PortalRefused, "admin") {
 		t.Errorf("%v; accounts were\n%+v, and are\n%+v", err, before, after)
 	}
-	old.Factor = time.Now()
-	if err := p.db.KeepSession(t.Context(), old); err != nil {
-		t.Fatal(err)
-	}
+	p.ages(token, -6*time.Minute)
 	for _, w := range widens {
 		if answer, text := p.post("admin", w.page, form); answer.StatusCode >= 400 {
 			t.Errorf("%s with a fresh factor: %s\n%s", w.page, answer.Status, text)
 		}
+	}
+}
+
+// A token outlasts the session at which it was made by months: who has a second factor proves it for one. Who has none is asked for none, and a
+// password of hours wants none.
+func TestTokensWantAFreshFactor(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	form := url.Values{"name": {"bot"}, "for": {"30d"}, "scope": {"read"}}
+	token := p.cookies["admin"].Value
+	const call, body = "POST /api/v1/credentials", `{"kind": "personal", "name": "bot", "for": "30d", "scopes": ["read"]}`
+	if status, code := p.send(token, call, body); status != http.StatusOK {
+		t.Errorf("with a fresh factor: %d %s", status, code)
+	}
+	p.ages(token, 6*time.Minute)
+	if answer, text := p.post("admin", "/tokens", form); answer.StatusCode != http.StatusForbidden || proofs(text, "/tokens") != 1 {
+		t.Errorf("with an old factor: %s\n%s", answer.Status, text)
+	}
+	if status, code := p.send(token, call, body); status != http.StatusForbidden || code != people.CodeStage {
+		t.Errorf("with an old factor: %d %s", status, code)
+	}
+	if status, code := p.send(token, call, `{"kind": "temporary"}`); code != access.CodeNoRule {
+		t.Errorf("a password: %d %s", status, code)
+	}
+	p.ages(p.cookies["ana"].Value, 10*time.Hour)
+	if status, code := p.send(p.cookies["ana"].Value, call, body); status != http.StatusOK {
+		t.Errorf("without a factor: %d %s", status, code)
+	}
+}
+
+// ages moves a session back in time.
+func (p *place) ages(token string, by time.Duration) {
+	p.t.Helper()
+	s, err := p.db.SessionOf(p.t.Context(), identity.HashToken(token))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	s.Created = s.Created.Add(-by)
+	if !s.Factor.IsZero() {
+		s.Factor = s.Factor.Add(-by)
+	}
+	if err := p.db.KeepSession(p.t.Context(), s); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
