@@ -327,6 +327,7 @@ const (
 	CodeBreakGlass  = "no_break_glass"
 	CodeLevel       = "level"
 	CodeChannel     = "channel" // not this way
+	CodeOften       = "too_often"
 )
 
 // HintNoRule is what there is to do where nothing can be asked for (ADR 0021).

@@ -30,6 +30,7 @@ const (
 	kindUnused     = "grant.unused"       // to the holder
 	kindBreakGlass = "breakglass.started" // to owners and everybody who was skipped
 	kindOverdue    = "breakglass.overdue" // to owners
+	kindEmergency  = "emergency.login"    // to admins
 
 	kindReviewOpened   = "review.opened"   // to owners: they are asked what is still needed
 	kindReviewReminder = "review.reminder" // to owners: they still are, at half of the time
@@ -84,10 +85,16 @@ func (c *Change) nears(g *Grant, now time.Time) {
 // half is when whoever has to decide is told again.
 func (r *Request) half() time.Time { return r.Created.Add(r.Expires.Sub(r.Created) / 2) }
 
+// Urgent says whether a notice is told before those that were there earlier: it is an alarm, and whoever gives cause for one shall not be
+// able to put others in its way.
+func (n *Notice) Urgent() bool { return n.Kind == kindBreakGlass || n.Kind == kindEmergency }
+
 // Overtaken says whether a notice is not worth telling any more, as things stand with its request and its grant: whoever reads it would
 // act on what is no longer so.
 func (n *Notice) Overtaken(r *Request, g *Grant, now time.Time) bool {
 	switch n.Kind {
+	case kindNew, kindPosted, kindSent:
+		return r != nil && r.State == Withdrawn
 	case kindReminder:
 		return r == nil || r.State != Pending || !now.Before(r.Expires) || r.decided(n.To)
 	case kindEndsDay, kindEndsHour:

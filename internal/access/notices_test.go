@@ -184,8 +184,8 @@ func TestOvertaken(t *testing.T) {
 	now := start
 	r := access.Request{State: access.Pending, Expires: now.Add(time.Hour), Decisions: []access.Decision{{By: "dora", For: "emil"}}}
 	g := access.Grant{State: access.Active, Start: now.Add(-time.Hour), End: now.Add(time.Hour)}
-	decided, ended, longer, paused := r, g, g, g
-	decided.State, ended.State, paused.State = access.Denied, access.Revoked, access.Suspended
+	decided, withdrawn, ended, longer, paused := r, r, g, g, g
+	decided.State, withdrawn.State, ended.State, paused.State = access.Denied, access.Withdrawn, access.Revoked, access.Suspended
 	longer.End = now.Add(2 * time.Hour)
 	for name, tt := range map[string]struct {
 		n    access.Notice
@@ -202,6 +202,8 @@ func TestOvertaken(t *testing.T) {
 		"it ended":             {access.Notice{Kind: endsHour, Until: g.End}, nil, &ended, true},
 		"it is paused":         {access.Notice{Kind: endsDay, Until: g.End}, nil, &paused, true},
 		"it ends later":        {access.Notice{Kind: endsDay, Until: g.End}, nil, &longer, true},
+		"it was taken back":    {access.Notice{Kind: "request.new", To: "dora"}, &withdrawn, nil, true},
+		"by who is told so":    {access.Notice{Kind: "request.sent", To: "ana"}, &withdrawn, nil, true},
 		"a decision stays one": {access.Notice{Kind: "request.new", To: "dora"}, &decided, nil, false},
 	} {
 		if got := tt.n.Overtaken(tt.r, tt.g, now); got != tt.want {

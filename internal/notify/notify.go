@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/postern-sec/postern/internal/access"
@@ -131,19 +132,28 @@ type Config struct {
 // Courier delivers. Several instances may share an outbox; one belongs to one goroutine.
 type Courier struct {
 	c    Config
+	mu   sync.Mutex
 	died map[string]time.Time // transport -> when admins were last told that it did not deliver
 }
 
 // New makes a courier.
-func New(c Config) *Courier { return &Courier{c, map[string]time.Time{}} }
+func New(c Config) *Courier { return &Courier{c: c, died: map[string]time.Time{}} }
 
-// Run delivers until ctx ends.
+// Run delivers until ctx ends, by every way for itself: one that hangs holds up no other.
 func (c *Courier) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, t := range c.c.Transports {
+		all.Go(func() { c.run(ctx, t) })
+	}
+	all.Wait()
+}
+
+func (c *Courier) run(ctx context.Context, t Transport) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		if err := c.Turn(ctx); err != nil && ctx.Err() == nil {
-			c.c.Log.Error("notices: it is tried again in a second", "error", err)
+		if err := c.turn(ctx, t); err != nil && ctx.Err() == nil {
+			c.c.Log.Error("notices: it is tried again in a second", "transport", t.Name(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -156,14 +166,27 @@ func (c *Courier) Run(ctx context.Context) {
 // Turn delivers what is due at the moment.
 func (c *Courier) Turn(ctx context.Context) error {
 	for _, t := range c.c.Transports {
-		found, err := c.c.Outbox.ClaimNotices(ctx, t.Name(), c.c.Now(), lease, batch)
-		if err != nil {
+		if err := c.turn(ctx, t); err != nil {
 			return err
 		}
-		for _, d := range found {
-			if err := c.deliver(ctx, t, d); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// turn delivers what is due by one way. It stops before what it has claimed is anybody else's again: the rest is claimed anew, by whoever
+// comes first.
+func (c *Courier) turn(ctx context.Context, t Transport) error {
+	began := time.Now()
+	found, err := c.c.Outbox.ClaimNotices(ctx, t.Name(), c.c.Now(), lease, batch)
+	if err != nil {
+		return err
+	}
+	for _, d := range found {
+		if time.Since(began) > lease-sendLimit {
+			return nil
+		}
+		if err := c.deliver(ctx, t, d); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -223,14 +246,19 @@ func (c *Courier) end(ctx context.Context, t Transport, m *Message, d access.Del
 // dead are the notices about one that could not be delivered. There are none about themselves.
 func (c *Courier) dead(ctx context.Context, t Transport, d access.Delivery, why string) ([]access.Notice, error) {
 	now := c.c.Now()
-	if last, told := c.died[t.Name()]; c.c.Admins == nil || d.Kind == Dead || told && now.Sub(last) < deadEvery {
+	c.mu.Lock()
+	last, told := c.died[t.Name()]
+	c.mu.Unlock()
+	if c.c.Admins == nil || d.Kind == Dead || told && now.Sub(last) < deadEvery {
 		return nil, nil
 	}
 	admins, err := c.c.Admins(ctx)
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
 	c.died[t.Name()] = now
+	c.mu.Unlock()
 	var out []access.Notice
 	for _, name := range admins {
 		out = append(out, access.Notice{

@@ -347,7 +347,7 @@ func putRest(ctx context.Context, tx handle, c access.Change) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, "INSERT INTO outbox_notice (at, doc) VALUES (?, ?)", n.At.UnixMicro(), string(doc)); err != nil {
+		if _, err := tx.exec(ctx, "INSERT INTO outbox_notice (at, urgent, doc) VALUES (?, ?, ?)", n.At.UnixMicro(), flag(n.Urgent()), string(doc)); err != nil {
 			return err
 		}
 	}

@@ -263,6 +263,25 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// An alarm comes before whatever was put into the outbox earlier, by each way.
+func TestAlarmsComeFirst(t *testing.T) {
+	everywhere(t, func(t *testing.T, path string) {
+		db := open(t, path)
+		var c access.Change
+		for i := range 200 {
+			c.Notices = append(c.Notices, access.Notice{Kind: "request.new", To: fmt.Sprint("p", i), At: noon})
+		}
+		c.Notices = append(c.Notices, access.Notice{Kind: "breakglass.started", To: "olga", At: noon}, access.Notice{Kind: "emergency.login", To: "root", At: noon})
+		commit(t, db, c)
+		for _, way := range []string{"mail", "slack"} {
+			got, err := db.ClaimNotices(t.Context(), way, noon, time.Minute, 3)
+			if err != nil || len(got) != 3 || got[0].To != "olga" || got[1].To != "root" || got[2].To != "p0" {
+				t.Errorf("%s: %+v, %v", way, got, err)
+			}
+		}
+	})
+}
+
 // Several who look for notices at once never get the same one, and a notice of old does not lend its number to a new one.
 func TestNoticesAreClaimedOnce(t *testing.T) {
 	everywhere(t, func(t *testing.T, path string) {

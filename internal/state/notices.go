@@ -25,7 +25,7 @@ func (db *DB) ClaimNotices(ctx context.Context, transport string, now time.Time,
 		}
 		rows, err := tx.query(ctx, `SELECT n.id, n.doc, COALESCE(d.tries, 0) FROM outbox_notice n
 LEFT JOIN notice_delivery d ON d.notice = n.id AND d.transport = ?
-WHERE n.at > ? AND (d.notice IS NULL OR d.done = 0 AND d.due <= ?) ORDER BY n.id LIMIT ?`, transport, now.Add(-staleNotices).UnixMicro(), now.UnixMicro(), limit)
+WHERE n.at > ? AND (d.notice IS NULL OR d.done = 0 AND d.due <= ?) ORDER BY n.urgent DESC, n.id LIMIT ?`, transport, now.Add(-staleNotices).UnixMicro(), now.UnixMicro(), limit)
 		if err != nil {
 			return err
 		}
