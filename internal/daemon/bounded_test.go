@@ -87,10 +87,17 @@ func TestPortalHoldsSoMany(t *testing.T) {
 		from string
 		held bool
 	}{
-		{"192.0.2.1:1", true}, {"192.0.2.1:2", true}, {"192.0.2.1:3", false},
-		{"[2001:db8:9::1]:1", true}, {"[2001:db8:9::2]:1", true}, {"[2001:db8:9::3]:1", false}, // one /64
-		{"10.1.1.1:1", true}, {"[2001:db8:1::7]:1", true}, // six
-		{"10.1.1.1:3", false}, {"127.0.0.1:1", false}, {"192.0.2.2:1", false},
+		{"192.0.2.1:1", true},
+		{"192.0.2.1:2", true},
+		{"192.0.2.1:3", false},
+		{"[2001:db8:9::1]:1", true},
+		{"[2001:db8:9::2]:1", true},
+		{"[2001:db8:9::3]:1", false}, // one /64
+		{"10.1.1.1:1", true},
+		{"[2001:db8:1::7]:1", true}, // six
+		{"10.1.1.1:3", false},
+		{"127.0.0.1:1", false},
+		{"192.0.2.2:1", false},
 	} {
 		c := comes(step.from)
 		if (c != nil) != step.held {

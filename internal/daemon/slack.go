@@ -8,6 +8,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/people"
+	"github.com/postern-sec/postern/internal/portal"
 	"github.com/postern-sec/postern/internal/secret"
 	"github.com/postern-sec/postern/internal/slack"
 )
@@ -66,12 +67,9 @@ func (d *daemon) active(ctx context.Context, name string) (bool, error) {
 }
 
 // withSlack lets Slack call beside the portal, where there is a secret that its calls are signed with.
-func (d *daemon) withSlack(pages http.Handler) http.Handler {
+func (d *daemon) withSlack(pages *portal.Portal) http.Handler {
 	if d.slack == nil || d.config.Slack.Signing.IsZero() {
 		return pages
 	}
-	mux := http.NewServeMux()
-	mux.Handle(slackPath, d.slack)
-	mux.Handle("/", pages)
-	return mux
+	return pages.Beside(slackPath, d.slack)
 }

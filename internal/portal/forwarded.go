@@ -26,6 +26,7 @@ func Behind(proxies []netip.Prefix, next http.Handler) http.Handler {
 		}
 		client, ok := forwardedFor(r.Header, trusted)
 		if !ok {
+			guard(w.Header())
 			http.Error(w, "the proxy in front of the portal says for whom it asks in a way that cannot be read", http.StatusBadRequest)
 			return
 		}

@@ -160,15 +160,35 @@ func New(c Config) *Portal {
 
 // ServeHTTP implements http.Handler.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Security-Policy", contentPolicy)
-	w.Header().Set("Referrer-Policy", "same-origin")
+	p.guard(w, r)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	p.mux.ServeHTTP(w, r)
+}
+
+// guard says what a browser may do with an answer, whatever that is: nothing but what pages need, and keep none of it.
+func (p *Portal) guard(w http.ResponseWriter, r *http.Request) {
+	guard(w.Header())
 	if p.overTLS(r) {
 		w.Header().Set("Strict-Transport-Security", strictTransport)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	p.mux.ServeHTTP(w, r)
+}
+
+func guard(h http.Header) {
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// Beside serves another handler under a path, with the headers of the portal's own answers.
+func (p *Portal) Beside(path string, other http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		p.guard(w, r)
+		other.ServeHTTP(w, r)
+	})
+	mux.Handle("/", p)
+	return mux
 }
 
 // strictTransport has a browser come over TLS alone for a year. Other hosts of the domain are not ours to speak for.
