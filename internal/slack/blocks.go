@@ -264,9 +264,14 @@ func reasonForm(verdict, value string) api.ModalViewRequest {
 // askForm is the form to ask with. What somebody cannot ask for in Slack is not in it.
 func askForm(p *policy.Policy, s policy.Subject) api.ModalViewRequest {
 	var rules []string
+	more := false
 	for _, r := range p.Askable(s, "") {
-		// A choice's value has 150 characters at most; a rule with a longer name is asked for at the portal.
-		if set := p.Datasets[r.On]; set != nil && set.Slack != policy.SlackOff && utf8.RuneCountInString(r.Name) <= 150 {
+		set := p.Datasets[r.On]
+		switch {
+		case set == nil || set.Slack == policy.SlackOff:
+		case utf8.RuneCountInString(r.Name) > 150 || len(rules) == maxChoice: // a choice's value has 150 characters at most
+			more = true
+		default:
 			rules = append(rules, r.Name)
 		}
 	}
@@ -281,6 +286,9 @@ func askForm(p *policy.Policy, s policy.Subject) api.ModalViewRequest {
 		blocks = append(blocks, input(fieldPurpose, "Purpose", "", true, choice(purposes)))
 	}
 	blocks = append(blocks, input(fieldNote, "Why", "Whoever decides reads it.", true, text(true, 1000)))
+	if more {
+		blocks = append(blocks, plain("There is more to ask for than a form in Slack holds: the portal has all of it."))
+	}
 	return modal(formAsk, "", "Request access", "Send", blocks...)
 }
 

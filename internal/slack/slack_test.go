@@ -689,5 +689,19 @@ func TestLimits(t *testing.T) {
 	s.asks("payroll", strings.Repeat("ü<&", 333))
 	s.first("Udora", "approve")
 	s.deliver(s.ws.Command("Uana"))
-	s.until("the form", func() bool { v, _ := s.ws.View("Uana"); return v.Callback == "ask" })
+	form := func(more bool) {
+		t.Helper()
+		s.until("the form", func() bool {
+			v, _ := s.ws.View("Uana")
+			if v.Callback != "ask" {
+				return false
+			}
+			end := v.Blocks[len(v.Blocks)-1].Text
+			return more && end != nil && strings.Contains(end.Text, "the portal has all of it") || !more && end == nil
+		})
+	}
+	form(true)
+	s.p.Store(testPolicy(policy.SlackDecide))
+	s.deliver(s.ws.Command("Uana"))
+	form(false)
 }
