@@ -5,7 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -114,6 +116,36 @@ func TestPortalHoldsSoMany(t *testing.T) {
 	}
 	if comes("10.1.1.1:4") == nil || comes("127.0.0.1:2") != nil {
 		t.Error("one that is closed makes room for one")
+	}
+}
+
+// Headers are read as far as a call of the portal has any, and not a megabyte of each of the connections that are held.
+func TestPortalReadsSoMuch(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := portalServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(l) }()
+	for size, want := range map[int]int{32 << 10: http.StatusNoContent, 96 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", strings.Repeat("x", size))
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("headers of %d bytes: %s", size, answer.Status)
+		}
+	}
+	if server.ReadHeaderTimeout == 0 || server.ReadTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 {
+		t.Errorf("it waits for ever: %+v", server)
 	}
 }
 

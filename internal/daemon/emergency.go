@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -37,20 +36,16 @@ func (d *daemon) openEmergency(ctx context.Context, pages http.Handler) (stop fu
 	if err != nil {
 		return nil, fmt.Errorf("identity.emergency_admin: %w", err)
 	}
-	server := &http.Server{
-		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			peer := "local"
-			if u, ok := c.(*net.UnixConn); ok {
-				peer = gateway.PeerOf(u)
-			}
-			return context.WithValue(people.WithEmergency(ctx), peerKey{}, peer)
-		},
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.RemoteAddr, _ = r.Context().Value(peerKey{}).(string) // who at this machine it was is what the trail has to say
-			pages.ServeHTTP(w, r)
-		}),
+	server := portalServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr, _ = r.Context().Value(peerKey{}).(string) // who at this machine it was is what the trail has to say
+		pages.ServeHTTP(w, r)
+	}), d.log)
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		peer := "local"
+		if u, ok := c.(*net.UnixConn); ok {
+			peer = gateway.PeerOf(u)
+		}
+		return context.WithValue(people.WithEmergency(ctx), peerKey{}, peer)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -24,6 +24,7 @@ const (
 	portalWrite = time.Minute
 	portalIdle  = 2 * time.Minute
 	portalStop  = 5 * time.Second
+	portalHead  = 64 << 10 // bytes of a call's headers: each of the connections that are held may send as many
 )
 
 // openPortal listens where the policy file says, if it does. What it returns stops it.
@@ -65,11 +66,7 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		return nil, errors.Join(err, listener.Close())
 	}
 	stopChanges := d.startChanges(ctx)
-	server := &http.Server{
-		Handler:           portal.Behind(d.config.Portal.Proxies, d.withSlack(pages)),
-		ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-	}
+	server := portalServer(portal.Behind(d.config.Portal.Proxies, d.withSlack(pages)), d.log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -91,6 +88,14 @@ func (d *daemon) openPortal(ctx context.Context, root secret.Text) (stop func(),
 		<-done
 		stopChanges()
 	}, nil
+}
+
+// portalServer is a server that waits for nobody for long, and keeps little of what they send.
+func portalServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: portalRead, ReadTimeout: portalRead, WriteTimeout: portalWrite, IdleTimeout: portalIdle, MaxHeaderBytes: portalHead,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 func (d *daemon) portalListener(ctx context.Context) (net.Listener, error) {
