@@ -373,7 +373,7 @@ func unfit(r rune) bool {
 	switch {
 	case r == '\n':
 		return false
-	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', turns(r):
 		return true
 	}
 	return false

@@ -98,7 +98,7 @@ func statement(p *policy.Policy, m *notify.Message, r *access.Request) (blocks [
 		return nil, true
 	}
 	text, whole := r.Outside(notify.StatementText(p, r.Dataset), true)
-	text, short := cut(text, maxText)
+	text, short := cut(notify.Within(text), maxText)
 	switch {
 	case text == "":
 		return []api.Block{plain("A statement goes with it: read it in the portal.")}, false
