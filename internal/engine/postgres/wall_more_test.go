@@ -209,6 +209,13 @@ func TestWorld(t *testing.T) {
 	if !world.Routines["email_of"] || !world.Masked {
 		t.Errorf("routines %v, masked %v", world.Routines, world.Masked)
 	}
+	for _, typ := range r.Snapshot.Types {
+		_, named := world.Types[nameOf(typ.Name.Schema, typ.Name.Name)]
+		_, declared := world.TypeOIDs[uint32(typ.OID)]
+		if _, array := world.TypeOIDs[uint32(typ.Array)]; declared != named || array != named {
+			t.Errorf("type %s may be named: %t, declared as a parameter's: %t, and its array: %t", typ.Name, named, declared, array)
+		}
+	}
 }
 
 // TestQuestionsExist reads every question for every major: question() hides a missing file behind an empty text.

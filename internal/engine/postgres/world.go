@@ -13,7 +13,7 @@ import (
 func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World {
 	out := &pgsql.World{
 		Store: w.Store, Database: w.Database, Profile: p.Schema, Major: snap.Major(), Schemas: slices.Clone(w.Schemas),
-		Relations: map[pgsql.Name]*pgsql.Relation{}, Known: map[pgsql.Name]pgsql.Hidden{}, Types: map[pgsql.Name]pgsql.Name{},
+		Relations: map[pgsql.Name]*pgsql.Relation{}, Known: map[pgsql.Name]pgsql.Hidden{}, Types: map[pgsql.Name]pgsql.Name{}, TypeOIDs: map[uint32]struct{}{},
 		Own: len(p.Owners) > 0, Extension: map[string]string{}, Routines: map[string]bool{}, Operators: map[string]bool{},
 		Channels: map[string]bool{}, Callable: map[pgsql.Name]byte{},
 	}
@@ -73,7 +73,7 @@ func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
 		out.Extension[f.Extension] = f.Name.Schema
 		for _, typ := range snap.Types {
 			if typ.Extension == f.Extension {
-				out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+				addType(out, typ)
 			}
 		}
 	}
@@ -136,6 +136,15 @@ func MaskNames(branches []plan.Branch) string {
 	return strings.Join(names, " or ")
 }
 
+// addType lets a type be named, and declared as a parameter's.
+func addType(out *pgsql.World, typ catalog.Type) {
+	out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+	out.TypeOIDs[uint32(typ.OID)] = struct{}{}
+	if typ.Array != 0 {
+		out.TypeOIDs[uint32(typ.Array)] = struct{}{}
+	}
+}
+
 // worldTypes lets clients name the types of the columns they see, and use the operators of the extensions these come from.
 func worldTypes(out *pgsql.World, w *plan.Wanted, snap *catalog.Snapshot, col catalog.Column) {
 	for _, typ := range snap.Types {
@@ -144,11 +153,11 @@ func worldTypes(out *pgsql.World, w *plan.Wanted, snap *catalog.Snapshot, col ca
 		}
 		if typ.Extension == "" {
 			if slices.Contains(w.Schemas, typ.Name.Schema) {
-				out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+				addType(out, typ)
 			}
 			continue
 		}
-		out.Types[pgsql.Name(typ.Name)] = pgsql.Name(typ.Name)
+		addType(out, typ)
 		for _, e := range snap.Extensions {
 			if e.Name == typ.Extension {
 				out.Extension[e.Name] = e.Schema

@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	_ "embed"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -25,6 +26,7 @@ const (
 type functionTable struct {
 	functions map[string]functionInfo
 	types     map[string]uint8
+	oids      map[uint32]string // of types and of their arrays -> the type
 }
 
 type functionInfo struct {
@@ -39,9 +41,9 @@ var builtinFunctions = sync.OnceValue(func() *functionTable {
 })
 
 // parseFunctions reads the lists. A function's line is: name, class, majors, then agg, any, out=a,b. The majors of a name
-// that may not be called are "-".
+// that may not be called are "-". A type's line is: name, majors, its OID and its array's.
 func parseFunctions(functions, types string) *functionTable {
-	t := &functionTable{functions: map[string]functionInfo{}, types: map[string]uint8{}}
+	t := &functionTable{functions: map[string]functionInfo{}, types: map[string]uint8{}, oids: map[uint32]string{}}
 	for line := range strings.Lines(functions) {
 		f := strings.Fields(line)
 		if len(f) < 3 || strings.HasPrefix(line, "#") {
@@ -64,8 +66,15 @@ func parseFunctions(functions, types string) *functionTable {
 		t.functions[f[0]] = info
 	}
 	for line := range strings.Lines(types) {
-		if f := strings.Fields(line); len(f) == 2 && !strings.HasPrefix(line, "#") {
-			t.types[f[0]] = parseMajors(f[1])
+		f := strings.Fields(line)
+		if len(f) != 4 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		t.types[f[0]] = parseMajors(f[1])
+		for _, text := range f[2:] {
+			if oid, err := strconv.ParseUint(text, 10, 32); err == nil && oid != 0 {
+				t.oids[uint32(oid)] = f[0]
+			}
 		}
 	}
 	return t

@@ -27,7 +27,7 @@ type scannedFunction struct {
 func TestFunctionLists(t *testing.T) {
 	reviewed := readReview(t)
 	found := map[string]*scannedFunction{}
-	types := map[string]uint8{}
+	types := map[string]*scannedType{}
 	majors := pgtest.Majors(t)
 	if len(majors) != lastMajor-firstMajor+1 {
 		t.Skipf("the lists are made from all majors; POSTERN_TEST_MAJORS narrows them to %v", majors)
@@ -44,7 +44,7 @@ func TestFunctionLists(t *testing.T) {
 	}
 }
 
-func scanServer(t *testing.T, c *pgtest.Cluster, bit uint8, found map[string]*scannedFunction, types map[string]uint8) {
+func scanServer(t *testing.T, c *pgtest.Cluster, bit uint8, found map[string]*scannedFunction, types map[string]*scannedType) {
 	t.Helper()
 	conn := c.NewDatabase(t).Connect(t, pgtest.SuperUser)
 	query, err := os.ReadFile("testdata/functions.sql")
@@ -87,10 +87,19 @@ func scanServer(t *testing.T, c *pgtest.Cluster, bit uint8, found map[string]*sc
 	}
 	for rows.Next() {
 		var name string
-		if err := rows.Scan(&name); err != nil {
+		var now scannedType
+		if err := rows.Scan(&name, &now.oid, &now.array); err != nil {
 			t.Fatal(err)
 		}
-		types[name] |= bit
+		was := types[name]
+		if was == nil {
+			was = &now
+			types[name] = was
+		}
+		if was.oid != now.oid || was.array != now.array {
+			t.Errorf("type %s is %d and its array %d on one major, and %d and %d on another: a list by OID cannot hold it", name, was.oid, was.array, now.oid, now.array)
+		}
+		was.majors |= bit
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
@@ -147,11 +156,18 @@ func functionLines(found map[string]*scannedFunction, reviewed map[string]string
 	return b.String()
 }
 
-func typeLines(types map[string]uint8) string {
+// scannedType is a type of pg_catalog, with its OIDs, which are the same on every major.
+type scannedType struct {
+	majors     uint8
+	oid, array uint32
+}
+
+func typeLines(types map[string]*scannedType) string {
 	var b strings.Builder
-	b.WriteString("# The types of pg_catalog that a statement may name, and the majors that have them. Made by TestFunctionLists -update.\n")
+	b.WriteString("# The types of pg_catalog that a statement may name: name, the majors that have it, its OID and its array's. Made by\n" +
+		"# TestFunctionLists -update.\n")
 	for _, name := range slices.Sorted(keys(types)) {
-		fmt.Fprintf(&b, "%s %s\n", name, majorRange(types[name]))
+		fmt.Fprintf(&b, "%s %s %d %d\n", name, majorRange(types[name].majors), types[name].oid, types[name].array)
 	}
 	return b.String()
 }

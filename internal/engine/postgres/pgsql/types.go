@@ -15,6 +15,33 @@ var regTypes = []string{
 	"regconfig", "regdictionary", "regcollation",
 }
 
+// What a client may declare a parameter as without meaning a type: unknown, which the server settles, and void, by which drivers mark
+// what a call gives back.
+const (
+	unknownOID = 705
+	voidOID    = 2278
+)
+
+// RefusedParameter names a declared type of a parameter, by its OID, that a statement could not name either, and says what to declare
+// instead; "" when it may be declared. Its input function would look up whatever object a value names, or show by its errors how the
+// row of a hidden table is made.
+func (w *World) RefusedParameter(oid uint32) (name, hint string) {
+	if oid == 0 || oid == unknownOID || oid == voidOID {
+		return "", ""
+	}
+	if _, ok := w.TypeOIDs[oid]; ok {
+		return "", ""
+	}
+	table := builtinFunctions()
+	switch name, ok := table.oids[oid]; {
+	case !ok || !table.hasType(name, w.Major):
+		return fmt.Sprintf("the type with OID %d", oid), "Leave the type open, or declare the parameter as text."
+	case slices.Contains(regTypes, name):
+		return "type " + name, "Declare the parameter as text or oid."
+	}
+	return "", ""
+}
+
 // typeName judges a type and qualifies it. reg says that a reg* type is judged by the caller.
 func (a *analysis) typeName(t *pg.TypeName, reg bool) {
 	if t == nil || a.refusal != nil {

@@ -21,18 +21,19 @@ type World struct {
 	Generation uint64 // changes with every policy or catalog change that could change a decision
 	Major      int    // server major version
 
-	Schemas   []string           // the logical search path: the store's application schemas, the first holds plain names
-	Relations map[Name]*Relation // admitted relations by the application's own name
-	Known     map[Name]Hidden    // relations that exist and are not admitted, so that a refusal can say which dataset to ask for
-	Types     map[Name]Name      // application types that may be named -> where they are
-	Masked    bool               // the profile masks or filters something: errors and notices are rebuilt
-	Own       bool               // some of the relations are the profile's own: DDL on these
-	Temp      bool               // temporary tables are granted
-	Explain   bool               // EXPLAIN in its plain form is allowed
-	Parts     map[string]string  // partitions and children by bare name -> the admitted relation through which they are read
-	Channels  map[string]bool    // for LISTEN and NOTIFY
-	Callable  map[Name]byte      // routines outside pg_catalog that may be called, with their pg_proc.prokind
-	Extension map[string]string  // extension -> schema, for those whose types protected columns use
+	Schemas   []string            // the logical search path: the store's application schemas, the first holds plain names
+	Relations map[Name]*Relation  // admitted relations by the application's own name
+	Known     map[Name]Hidden     // relations that exist and are not admitted, so that a refusal can say which dataset to ask for
+	Types     map[Name]Name       // application types that may be named -> where they are
+	TypeOIDs  map[uint32]struct{} // of these and of their arrays, as a client declares parameters
+	Masked    bool                // the profile masks or filters something: errors and notices are rebuilt
+	Own       bool                // some of the relations are the profile's own: DDL on these
+	Temp      bool                // temporary tables are granted
+	Explain   bool                // EXPLAIN in its plain form is allowed
+	Parts     map[string]string   // partitions and children by bare name -> the admitted relation through which they are read
+	Channels  map[string]bool     // for LISTEN and NOTIFY
+	Callable  map[Name]byte       // routines outside pg_catalog that may be called, with their pg_proc.prokind
+	Extension map[string]string   // extension -> schema, for those whose types protected columns use
 
 	// Inline holds, on the inline tier, the query that stands for each target; the server has no view of that name. nil: walled.
 	Inline map[Name]string

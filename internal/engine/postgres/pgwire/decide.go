@@ -89,13 +89,10 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if !ok || !ok2 || len(types) < 2 || (len(types)-2)%4 != 0 {
 		return s.refuse(ctx, 'P', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
-	if typ := namingType(types[2:]); typ != "" {
-		return s.refuse(ctx, 'P', name, &answer{
-			state: "42501", message: "parameters of type " + typ + " are not available",
-			hint: "Declare the parameter as text or oid.",
-		}, refusedEvent("parameter_type"))
-	}
 	w := s.profile().World
+	if typ, hint := refusedType(w, types[2:]); typ != "" {
+		return s.refuse(ctx, 'P', name, &answer{state: "42501", message: "parameters of " + typ + " are not available", hint: hint}, refusedEvent("parameter_type"))
+	}
 	d := s.server.config.Guard.Decide(w, string(text), pgsql.Extended)
 	if d.Verdict == pgsql.Refuse {
 		ev := s.refusedDecision(d, text)
@@ -140,36 +137,15 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// namingType is the first of the declared types of parameters whose values name objects, "" when there is none: the server
-// would look up any name or number in it, admitted or not, as a cast of a value would, which the guard refuses (ENF-55).
-func namingType(types []byte) string {
+// refusedType names the first of the declared types of parameters that the guard would not let be named, "" when there is none: the
+// server reads the value as it would read a cast of it (ENF-55).
+func refusedType(w *pgsql.World, types []byte) (name, hint string) {
 	for ; len(types) >= 4; types = types[4:] {
-		switch binary.BigEndian.Uint32(types) {
-		case 24, 1008:
-			return "regproc"
-		case 2202, 2207:
-			return "regprocedure"
-		case 2203, 2208:
-			return "regoper"
-		case 2204, 2209:
-			return "regoperator"
-		case 2205, 2210:
-			return "regclass"
-		case 2206, 2211:
-			return "regtype"
-		case 3734, 3735:
-			return "regconfig"
-		case 3769, 3770:
-			return "regdictionary"
-		case 4089, 4090:
-			return "regnamespace"
-		case 4096, 4097:
-			return "regrole"
-		case 4191, 4192:
-			return "regcollation"
+		if name, hint := w.RefusedParameter(binary.BigEndian.Uint32(types)); name != "" {
+			return name, hint
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // bind decides again: the statement must be one of the policy that is in force now (PRO-61, ENF-46).
