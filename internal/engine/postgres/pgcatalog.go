@@ -45,7 +45,7 @@ var catalogFiles embed.FS
 // catalogFirst are the views that others, and the functions, are written over; in the order in which they are made.
 var catalogFirst = []string{
 	"pg_class", "pg_attribute", "pg_attrdef", "pg_index", "pg_constraint", "pg_inherits", "pg_namespace", "pg_type",
-	"pg_proc", "pg_description", "pg_roles", "pg_settings",
+	"pg_proc", "pg_description", "pg_roles", "pg_settings", "pg_database", "pg_tablespace",
 }
 
 // CatalogDDL returns the statements that make schema postern_catalog with its views and functions, owned by owner, on a
@@ -104,22 +104,28 @@ func catalogFile(name string) string {
 	return string(text)
 }
 
-// sqlStatements splits a file of this folder at empty lines. A statement may begin with "-- since N".
+// sqlStatements splits a file of this folder at empty lines. A statement may begin with "-- since N", and with "-- each WORD WORD" to be
+// there once for each word, in the place of {kind}.
 func sqlStatements(text string, major int) []string {
 	var out []string
 	for _, part := range strings.Split(text, "\n\n") {
 		var lines []string
-		since := 0
+		since, kinds := 0, []string{""}
 		for _, line := range strings.Split(part, "\n") {
 			if v, ok := strings.CutPrefix(line, "-- since "); ok {
 				since, _ = strconv.Atoi(v)
+			}
+			if v, ok := strings.CutPrefix(line, "-- each "); ok {
+				kinds = strings.Fields(v)
 			}
 			if !strings.HasPrefix(line, "--") {
 				lines = append(lines, line)
 			}
 		}
 		if sql := strings.TrimSuffix(strings.TrimSpace(strings.Join(lines, "\n")), ";"); sql != "" && major >= since {
-			out = append(out, sql)
+			for _, kind := range kinds {
+				out = append(out, strings.ReplaceAll(sql, "{kind}", kind))
+			}
 		}
 	}
 	return out

@@ -237,6 +237,18 @@ func TestCatalogHides(t *testing.T) {
 				t.Errorf("has_type_privilege of %s: %s, want %s", typ, got[0], want)
 			}
 		}
+		for call, want := range map[string]string{
+			"has_database_privilege('postgres', 'CONNECT')": "NULL", "has_database_privilege('nowhere', 'CONNECT')": "NULL",
+			"has_database_privilege(current_database(), 'CONNECT')": "true", "has_database_privilege(current_user, current_database(), 'CREATE')": "false",
+			"has_database_privilege((SELECT oid FROM pg_database WHERE datname = 'template1'), 'CONNECT')": "NULL",
+			"has_database_privilege('cat_owner', current_database(), 'CONNECT')":                           "NULL",
+			"has_database_privilege('nobody_at_all', current_database(), 'CONNECT')":                       "NULL",
+			"has_tablespace_privilege('nowhere', 'CREATE')":                                                "NULL", "has_tablespace_privilege('pg_default', 'CREATE')": "false",
+		} {
+			if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog."+call+"::text, 'NULL')"); got[0] != want {
+				t.Errorf("%s: %s, want %s", call, got[0], want)
+			}
+		}
 		if got := queryColumn(t, conn, "SELECT coalesce(postern_catalog.to_regclass('public.payroll')::text, 'NULL')"); got[0] != "NULL" {
 			t.Errorf("to_regclass finds %s", got[0])
 		}
@@ -346,6 +358,35 @@ func TestCatalogColumnsSinceApply(t *testing.T) {
 		for _, want := range []string{"secret_note", "secret_key_key", "secret_expression", "secret_partial", "secret_price", "secret_fk", "customers_secret_serial_seq", "CANARY-COMMENT"} {
 			if !strings.Contains(after, want) {
 				t.Errorf("%s is not shown although the profile has it", want)
+			}
+		}
+	})
+}
+
+// TestCatalogDomainDefaults: the default of a domain is a masked column's as much as its own would be, through arrays and domains over
+// domains too. That of a domain which only columns have that are shown as they are is shown.
+func TestCatalogDomainDefaults(t *testing.T) {
+	pgtest.EachMajor(t, func(t *testing.T, c *pgtest.Cluster) {
+		db, conn := catalogFixture(t, c)
+		db.Exec(t, `SET ROLE cat_owner;
+			CREATE DOMAIN public.inner_code AS text DEFAULT 'CANARY-INNER'; CREATE DOMAIN public.code AS public.inner_code DEFAULT 'CANARY-OUTER';
+			CREATE DOMAIN public.word AS text DEFAULT 'CANARY-WORD'; CREATE DOMAIN public.open_code AS text DEFAULT 'shown';
+			ALTER TABLE public.customers ADD COLUMN code public.code, ADD COLUMN words public.word[], ADD COLUMN open_code public.open_code;
+			SET ROLE cat_admin; DROP VIEW postern_shop_cat.customers;
+			CREATE VIEW postern_shop_cat.customers AS SELECT id, name, NULL::varchar(40) AS email, tier, pin, balance, up, NULL::public.code AS code, NULL::public.word[] AS words, open_code
+				FROM public.customers;
+			UPDATE postern.relation SET view = 'postern_shop_cat.customers'::regclass WHERE base = 'public.customers'::regclass;
+			RESET ROLE; GRANT SELECT ON postern_shop_cat.customers TO cat_prof; GRANT UPDATE (name) ON postern_shop_cat.customers TO cat_prof`)
+		for _, tc := range []struct{ sql, want string }{
+			{
+				"SELECT string_agg(typname || ' ' || coalesce(typdefault, '-'), ', ' ORDER BY typname COLLATE \"C\") FROM postern_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384",
+				"code -, inner_code -, open_code 'shown'::text, pin -, word -",
+			},
+			{"SELECT count(*)::text FROM postern_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384 AND typdefaultbin IS NOT NULL", "1"},
+			{"SELECT count(*)::text FROM postern_catalog.pg_type x WHERE (x.*)::text LIKE '%CANARY%'", "0"},
+		} {
+			if got := queryColumn(t, conn, tc.sql); len(got) != 1 || got[0] != tc.want {
+				t.Errorf("%s\ngot  %q\nwant %q", tc.sql, got, tc.want)
 			}
 		}
 	})

@@ -215,26 +215,6 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT postern_catalog.has_table_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
 $body$;
 
-CREATE FUNCTION postern_catalog.has_table_privilege(name, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_table_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_table_privilege(name, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_table_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_table_privilege(oid, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_table_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_table_privilege(oid, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_table_privilege($2, $3) END
-$body$;
-
 CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_any_column_privilege(r.view, $2) ELSE pg_catalog.has_any_column_privilege(c.oid, $2) END
@@ -246,26 +226,6 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT postern_catalog.has_any_column_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
 $body$;
 
-CREATE FUNCTION postern_catalog.has_any_column_privilege(name, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_any_column_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_any_column_privilege(name, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_any_column_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_any_column_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_any_column_privilege(oid, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_any_column_privilege($2, $3) END
-$body$;
-
 CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_sequence_privilege(r.view, $2) ELSE pg_catalog.has_sequence_privilege(c.oid, $2) END
@@ -275,26 +235,6 @@ $body$;
 CREATE FUNCTION postern_catalog.has_sequence_privilege(text, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT postern_catalog.has_sequence_privilege(postern_catalog.to_regclass($1)::pg_catalog.oid, $2)
-$body$;
-
-CREATE FUNCTION postern_catalog.has_sequence_privilege(name, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_sequence_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_sequence_privilege(name, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_sequence_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_sequence_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_sequence_privilege(oid, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_sequence_privilege($2, $3) END
 $body$;
 
 CREATE FUNCTION postern_catalog.has_column_privilege(oid, text, text) RETURNS boolean
@@ -369,26 +309,6 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT postern_catalog.has_schema_privilege(n.oid, $2) FROM postern_catalog.pg_namespace n WHERE n.nspname = $1
 $body$;
 
-CREATE FUNCTION postern_catalog.has_schema_privilege(name, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_schema_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_schema_privilege(name, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_schema_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_schema_privilege(oid, oid, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
-$body$;
-
-CREATE FUNCTION postern_catalog.has_schema_privilege(oid, text, text) RETURNS boolean
-LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_schema_privilege($2, $3) END
-$body$;
-
 -- A relation has a type of its name, so that of a hidden one is unknown as well.
 CREATE FUNCTION postern_catalog.has_type_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
@@ -400,24 +320,50 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
 SELECT postern_catalog.has_type_privilege(pg_catalog.to_regtype($1)::pg_catalog.oid, $2)
 $body$;
 
-CREATE FUNCTION postern_catalog.has_type_privilege(name, oid, text) RETURNS boolean
+-- Databases and tablespaces beside the own one and the system's are not shown, so nothing is known of them either.
+CREATE FUNCTION postern_catalog.has_database_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_type_privilege($2, $3) END
+SELECT pg_catalog.has_database_privilege(d.oid, $2) FROM postern_catalog.pg_database d WHERE d.oid = $1
 $body$;
 
-CREATE FUNCTION postern_catalog.has_type_privilege(name, text, text) RETURNS boolean
+CREATE FUNCTION postern_catalog.has_database_privilege(text, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_type_privilege($2, $3) END
+SELECT postern_catalog.has_database_privilege(d.oid, $2) FROM postern_catalog.pg_database d WHERE d.datname = $1
 $body$;
 
-CREATE FUNCTION postern_catalog.has_type_privilege(oid, oid, text) RETURNS boolean
+CREATE FUNCTION postern_catalog.has_tablespace_privilege(oid, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_type_privilege($2, $3) END
+SELECT pg_catalog.has_tablespace_privilege(s.oid, $2) FROM postern_catalog.pg_tablespace s WHERE s.oid = $1
 $body$;
 
-CREATE FUNCTION postern_catalog.has_type_privilege(oid, text, text) RETURNS boolean
+CREATE FUNCTION postern_catalog.has_tablespace_privilege(text, text) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
-SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_type_privilege($2, $3) END
+SELECT postern_catalog.has_tablespace_privilege(s.oid, $2) FROM postern_catalog.pg_tablespace s WHERE s.spcname = $1
+$body$;
+
+-- What another role may do is unknown, for every kind of object alike.
+-- each any_column database schema sequence table tablespace type
+CREATE FUNCTION postern_catalog.has_{kind}_privilege(name, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_{kind}_privilege($2, $3) END
+$body$;
+
+-- each any_column database schema sequence table tablespace type
+CREATE FUNCTION postern_catalog.has_{kind}_privilege(name, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = current_user THEN postern_catalog.has_{kind}_privilege($2, $3) END
+$body$;
+
+-- each any_column database schema sequence table tablespace type
+CREATE FUNCTION postern_catalog.has_{kind}_privilege(oid, oid, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_{kind}_privilege($2, $3) END
+$body$;
+
+-- each any_column database schema sequence table tablespace type
+CREATE FUNCTION postern_catalog.has_{kind}_privilege(oid, text, text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $body$
+SELECT CASE WHEN $1 = (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user) THEN postern_catalog.has_{kind}_privilege($2, $3) END
 $body$;
 
 CREATE FUNCTION postern_catalog.pg_type_is_visible(oid) RETURNS boolean

@@ -28,6 +28,14 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
 JOIN pg_catalog.pg_attribute v ON v.attrelid = r.view AND v.attname = a.attname
 WHERE r.view <> r.oid AND NOT pg_catalog.pg_column_is_updatable(r.view, v.attnum, false);
 
+-- What the types of those columns are made of: arrays of domains, and domains over domains, at any depth.
+CREATE VIEW postern_catalog._maskedtype WITH (security_barrier) AS
+WITH RECURSIVE parts AS (
+  SELECT a.atttypid AS oid FROM postern_catalog._masked m JOIN pg_catalog.pg_attribute a ON a.attrelid = m.attrelid AND a.attnum = m.attnum
+  UNION SELECT e.oid FROM parts p JOIN pg_catalog.pg_type t ON t.oid = p.oid CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) e(oid)
+  WHERE e.oid <> 0)
+SELECT p.oid FROM parts p WHERE p.oid >= 16384;
+
 -- Indexes whose columns are all seen, those in expressions and conditions included. One with an expression or a condition is left out
 -- when a masked column is among its own.
 CREATE VIEW postern_catalog._index WITH (security_barrier) AS

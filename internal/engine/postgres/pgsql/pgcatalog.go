@@ -90,8 +90,8 @@ func CatalogRelations(major int) (shown, empty []Name) {
 }
 
 // catalogFunctionNames are the functions with a stand-in: the real ones answer for any object by its OID or name.
-const catalogFunctionNames = `col_description current_setting format_type has_any_column_privilege has_column_privilege has_schema_privilege
-	has_sequence_privilege has_table_privilege has_type_privilege obj_description pg_get_constraintdef pg_get_function_arguments
+const catalogFunctionNames = `col_description current_setting format_type has_any_column_privilege has_column_privilege
+	has_database_privilege has_schema_privilege has_sequence_privilege has_table_privilege has_tablespace_privilege has_type_privilege obj_description pg_get_constraintdef pg_get_function_arguments
 	pg_get_function_identity_arguments pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence
 	pg_get_statisticsobjdef pg_get_statisticsobjdef_columns/14 pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_partition_ancestors
 	pg_relation_is_publishable pg_table_is_visible pg_table_size pg_type_is_visible shobj_description to_regclass to_regtype`
