@@ -137,13 +137,13 @@ func (t *tester) run(ctx context.Context, e config.Expectation) (*testResult, er
 		if err != nil {
 			return nil, err
 		}
-		world, profile := with.world(e.User)
+		world, id := with.world(subject, at)
 		if world == nil {
 			return nil, failed("", fmt.Errorf("user %q has no profile on store %s", e.User, e.Store))
 		}
 		inner := explanation{portal.Explanation{Verdict: "refuse"}}
 		inner.decide(t.guard, world, e.SQL)
-		got = decided{inner.Explanation, profile}
+		got = decided{inner.Explanation, id.Profile}
 	}
 	r := &testResult{Name: e.Name, Place: e.Pos.String(), Verdict: got.Verdict, Reason: got.Reason, Message: got.Message, Wrong: got.differences(e)}
 	r.OK = len(r.Wrong) == 0

@@ -11,13 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgserve"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
-	"github.com/postern-sec/postern/internal/plan"
 	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/portal"
 )
@@ -29,7 +27,8 @@ func (a *app) explain() *cobra.Command {
 		Short: "say why a statement is allowed, rewritten or refused for somebody",
 		Long: `Decides a statement the way the gateway would, without running it, and prints the verdict, the
 rules that lead to it with the masks and filters that they bring, what the server would be sent,
-and for a refusal what would make the statement allowed, with the request to make.
+and for a refusal what would make the statement allowed, with the request to make. Where the wall is not
+what the policy says, the answer is that postern apply has to be run, as the gateway's is.
 
 Exit codes: 0 allowed or rewritten, 1 refused, 2 could not look.`,
 		Example: `  postern explain --as ana 'SELECT email FROM customers'
@@ -85,7 +84,8 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	// Asked as if from this machine: what the network rules say of an address is not the statement's question.
 	admission := pol.Decide(policy.Login{Subject: subject, Store: s.Name, Local: true, TLS: true, ClientCert: true, At: time.Now()})
 	out := newExplanation(pol, subject, s.Name, admission)
-	shadows := pol.Shadows(subject, s.Name)
+	with := pol.WithShadows()
+	shadows := shadowsInForce(pol, with, subject, s.Name)
 	if admission.Refusal != nil && len(shadows) == 0 {
 		return out, nil
 	}
@@ -99,12 +99,12 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	}
 	defer session.close()
 	if len(shadows) > 0 {
-		with, err := session.side(ctx, pol.WithShadows())
+		side, err := session.side(ctx, with)
 		if err != nil {
 			return nil, err
 		}
-		if world, _ := with.world(user); world != nil {
-			out.shadow(guard, world, ruleNames(shadows), sql)
+		if world, _ := side.world(subject, time.Now()); world != nil {
+			out.shadow(guard, world, shadows, sql)
 		}
 		if admission.Refusal != nil {
 			return out, nil
@@ -119,7 +119,15 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 		return nil, failed("", fmt.Errorf("user %q has no profile on store %s", user, s.Name))
 	}
 	out.Profile = id.Profile.Schema
-	world, err := worldOf(wanted, id, snap)
+	why, err := pgserve.Refused(wanted, snap, id, pol.Observes(subject, s.Name))
+	if err != nil {
+		return nil, failed("", err)
+	}
+	if why != nil {
+		out.unavailable(why.Code, why.Message, why.Hint)
+		return out, nil
+	}
+	world, err := postgres.SubjectWorld(wanted, id, snap)
 	if err != nil {
 		return nil, failed("", err)
 	}
@@ -127,18 +135,33 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	return out, nil
 }
 
+// shadowsInForce names the shadow rules of a subject that are not over; with is the policy with its shadow rules in force, nil if it has none.
+func shadowsInForce(pol, with *policy.Policy, s policy.Subject, store string) []string {
+	names := ruleNames(pol.Shadows(s, store))
+	if len(names) == 0 {
+		return nil
+	}
+	over := with.Over(s, store, time.Now())
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(over, name) })
+}
+
+// unavailable says that the gateway would not let the user in, and why.
+func (e *explanation) unavailable(code policy.Code, message, hint string) {
+	e.Reason, e.Message, e.Hint = string(code), message, hint
+}
+
 // explainStanding decides a statement with what the gateway of this process decides with at this moment. Where it would not let
 // somebody in, the answer is what it would tell them.
 func explainStanding(guard *pgsql.Guard, on *daemon.Standing, store, sql string) (*explanation, error) {
 	out := newExplanation(on.Policy, on.Subject, store, on.Admission)
-	if world, ok := on.Shadow.(*pgsql.World); ok && world != nil {
-		out.shadow(guard, world, on.ShadowRules, sql)
+	if world, rules := pgserve.ShadowAt(on.Shadow, on.At); world != nil {
+		out.shadow(guard, world, rules, sql)
 	}
 	switch {
 	case on.Admission.Refusal != nil:
 		return out, nil
 	case on.Unavailable != nil:
-		out.Reason, out.Message, out.Hint = string(on.Unavailable.Code), on.Unavailable.Message, on.Unavailable.Hint
+		out.unavailable(on.Unavailable.Code, on.Unavailable.Message, on.Unavailable.Hint)
 		return out, nil
 	}
 	world, err := pgserve.WorldOf(on.Profile)
@@ -180,14 +203,6 @@ func (e *explanation) shadow(guard *pgsql.Guard, world *pgsql.World, rules []str
 	inner := explanation{portal.Explanation{Verdict: "refuse"}}
 	inner.decide(guard, world, sql)
 	e.Shadow = &portal.ShadowVerdict{Rules: rules, Verdict: inner.Verdict, Sent: inner.Sent, Touches: inner.Touches, Message: inner.Message, Reason: inner.Reason}
-}
-
-// worldOf is what the gateway decides a subject's statements with.
-func worldOf(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pgsql.World, error) {
-	if w.Inline {
-		return postgres.InlineWorld(w, id, snap)
-	}
-	return postgres.World(w, id.Profile, snap), nil
 }
 
 // decide fills in what becomes of a statement. It returns the refusal, if it is one.

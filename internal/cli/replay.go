@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/config"
+	"github.com/postern-sec/postern/internal/daemon"
 	"github.com/postern-sec/postern/internal/engine/postgres"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
@@ -31,9 +32,10 @@ func (a *app) auditReplay() *cobra.Command {
 		Use:   "replay --policy FILE",
 		Short: "decide recorded statements again under another policy: who would gain or lose what",
 		Long: `Takes the statements of the trail, decides each under the policy in force and under another one,
-against the stores' tables of this moment, and prints what would change for whom: statements that
-would be allowed or refused, columns that would be shown otherwise, rows that would be filtered
-otherwise. Nothing is run.
+against the stores' tables of this moment and with the grants that are held now, and prints what
+would change for whom: statements that would be allowed or refused, columns that would be shown
+otherwise, rows that would be filtered otherwise, groups that would be left out. Rules that have
+ended admit nothing in either. Nothing is run.
 
 The trail holds no literals. A statement whose verdict under the policy in force is not the recorded
 one, because a literal decided it or because the policy has changed since, cannot be replayed; nor
@@ -79,9 +81,12 @@ changes in what could be replayed, and something could not.`,
 type replayed struct{ subject, store, statement string }
 
 type recorded struct {
-	verdict string // the last one
+	refused bool // the last time
 	times   int
 }
+
+// limits are the reasons for which a statement is refused that the policy admits: because of others before it.
+var limits = []string{"rows_per_query", "rows_per_hour", "queries_per_minute"}
 
 // replayReport is the JSON form.
 type replayReport struct {
@@ -126,7 +131,14 @@ func (a *app) replay(ctx context.Context, f *trailFlags, file string, q audit.Qu
 		return err
 	}
 	r := &replayer{report: report, guard: pgsql.NewGuard(-1), changes: map[replayChange]*replayChange{}}
-	if err := r.stores(ctx, c, other.Policy, statements); err != nil {
+	// What people hold by grants they hold under the other policy too, as far as it has the rules.
+	with := *c
+	with.Policy = other.Policy
+	then, err := daemon.PolicyNow(ctx, &with, time.Now())
+	if err != nil {
+		return failed("", err)
+	}
+	if err := r.stores(ctx, c, then, statements); err != nil {
 		return err
 	}
 	report.Changes = r.sorted()
@@ -164,7 +176,7 @@ func readStatements(ctx context.Context, folder string, q audit.Query, report *r
 			out[key] = &recorded{}
 		}
 		out[key].times++
-		out[key].verdict = found.Record.Verdict
+		out[key].refused = found.Record.Verdict == "refuse" && !slices.Contains(limits, found.Record.Reason)
 	}
 	return out, nil
 }
@@ -184,9 +196,9 @@ type replayer struct {
 // side is one policy on one store.
 type side struct {
 	policy *policy.Policy
-	wanted *plan.Wanted // nil: the policy does not have the store
-	worlds map[string]*pgsql.World
-	make   func(*plan.Identity) *pgsql.World
+	store  string
+	wanted *plan.Wanted            // nil: the policy does not have the store
+	worlds map[string]*pgsql.World // by user
 }
 
 func (r *replayer) stores(ctx context.Context, c *config.Config, other *policy.Policy, statements map[replayed]*recorded) error {
@@ -224,7 +236,7 @@ func (r *replayer) store(ctx context.Context, c *config.Config, other *policy.Po
 		return err
 	}
 	defer session.close()
-	now, err := session.side(ctx, c.Policy)
+	now, err := session.side(ctx, session.request.Policy)
 	if err != nil {
 		return err
 	}
@@ -240,7 +252,7 @@ func (r *replayer) store(ctx context.Context, c *config.Config, other *policy.Po
 
 // side compiles a policy against the store.
 func (s *storeSession) side(ctx context.Context, p *policy.Policy) (*side, error) {
-	out := &side{policy: p, worlds: map[string]*pgsql.World{}}
+	out := &side{policy: p, store: s.store.Name, worlds: map[string]*pgsql.World{}}
 	if p.Stores[s.store.Name] == nil {
 		return out, nil
 	}
@@ -251,47 +263,56 @@ func (s *storeSession) side(ctx context.Context, p *policy.Policy) (*side, error
 		return nil, explainPlan(err)
 	}
 	out.wanted = wanted
-	for _, id := range wanted.Identities {
-		if _, err := worldOf(wanted, id, snap); err != nil {
-			return nil, failed("", err)
+	profiles := map[string]*pgsql.World{} // of the walled tier: what the constants of nobody are in
+	for _, id := range slices.Concat(wanted.Identities, wanted.Observed) {
+		world := profiles[id.Profile.Schema]
+		if world == nil {
+			if world, err = postgres.SubjectWorld(wanted, id, snap); err != nil {
+				return nil, failed("", err)
+			}
+			if !wanted.Inline {
+				profiles[id.Profile.Schema] = world
+			}
 		}
-	}
-	out.make = func(id *plan.Identity) *pgsql.World {
-		w, err := worldOf(wanted, id, snap)
-		if err != nil {
-			return &pgsql.World{} // cannot be: it was made above
-		}
-		return w
+		out.worlds[id.User] = world
 	}
 	return out, nil
 }
 
-// decide decides a statement of somebody; nil: they are not let in at all.
-func (s *side) decide(g *pgsql.Guard, user, sql string) (*pgsql.Decision, *plan.Profile) {
-	world, profile := s.world(user)
+// decide decides a statement of somebody at this moment; nil: they are not let in at all.
+func (s *side) decide(g *pgsql.Guard, user, sql string) (*pgsql.Decision, *plan.Identity) {
+	subject, known := s.policy.Subject(user)
+	if !known {
+		return nil, nil
+	}
+	world, id := s.world(subject, time.Now())
 	if world == nil {
 		return nil, nil
 	}
-	return g.Decide(world, sql, pgsql.Simple), profile
+	return g.Decide(world, sql, pgsql.Simple), id
 }
 
-// world is what somebody's statements are decided with; nil: they are not let in at all.
-func (s *side) world(user string) (*pgsql.World, *plan.Profile) {
+// world is what somebody's statements are decided with at a time; nil: they are not let in at all.
+func (s *side) world(subject policy.Subject, at time.Time) (*pgsql.World, *plan.Identity) {
 	if s.wanted == nil {
 		return nil, nil
 	}
-	id := s.wanted.Identity(user)
-	if id == nil || id.Profile == nil {
+	id, world := s.wanted.Identity(subject.Name), s.worlds[subject.Name]
+	if id == nil || world == nil {
 		return nil, nil
 	}
-	key := id.Profile.Schema
-	if s.wanted.Inline {
-		key = user // whose constants are in it
+	over := s.policy.Over(subject, s.store, at)
+	if len(over) == 0 {
+		return world, id
 	}
+	if len(over) == len(s.policy.RulesOf(subject, s.store)) {
+		return nil, nil
+	}
+	key := subject.Name + "\x00" + strings.Join(over, "\x00")
 	if s.worlds[key] == nil {
-		s.worlds[key] = s.make(id)
+		s.worlds[key] = world.Without(over)
 	}
-	return s.worlds[key], id.Profile
+	return s.worlds[key], id
 }
 
 // compare decides a statement under both policies.
@@ -301,8 +322,8 @@ func (r *replayer) compare(k replayed, was *recorded, now, then *side) {
 		r.report.cannot(err.Error(), was.times)
 		return
 	}
-	before, profile := now.decide(r.guard, k.subject, sql)
-	if allowed(before) != (was.verdict != "refuse") {
+	before, as := now.decide(r.guard, k.subject, sql)
+	if allowed(before) == was.refused {
 		r.report.cannot("the policy in force decides it otherwise without its literals", was.times)
 		return
 	}
@@ -329,7 +350,7 @@ func (r *replayer) compare(k replayed, was *recorded, now, then *side) {
 		note("gains", statementWhat(after, before))
 	case allowed(before):
 		for _, t := range touchedOnce(before) {
-			compareTable(table(profile, t.Relation), table(next, t.Relation), t, note)
+			compareTable(now.of(as, t.Relation), then.of(next, t.Relation), t, note)
 		}
 	}
 }
@@ -365,20 +386,52 @@ func touchedOnce(d *pgsql.Decision) []pgsql.Touch {
 	return out
 }
 
-func table(p *plan.Profile, name pgsql.Name) *plan.Table {
-	for _, t := range p.Tables {
+// shown is what a policy shows somebody of a table that a statement touches.
+type shown struct {
+	on    *side
+	as    *plan.Identity
+	table *plan.Table
+}
+
+// of is what somebody is shown of a table on this side; nil: it is not in their profile.
+func (s *side) of(id *plan.Identity, name pgsql.Name) *shown {
+	for _, t := range id.Profile.Tables {
 		if pgsql.Name(t.Base) == name {
-			return t
+			return &shown{s, id, t}
 		}
 	}
 	return nil
 }
 
+// rows are the conditions by which the rules in force show rows of the table, sorted: a row is shown where one of them holds. whole says
+// that a rule shows every row. What a condition says of somebody's attributes is another one where these are others.
+func (s *shown) rows() (conditions []string, whole bool) {
+	subject, _ := s.on.policy.Subject(s.as.User)
+	over := s.on.policy.Over(subject, s.on.store, time.Now())
+	for _, r := range s.as.Profile.Rules {
+		says := r.Table(s.table.Base)
+		switch {
+		case says == nil || slices.Contains(over, r.Name):
+			continue
+		case says.Filter == nil:
+			return nil, true
+		}
+		row := says.Filter.SQL
+		for _, attribute := range says.Filter.Attributes {
+			row += fmt.Sprintf("\x00%s=%q", attribute, s.as.Attributes[attribute])
+		}
+		conditions = append(conditions, row)
+	}
+	slices.Sort(conditions)
+	return slices.Compact(conditions), false
+}
+
 // compareTable says how the columns and rows of a table change that a statement reads under both policies.
-func compareTable(before, after *plan.Table, t pgsql.Touch, note func(direction, what string)) {
-	if before == nil || after == nil {
+func compareTable(was, will *shown, t pgsql.Touch, note func(direction, what string)) {
+	if was == nil || will == nil {
 		return
 	}
+	before, after := was.table, will.table
 	for _, c := range after.Columns {
 		i := slices.IndexFunc(before.Columns, func(b plan.Column) bool { return b.Name == c.Name })
 		if i < 0 || len(t.Columns) > 0 && !slices.Contains(t.Columns, c.Name) {
@@ -390,6 +443,8 @@ func compareTable(before, after *plan.Table, t pgsql.Touch, note func(direction,
 		}
 		direction := "differs"
 		switch a, b := strongest(before.Columns[i]), strongest(c); {
+		case forms(c, before.Columns[i]):
+			// One rule more takes nothing away: a row that was shown before is shown as before.
 		case a > b:
 			direction = "gains"
 		case a < b:
@@ -397,14 +452,45 @@ func compareTable(before, after *plan.Table, t pgsql.Touch, note func(direction,
 		}
 		note(direction, fmt.Sprintf("%s.%s as %s instead of %s", t.Relation, quoteColumn(c.Name), will, was))
 	}
+	compareRows(was, will, t.Relation.String(), note)
 	switch {
-	case before.Filtered && !after.Filtered:
-		note("gains", "every row of "+t.Relation.String())
-	case !before.Filtered && after.Filtered:
-		note("loses", "rows of "+t.Relation.String())
-	case before.Filtered && !slices.Equal(before.Rules, after.Rules):
-		note("differs", "rows of "+t.Relation.String())
+	case after.MinGroup > before.MinGroup:
+		note("loses", fmt.Sprintf("%s %s", groups(after.MinGroup), t.Relation))
+	case after.MinGroup < before.MinGroup:
+		note("gains", fmt.Sprintf("%s %s", groups(before.MinGroup), t.Relation))
 	}
+}
+
+// groups names what min_group leaves out.
+func groups(n int64) string { return fmt.Sprintf("groups of fewer than %d rows of", n) }
+
+// compareRows says how the rows of a table change. Rules show what one of them shows: more conditions show more, and of other conditions
+// nobody can say without the data.
+func compareRows(was, will *shown, table string, note func(direction, what string)) {
+	has, all := was.rows()
+	gets, every := will.rows()
+	added, gone := without(gets, has), without(has, gets)
+	switch {
+	case all && every || !all && !every && len(added)+len(gone) == 0:
+	case every:
+		note("gains", "every row of "+table)
+	case all, len(added) == 0:
+		note("loses", "rows of "+table)
+	case len(gone) == 0:
+		note("gains", "rows of "+table)
+	default:
+		note("differs", "rows of "+table)
+	}
+}
+
+// without lists what is in a and not in b.
+func without(a, b []string) (out []string) {
+	for _, s := range a {
+		if !slices.Contains(b, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func quoteColumn(name string) string { return pgsql.Name{Name: name}.String() }
@@ -416,6 +502,13 @@ func strongest(c plan.Column) int {
 		rank = max(rank, b.Form.Rank)
 	}
 	return rank
+}
+
+// forms says whether a column is shown in every form of another.
+func forms(c, other plan.Column) bool {
+	return !slices.ContainsFunc(other.Branches, func(o plan.Branch) bool {
+		return !slices.ContainsFunc(c.Branches, func(b plan.Branch) bool { return b.Form.Mask.String() == o.Form.Mask.String() })
+	})
 }
 
 func (r *replayer) sorted() []replayChange {

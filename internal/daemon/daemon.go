@@ -82,7 +82,7 @@ type View interface {
 	// Profile is gateway.Profiles for one store.
 	Profile(h gateway.Holder) (*gateway.Profile, error)
 	// Shadow is what the subject's shadow rules would make of their statements, also where they may not come in without; nil: they have none.
-	Shadow(s policy.Subject) (profile any, rules []string)
+	Shadow(s policy.Subject) any
 	// Columns are those of the store's tables and views, table by table.
 	Columns() []Column
 }

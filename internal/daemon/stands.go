@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"github.com/postern-sec/postern/internal/gateway"
 	"github.com/postern-sec/postern/internal/policy"
 )
@@ -14,9 +16,9 @@ type Standing struct {
 	// Profile is what their statements would be decided with; nil: the admission or Unavailable says why they would not come so far.
 	Profile     *gateway.Profile
 	Unavailable *gateway.Unavailable
-	// Shadow is what would be decided with beside it, with ShadowRules in force.
-	Shadow      any
-	ShadowRules []string
+	// Shadow is what would be decided with beside it; see gateway.Profile.
+	Shadow any
+	At     time.Time
 }
 
 // stands is Stands. What the network rules say of an address is not asked: the login is one from this machine, with every proof.
@@ -27,12 +29,12 @@ func (d *daemon) stands(user, store string) Standing {
 	if !looked || !known || now.policy.Stores[store] == nil {
 		return Standing{}
 	}
-	out := Standing{Known: true, Policy: now.policy, Subject: subject}
+	out := Standing{Known: true, Policy: now.policy, Subject: subject, At: d.opts.Clock.Now()}
 	out.Admission = now.policy.Decide(policy.Login{
-		Subject: subject, Store: store, Local: true, TLS: true, ClientCert: true, At: d.opts.Clock.Now(),
+		Subject: subject, Store: store, Local: true, TLS: true, ClientCert: true, At: out.At,
 	})
 	if v.view != nil {
-		out.Shadow, out.ShadowRules = v.view.Shadow(subject)
+		out.Shadow = v.view.Shadow(subject)
 	}
 	if out.Unavailable = v.why; out.Unavailable != nil || out.Admission.Refusal != nil {
 		return out

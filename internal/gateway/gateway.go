@@ -59,9 +59,9 @@ type Profile struct {
 	Limits map[string]policy.Limits
 	// Observed says the same as the Holder's.
 	Observed bool
-	// Shadow is what the engine decides with beside the profile, for the trail only: the subject's rules with ShadowRules added.
-	Shadow      any
-	ShadowRules []string
+	// Shadow is what the engine decides with beside the profile, for the trail only: the subject's rules with the shadow rules added; for
+	// postgres a *pgwire.Shadow.
+	Shadow any
 }
 
 // Unavailable is why a subject has no usable profile. Code is one of the CodeProfile constants.

@@ -69,6 +69,22 @@ func (a *Admission) Ended() (names []string) {
 	return names
 }
 
+// over says whether a rule that a subject holds admits nothing at a time any more.
+func (p *Policy) over(s Subject, r *Rule, at time.Time) bool {
+	until := p.Until(s, r)
+	return !until.IsZero() && !at.Before(until)
+}
+
+// Over names the rules that a subject holds on a store and that admit nothing at a time any more, whatever else is asked of a login.
+func (p *Policy) Over(s Subject, store string, at time.Time) (names []string) {
+	for _, r := range p.RulesOf(s, store) {
+		if p.over(s, r, at) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
 // Branch is one form in which a column may be shown and the rules that show it so.
 type Branch struct {
 	Mask  Mask
@@ -97,12 +113,11 @@ func (p *Policy) Decide(l Login) Admission {
 		if refusal := r.unmet(l); refusal != nil {
 			return Admission{Refusal: refusal}
 		}
-		until := p.Until(l.Subject, r)
-		if !until.IsZero() && !l.At.Before(until) {
+		if p.over(l.Subject, r, l.At) {
 			continue
 		}
 		a.Rules = append(a.Rules, r)
-		if !until.IsZero() && (a.Until.IsZero() || until.Before(a.Until)) {
+		if until := p.Until(l.Subject, r); !until.IsZero() && (a.Until.IsZero() || until.Before(a.Until)) {
 			a.Until = until
 		}
 	}

@@ -12,6 +12,14 @@ import (
 	"github.com/postern-sec/postern/internal/policy"
 )
 
+// SubjectWorld is what the guard has to know of a subject on a store of either tier. The generation is the caller's to set.
+func SubjectWorld(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pgsql.World, error) {
+	if w.Inline {
+		return InlineWorld(w, id, snap)
+	}
+	return World(w, id.Profile, snap), nil
+}
+
 // InlineWorld is what the guard has to know of a subject on a store of the inline tier: its profile, read only, with the query that
 // stands for each table (ENF-39 to 44). The generation is the caller's to set.
 func InlineWorld(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pgsql.World, error) {

@@ -38,9 +38,7 @@ func (w *wall) inlineView(found *postgres.Result) (*view, error) {
 		v.inline[id.User] = inlined{schema: id.Profile.Schema, profile: w.keepOr(old, next)}
 	}
 	v.login = gateway.Profile{Limits: found.Wanted.Limits, Role: w.store.Reader.User, Password: w.login.Password}
-	if err := w.addOthers(v, found); err != nil {
-		return nil, err
-	}
+	w.addOthers(v, found)
 	w.seen = v
 	return v, nil
 }

@@ -165,8 +165,8 @@ type wall struct {
 	login    postgres.Config // compiles, and applies with provision: auto
 	poll     postgres.Config // asks whether something changed
 	upstream *pgwire.Upstream
-	observed map[string]secret.Text // passwords of the observed, by user
-	shadows  shadows
+	observed map[string]secret.Text    // passwords of the observed, by user
+	shadows  map[string]*pgwire.Shadow // by user
 
 	conn    *postgres.Server // for polling
 	marks   string           // of the wall, as the last look found it
@@ -208,7 +208,8 @@ func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (dae
 		}
 	}
 	w.marks = marks
-	if err := w.shadowed(ctx, srv, request); err != nil {
+	warnings, err := w.shadowed(ctx, srv, request)
+	if err != nil {
 		return nil, daemon.Report{}, err
 	}
 	v, err := w.view(found)
@@ -220,6 +221,7 @@ func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (dae
 	for _, x := range found.Wanted.Warnings {
 		report.Warnings = append(report.Warnings, x.Text)
 	}
+	report.Warnings = append(report.Warnings, warnings...)
 	return v, report, nil
 }
 
@@ -318,6 +320,10 @@ func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.
 			return nil, daemon.Report{}, err
 		}
 	}
+	// Who was granted something holds it in the shadow too. What is wrong with a shadow rule was said at the last look.
+	if _, err := w.shadowed(ctx, srv, Request(w.store, p, w.root)); err != nil {
+		return nil, daemon.Report{}, err
+	}
 	v, err := w.view(&postgres.Result{Wanted: handed.Wanted, Snapshot: handed.Snapshot})
 	if err != nil {
 		return nil, daemon.Report{}, err
@@ -387,26 +393,20 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 		return w.inlineView(found)
 	}
 	v := &view{store: w.store.Name, lapses: w.lapses, profiles: map[string]*pgwire.Profile{}, passwords: map[string]gateway.Profile{}, broken: map[string]bool{}}
-	broken, err := postgres.FindBroken(found.Wanted, found.Snapshot)
+	stands, err := lookAt(found.Wanted, found.Snapshot)
 	if err != nil {
 		return nil, err
 	}
-	v.suspended = found.Snapshot.Wall != nil && found.Snapshot.Wall.Suspended
+	v.suspended = stands.suspended
 	v.columns = columnsOf(w.store.Name, found.Snapshot)
-	digests := postgres.ProfileDigests(found.Snapshot, found.Wanted.Installation, w.store.Name)
 	protected := protectedTables(found.Wanted)
 	for _, p := range found.Wanted.Profiles {
 		if w.store.Observe.All {
 			continue // nothing of the wall is used
 		}
-		if digests[p.Schema] != p.Digest {
+		if differs, why := stands.differs(p); differs {
 			v.profiles[p.Schema] = nil
-			v.outdated = append(v.outdated, p.Schema)
-			continue
-		}
-		if reasons := broken.Profiles[p.Schema]; len(reasons) > 0 {
-			v.profiles[p.Schema] = nil
-			v.outdated = append(v.outdated, p.Schema+": "+strings.Join(reasons, "; "))
+			v.outdated = append(v.outdated, p.Schema+why)
 			continue
 		}
 		next := &pgwire.Profile{
@@ -416,17 +416,18 @@ func (w *wall) view(found *postgres.Result) (*view, error) {
 		v.profiles[p.Schema] = w.keep(p.Schema, next)
 	}
 	for _, i := range found.Wanted.Identities {
+		if !stands.hasLogin(i) {
+			continue
+		}
 		v.passwords[i.User] = gateway.Profile{
 			Limits: found.Wanted.Limits, Role: i.Role, Password: postgres.IdentityPassword(w.root, found.Wanted.ServerID, i.Role, found.Wanted.Generation),
 		}
 	}
-	for _, user := range slices.Sorted(maps.Keys(broken.Subjects)) {
+	for _, user := range slices.Sorted(maps.Keys(stands.broken.Subjects)) {
 		v.broken[user] = true
-		v.outdated = append(v.outdated, "login of "+user+": "+strings.Join(broken.Subjects[user], "; "))
+		v.outdated = append(v.outdated, "login of "+user+": "+strings.Join(stands.broken.Subjects[user], "; "))
 	}
-	if err := w.addOthers(v, found); err != nil {
-		return nil, err
-	}
+	w.addOthers(v, found)
 	w.seen = v
 	return v, nil
 }
@@ -520,22 +521,16 @@ func (v *view) Profile(h gateway.Holder) (*gateway.Profile, error) {
 		return v.inlineProfile(h)
 	}
 	if v.suspended {
-		return nil, &gateway.Unavailable{
-			Code: gateway.CodeProfileSuspended, Message: "store " + v.store + " is suspended while its tables are changed", Hint: "try again later",
-		}
+		return nil, suspended(v.store)
 	}
 	schema := plan.ProfileName(v.store, slices.Clone(h.Rules))
 	id, known := v.passwords[h.Subject.Name]
 	p, compiled := v.profiles[schema]
 	switch {
 	case !compiled || !known:
-		return nil, &gateway.Unavailable{
-			Code: gateway.CodeProfilePending, Message: "store " + v.store + " has nothing built for your rules yet", Hint: "an operator has to run postern apply",
-		}
+		return nil, notBuilt(v.store)
 	case p == nil, v.broken[h.Subject.Name]:
-		return nil, &gateway.Unavailable{
-			Code: gateway.CodeProfileOutdated, Message: "the wall of store " + v.store + " is not what the policy says", Hint: "an operator has to run postern apply",
-		}
+		return nil, outdated(v.store)
 	}
 	p = v.lapses.profile(p, h.Ended)
 	id.Name, id.Generation, id.Engine = schema, p.World.Generation, p

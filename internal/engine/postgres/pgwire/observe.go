@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -125,7 +126,8 @@ type observer struct {
 	s        *session
 	in       *bufio.Reader
 	out      *bufio.Writer
-	prepared map[string]audit.Event // the decision on a prepared statement, by its name
+	prepared map[string]audit.Event // the decision on a prepared statement, by its name: of the protocol's and of SQL's
+	cursors  map[string]audit.Event // the same on what cursors read
 	waiting  bool                   // for the first byte of a message
 	dirty    bool                   // something was sent since the last Sync
 }
@@ -159,7 +161,7 @@ func (o *observer) Read(b []byte) (int, error) {
 
 // observeClient decides, records and passes on what the client sends.
 func (s *session) observeClient(ctx context.Context) error {
-	o := &observer{s: s, out: bufio.NewWriterSize(s.up.conn, bufferSize), prepared: map[string]audit.Event{}}
+	o := &observer{s: s, out: bufio.NewWriterSize(s.up.conn, bufferSize), prepared: map[string]audit.Event{}, cursors: map[string]audit.Event{}}
 	o.in = bufio.NewReaderSize(o, bufferSize)
 	s.seen.status.Store('I')
 	for {
@@ -244,9 +246,7 @@ func (o *observer) judge(ctx context.Context, kind byte, body []byte) error {
 			return o.record(ctx, refusedEvent("malformed"))
 		}
 		ev := o.decide(second, pgsql.Extended)
-		if len(o.prepared) < maxObserved {
-			o.prepared[keptName(first)] = ev
-		}
+		keep(o.prepared, keptName(first), ev)
 		return o.record(ctx, ev)
 	case 'B':
 		if !ok || !ok2 {
@@ -260,7 +260,7 @@ func (o *observer) judge(ctx context.Context, kind byte, body []byte) error {
 		return o.record(ctx, ev)
 	case 'C':
 		if len(first) > 0 && first[0] == 'S' {
-			delete(o.prepared, string(first[1:]))
+			delete(o.prepared, keptName(first[1:]))
 		}
 	case 'F':
 		return o.record(ctx, refusedEvent("function_call"))
@@ -283,8 +283,69 @@ func (o *observer) decide(text []byte, mode pgsql.Mode) audit.Event {
 		ev = s.allowedDecision(d, commandOf(d.Statements))
 		ev.Touches = touchesOf(w.Store, d.Statements)
 	}
+	o.follow(&ev, d)
 	s.shadow(&ev, text, mode)
 	return ev
+}
+
+// keep remembers a decision by a name. What there is no room for is recorded as unknown when it is used: never as what the name meant
+// before.
+func keep(in map[string]audit.Event, name string, ev audit.Event) {
+	if _, known := in[name]; known || len(in) < maxObserved {
+		in[name] = ev
+	}
+}
+
+// follow keeps to what a text does with the names of statements and cursors. EXECUTE and FETCH touch what the named one touches, and would
+// find no name where that would have been refused.
+func (o *observer) follow(ev *audit.Event, d *pgsql.Decision) {
+	through := func(was audit.Event, known bool) {
+		switch {
+		case !known || ev.Verdict == verdictRefuse:
+		case was.Verdict == verdictRefuse:
+			ev.Verdict, ev.Reason = verdictRefuse, "unknown_name"
+		default:
+			ev.Touches = append(slices.Clip(ev.Touches), was.Touches...)
+		}
+	}
+	for _, st := range d.Statements {
+		for _, f := range st.Effects {
+			name := keptName([]byte(f.Name))
+			switch f.Kind {
+			case pgsql.Prepare:
+				was := *ev
+				if was.Detail = nil; f.Prepared != nil {
+					was.Command, was.Touches = f.Prepared.Tag, appendTouches(nil, o.s.profile().World.Store, f.Prepared.Touches)
+				}
+				keep(o.prepared, name, was)
+			case pgsql.Execute:
+				was, known := o.prepared[name]
+				through(was, known)
+			case pgsql.Deallocate:
+				forget(o.prepared, name)
+			case pgsql.DeclareCursor:
+				keep(o.cursors, name, *ev)
+			case pgsql.UseCursor:
+				was, known := o.cursors[name]
+				through(was, known)
+			case pgsql.CloseCursor:
+				forget(o.cursors, name)
+			case pgsql.DiscardAll:
+				clear(o.prepared)
+				clear(o.cursors)
+			case pgsql.EndTransaction, pgsql.SetVariable:
+			}
+		}
+	}
+}
+
+// forget drops a name, or all of them for "".
+func forget(in map[string]audit.Event, name string) {
+	if name == "" {
+		clear(in)
+		return
+	}
+	delete(in, name)
 }
 
 func (o *observer) record(ctx context.Context, ev audit.Event) error {
