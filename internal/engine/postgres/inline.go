@@ -51,25 +51,31 @@ func InlineWorld(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pg
 }
 
 // inlineSQL is the view of a table with the row policies of its rules inside. Where rows are filtered, OFFSET keeps everything of the
-// client's outside: without it the planner runs a cheap condition on hidden rows first (ENF-40).
+// client's outside: without it the planner runs a cheap condition on hidden rows first (ENF-40). The planner still tries a condition on the
+// values in a plain column's statistics, which are of all rows, and a client that measures how long it plans learns of them; so no column
+// of a filtered table is a plain one.
 func inlineSQL(p *plan.Profile, t *plan.Table) string {
-	columns := make([]string, 0, len(t.Columns))
+	var rows, plain, columns []string
 	for _, c := range t.Columns {
-		columns = append(columns, c.SQL+" AS "+quoteIdent(c.Name))
+		name, shown := " AS "+quoteIdent(c.Name), c.SQL
+		plain = append(plain, shown+name)
+		if c.Raw {
+			shown = "COALESCE(" + shown + ", " + shown + ")"
+		}
+		columns = append(columns, shown+name)
 	}
-	sql := "SELECT " + strings.Join(columns, ", ") + " FROM " + quoteName(t.Base)
-	var rows []string
+	from := " FROM " + quoteName(t.Base)
 	for _, r := range p.Rules {
 		says := r.Table(t.Base)
 		switch {
 		case says == nil:
 		case says.Filter == nil && !r.Ends:
-			return sql
+			return "SELECT " + strings.Join(plain, ", ") + from
 		default:
 			rows = append(rows, "("+predicate(r, says.Filter)+")")
 		}
 	}
-	return sql + " WHERE " + strings.Join(rows, " OR ") + " OFFSET 0"
+	return "SELECT " + strings.Join(columns, ", ") + from + " WHERE " + strings.Join(rows, " OR ") + " OFFSET 0"
 }
 
 // inlineGrants are the rights that the one login of an inline store needs and does not have: columns that are hidden from everybody are

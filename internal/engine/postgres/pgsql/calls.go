@@ -119,6 +119,7 @@ func (a *analysis) callParts(f *pg.FuncCall, name string, sc *scope) {
 		sc.collect = false
 	}
 	a.wantArguments(f, name)
+	a.namedArgument(f, name)
 	a.nodeList(f.Args, sc)
 	if name == "xmlexists" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && len(f.Args) == 2 {
 		f.Args[1] = passing(f.Args[1])

@@ -99,3 +99,36 @@ func TestENF44_InlineQueryRefusesKeys(t *testing.T) {
 		t.Errorf("the key is read from the server: %s", sql)
 	}
 }
+
+// TestENF41_InlineReadsOnly: the server's own bar against writing stays up, whatever a driver says of its transactions.
+func TestENF41_InlineReadsOnly(t *testing.T) {
+	inline, walled := inlineWorld(t), shopWorld()
+	for sql, want := range map[string]string{
+		"BEGIN READ WRITE": "BEGIN READ ONLY",
+		"START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE": "READ ONLY",
+		"SET TRANSACTION READ WRITE":                                 "READ ONLY",
+		"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE":      "READ ONLY",
+		"SET transaction_read_only TO DEFAULT":                       "SET transaction_read_only TO ON",
+		"RESET transaction_read_only":                                "SET transaction_read_only TO ON",
+		"SET LOCAL transaction_read_only TO DEFAULT":                 "SET LOCAL transaction_read_only TO ON",
+		"BEGIN READ ONLY":                                            "BEGIN READ ONLY",
+		"BEGIN":                                                      "BEGIN",
+		"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED": "READ COMMITTED",
+	} {
+		d := NewGuard(-1).Decide(inline, sql, Simple)
+		if d.Refusal != nil || !strings.Contains(d.Text, want) || strings.Contains(d.Text, "READ WRITE") {
+			t.Errorf("%s: %+v %s, want %s", sql, d.Refusal, d.Text, want)
+		}
+		if d := NewGuard(-1).Decide(walled, sql, Simple); d.Refusal != nil || strings.Contains(sql, "READ WRITE") != strings.Contains(d.Text, "READ WRITE") {
+			t.Errorf("with a wall, %s: %+v %s", sql, d.Refusal, d.Text)
+		}
+	}
+	for _, sql := range []string{
+		"SET transaction_read_only = off", "SET default_transaction_read_only = off", "SELECT set_config('transaction_read_only', 'off', true)",
+		"SELECT set_config('transaction_read_only', NULL, true)",
+	} {
+		if d := NewGuard(-1).Decide(inline, sql, Simple); d.Refusal == nil {
+			t.Errorf("%s: %s", sql, d.Text)
+		}
+	}
+}

@@ -102,10 +102,47 @@ func (a *analysis) wantArguments(f *pg.FuncCall, name string) {
 	}
 }
 
+// searchFunctions take a text search configuration or dictionary first, relationFunctions a relation. The server reads a bare string there
+// as a name, as it would in a cast.
+var (
+	searchFunctions = []string{
+		"json_to_tsvector", "jsonb_to_tsvector", "phraseto_tsquery", "plainto_tsquery", "to_tsquery", "to_tsvector", "ts_headline", "ts_lexize",
+		"websearch_to_tsquery",
+	}
+	relationFunctions = []string{"pg_partition_ancestors", "pg_relation_is_publishable", "pg_table_size"}
+)
+
+// namedArgument judges a bare string, or a parameter, whose place makes the name of an object of it: its error would tell which schemas
+// there are.
+func (a *analysis) namedArgument(f *pg.FuncCall, name string) {
+	first := argument(f, 0)
+	text := first.GetAConst().GetSval()
+	switch {
+	case slices.Contains(relationFunctions, name) && text != nil && !isNumber(text.Sval):
+		// to_regclass is judged like any other: it finds admitted relations, and none of another name.
+		f.Args[0] = &pg.Node{Node: &pg.Node_FuncCall{FuncCall: &pg.FuncCall{
+			Funcname: nameNodes("to_regclass"), Args: []*pg.Node{first}, Funcformat: pg.CoercionForm_COERCE_EXPLICIT_CALL, Location: f.Location,
+		}}}
+		a.wantReg(f.Args[0], regOID)
+	case !slices.Contains(searchFunctions, name) || len(f.Args) < 2:
+	case text != nil:
+		if parts, ok := splitIdentifier(text.Sval); ok && len(parts) > 1 && parts[0] != "pg_catalog" {
+			a.refuse(f.Location, Refusal{
+				Reason: ReasonFunctionArgument, Object: name, Message: "permission denied for " + text.Sval + " in " + name,
+				Detail: "Text search configurations and dictionaries of pg_catalog are available.", Hint: "Name it without a schema.",
+			})
+		}
+	case first.GetParamRef() != nil && (name != "ts_headline" || len(f.Args) > 3):
+		a.notConstant(f.Location, "the configuration in "+name)
+	default:
+		a.wantReg(first, regBare)
+	}
+}
+
 // plainReg makes a reg* value that was just judged a plain one.
 func (a *analysis) plainReg(n *pg.Node, typ string) {
-	if a.refusal != nil || slices.Contains([]string{"regconfig", "regdictionary", "regcollation"}, typ) {
-		return // those name nothing of the application's data
+	if a.refusal != nil || typ == "regcollation" {
+		return
 	}
 	as, said := a.regs[n]
 	if !said {

@@ -39,6 +39,9 @@ var readable = []string{
 	"in_hot_standby", "default_text_search_config", "xmlbinary", "xmloption", "ssl", "default_tablespace", "max_connections",
 }
 
+// readOnlySetting is what keeps the transactions of the inline tier from writing.
+const readOnlySetting = "transaction_read_only"
+
 func anyValue(*analysis, string, []string) bool { return true }
 
 // quietMessages admits levels that do not open the server's chatter.
@@ -225,6 +228,9 @@ func (a *analysis) noSetting(name string) {
 // to its own value instead.
 func (a *analysis) mayReset(s *pg.VariableSetStmt, name string) {
 	own, pinned := pins[name]
+	if a.w.Inline != nil && name == readOnlySetting {
+		own, pinned = []string{"on"}, true // its default is off, whatever that of a session is
+	}
 	switch {
 	case name == "search_path", name == "role", name == "session_authorization":
 	case pinned && own[0] != "":
@@ -336,7 +342,7 @@ func (a *analysis) setConfig(n *pg.Node, f *pg.FuncCall) {
 		}
 	}
 	if reset {
-		if settable[name] == nil {
+		if settable[name] == nil || a.w.Inline != nil && name == readOnlySetting {
 			a.noSetting(name)
 		}
 	} else {

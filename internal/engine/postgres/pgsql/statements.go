@@ -162,13 +162,17 @@ func (a *analysis) transaction(t *pg.TransactionStmt) Statement {
 	return st
 }
 
-// transactionModes judges the options of BEGIN and SET TRANSACTION.
+// transactionModes judges the options of BEGIN and SET TRANSACTION. On the inline tier a transaction only reads, on the server too: READ
+// WRITE, which drivers say without meaning to write, is sent as READ ONLY.
 func (a *analysis) transactionModes(list []*pg.Node) {
 	for _, n := range list {
 		switch d := n.GetDefElem(); d.GetDefname() {
 		case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
 			if d.Arg.GetAConst() == nil {
 				a.misplaced(d)
+			} else if a.w.Inline != nil && d.Defname == "transaction_read_only" && d.Arg.GetAConst().GetIval().GetIval() == 0 {
+				d.Arg.GetAConst().Val = &pg.A_Const_Ival{Ival: &pg.Integer{Ival: 1}}
+				a.rewrote = true
 			}
 		default:
 			a.misplaced(n)
