@@ -60,9 +60,14 @@ func TestPRO118_EndsHold(t *testing.T) {
 	db := site.NewShopDatabase(t, c)
 	c.Role(t, "reporting", "LOGIN")
 	db.Exec(t, "GRANT USAGE ON SCHEMA public TO reporting; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reporting")
-	policy := shadowing(t, observing(t, false), endedRules)
+	policy := shadowing(t, observing(t, false), endedRules) + `
+tests:
+  payroll is over: {as: support, sql: TABLE payroll, verdict: refuse, reason: relation_not_admitted}
+  payroll was open: {as: support, at: "2019-06-01T10:00:00Z", sql: TABLE payroll, verdict: allow}
+`
 	s := site.New(t, db, policy)
 	s.Apply(t)
+	s.Must(t, "policy", "test")
 	s.Serve(t)
 	if e := lastOf(t, s, "analyst", "TABLE payroll"); e.Verdict != "refuse" || e.Reason != "relation_not_admitted" {
 		t.Errorf("what the observed analyst held once would be decided %+v", e)
