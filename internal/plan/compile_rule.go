@@ -36,7 +36,30 @@ func (c *compiler) rule(r *policy.Rule) *Rule {
 	slices.Sort(out.Owners)
 	out.Owners = slices.Compact(out.Owners)
 	out.Allow = c.allow(r)
+	c.lasting(r, out)
 	return out
+}
+
+// lasting warns of what a rule with an end gives by rights that the server knows no end of. Rows and columns end by data (ENF-91), and
+// somebody's hold of a rule on request ends with their membership.
+func (c *compiler) lasting(r *policy.Rule, out *Rule) {
+	if r.Until.IsZero() {
+		return
+	}
+	var what []string
+	if r.Level == policy.Own {
+		what = append(what, "membership in "+strings.Join(out.Owners, ", "))
+	}
+	if len(out.Allow.Functions) > 0 {
+		what = append(what, "EXECUTE on its functions")
+	}
+	if out.Allow.Temporary {
+		what = append(what, "TEMPORARY")
+	}
+	if len(what) > 0 {
+		c.warn(r.Pos, "lasting:"+r.Name, "take the rule out of the file when it is over, and run postern apply",
+			"rule %s ends at the gateway in time; on the server %s stays until the rule is out of the file", r.Name, strings.Join(what, ", "))
+	}
 }
 
 // ruleNames checks the tables that a rule's rows and write name.

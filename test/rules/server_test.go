@@ -32,6 +32,22 @@ var serverRules = []rule{
 		{"server", "TABLE app.past", "1"},
 		{"server", "SELECT count(*) > 0 AND bool_and(qual ~ 'statement_timestamp' AND qual !~ 'now\\(') FROM pg_policies WHERE tablename = 'past' AND policyname LIKE 'postern%' AND qual <> 'true'", "t"},
 		{"wall tess", "TABLE postern.holds", "error 42501"},
+		// What a rule allows beside reading ends with it; what another one allows does not.
+		{"tess", "SELECT app.in_region('EU')", "error 42501"},
+		{"tess", "LISTEN old", "error 42501"},
+		{"tess", "UNLISTEN old", "error 42501"},
+		{"tess", "SELECT app.twice(21)", "42"},
+		{"tess", "LISTEN news; UNLISTEN news", ""},
+	}, do: func(t *testing.T, w *world) {
+		var said []string
+		for _, x := range w.Plan(t).Warnings {
+			if strings.Contains(x.Text, "ends at the gateway in time") {
+				said = append(said, x.Text)
+			}
+		}
+		if want := "rule past ends at the gateway in time; on the server EXECUTE on its functions stays until the rule is out of the file"; len(said) != 1 || said[0] != want {
+			t.Errorf("plan says %q, want only %q", said, want)
+		}
 	}},
 	{id: "ENF-92", tries: []try{
 		{

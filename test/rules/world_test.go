@@ -125,7 +125,7 @@ rules:
     level: write
     rows: {shop.app.notes: "author = subject.name"}
     write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}
-  past: {to: [tess], on: past, until: 2020-01-01}
+  past: {to: [tess], on: past, until: 2020-01-01, allow: {channels: [old], functions: [shop.app.in_region]}}
   more:
     to: [tess]
     on: d
@@ -172,6 +172,7 @@ func newInline(t *testing.T) *world {
 		"    write: {shop.app.customers: {update: [phone]}}\n":                                                            "",
 		"    write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}\n":                              "",
 		"    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing]}\n": "",
+		", allow: {channels: [old], functions: [shop.app.in_region]}}": "}",
 		"  scratch: {to: [olga], on: scratch, level: own}\n":                                                              "",
 	} {
 		if !strings.Contains(text, old) {

@@ -27,6 +27,9 @@ func InlineWorld(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pg
 	out.Temp, out.Explain, out.Own, out.Masked = false, false, false, true
 	// The path is pg_catalog alone, and no function but its own may be called (ENF-42).
 	out.Callable, out.Extension, out.Operators = map[pgsql.Name]byte{}, map[string]string{}, map[string]bool{}
+	for i, x := range out.Allowances {
+		out.Allowances[i] = pgsql.Allowance{Rule: x.Rule, Channels: x.Channels}
+	}
 	out.Inline = map[pgsql.Name]string{}
 	who := pgsql.InlineIdentity{Role: id.Role, Attributes: id.Attributes, Holds: map[string]time.Time{}}
 	for _, h := range id.Holds {

@@ -56,17 +56,17 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 	return out
 }
 
-// worldAllow is what the rules allow beside reading and writing. An extension whose functions may be called brings its operators and types.
+// worldAllow is what the rules allow beside reading and writing, each for as long as it lasts, and what the store's extensions bring to
+// everybody: their reviewed functions, operators and types.
 func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
-	out.Temp, out.Explain = p.Allow.Temporary, p.Allow.Explain
+	for _, r := range p.Rules {
+		out.Allow(allowance(r.Name, r.Allow, false))
+	}
+	out.Allow(allowance("", p.Allow, true))
 	if out.Explain {
 		out.Parts = worldParts(out, snap)
 	}
-	for _, c := range p.Allow.Channels {
-		out.Channels[c] = true
-	}
 	for _, f := range p.Allow.Functions {
-		out.Callable[pgsql.Name(f.Name)] = f.Kind
 		if f.Extension == "" {
 			continue
 		}
@@ -77,6 +77,20 @@ func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
 			}
 		}
 	}
+}
+
+// allowance is what one rule allows, or of a profile what its store's extensions bring.
+func allowance(rule string, a plan.Allow, extensions bool) pgsql.Allowance {
+	out := pgsql.Allowance{Rule: rule, Callable: map[pgsql.Name]byte{}}
+	if !extensions {
+		out.Temp, out.Explain, out.Channels = a.Temporary, a.Explain, a.Channels
+	}
+	for _, f := range a.Functions {
+		if extensions == (f.Extension != "") {
+			out.Callable[pgsql.Name(f.Name)] = f.Kind
+		}
+	}
+	return out
 }
 
 // worldParts finds the partitions and children of the admitted relations, at any depth. One that has two such parents is left out.

@@ -218,6 +218,10 @@ func TestEndedRules(t *testing.T) {
 	whole.Relations[Name{"public", "orders"}].Rule = "spring"
 	whole.Relations[Name{"public", "events"}].Rule = "analysts-eu,spring"
 	whole.Parts = map[string]string{"orders_2025": "orders", "events_2025": "events"}
+	whole.Channels, whole.Callable = map[string]bool{}, map[Name]byte{}
+	whole.Allow(Allowance{Rule: "spring", Temp: true, Explain: true, Channels: []string{"old"}, Callable: map[Name]byte{{"public", "forecast"}: 'f'}})
+	whole.Allow(Allowance{Rule: "analysts-eu", Channels: []string{"news"}, Callable: map[Name]byte{{"public", "margin"}: 'f'}})
+	whole.Allow(Allowance{Callable: map[Name]byte{{"ext", "similarity"}: 'f'}})
 	part := whole.Without([]string{"spring"})
 	part.Generation++
 	g := NewGuard(-1)
@@ -232,6 +236,18 @@ func TestEndedRules(t *testing.T) {
 		case !refused && d.Refusal != nil:
 			t.Errorf("%s: %v", text, d.Refusal)
 		case refused && (d.Refusal == nil || d.Refusal.Detail != "What you held of it has ended: spring." || !strings.Contains(d.Refusal.Hint, "postern request customers")):
+			t.Errorf("%s: %+v", text, d.Refusal)
+		}
+	}
+	// What a rule allows beside reading ends with it; what another one or the store allows does not.
+	for text, refused := range map[string]bool{
+		"CREATE TEMP TABLE t (i int)": true, "EXPLAIN SELECT id FROM customers": true, "LISTEN old": true, "SELECT forecast(1)": true,
+		"LISTEN news": false, "SELECT margin(1)": false, "SELECT similarity('a', 'b')": false,
+	} {
+		if d := g.Decide(whole, text, Simple); d.Refusal != nil {
+			t.Errorf("before: %s: %v", text, d.Refusal)
+		}
+		if d := g.Decide(part, text, Simple); (d.Refusal != nil) != refused {
 			t.Errorf("%s: %+v", text, d.Refusal)
 		}
 	}

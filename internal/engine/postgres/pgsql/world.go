@@ -35,6 +35,9 @@ type World struct {
 	Callable  map[Name]byte       // routines outside pg_catalog that may be called, with their pg_proc.prokind
 	Extension map[string]string   // extension -> schema, for those whose types protected columns use
 
+	// Allowances are what Temp, Explain, Channels and Callable come from, rule by rule, so that what a rule allows ends with it.
+	Allowances []Allowance
+
 	// Inline holds, on the inline tier, the query that stands for each target; the server has no view of that name. nil: walled.
 	Inline map[Name]string
 
@@ -88,9 +91,31 @@ type Hidden struct {
 	Ended   []string // rules of the profile that admitted it and are over
 }
 
-// Without is the world of somebody for whom some rules of the profile are over: what only these admit is refused, and the refusal says
-// so. On the server such a relation is still there and shows no row (ENF-91), which looks like an empty table. The generation is the
-// caller's to set.
+// Allowance is what one rule allows beside reading and writing; Rule is "" for what the store allows everybody.
+type Allowance struct {
+	Rule          string
+	Temp, Explain bool
+	Channels      []string
+	Callable      map[Name]byte
+}
+
+// Allow adds an allowance to what the world allows.
+func (w *World) Allow(x Allowance) {
+	w.Allowances = append(w.Allowances, x)
+	w.allow(x)
+}
+
+func (w *World) allow(x Allowance) {
+	w.Temp, w.Explain = w.Temp || x.Temp, w.Explain || x.Explain
+	for _, c := range x.Channels {
+		w.Channels[c] = true
+	}
+	maps.Copy(w.Callable, x.Callable)
+}
+
+// Without is the world of somebody for whom some rules of the profile are over: what only these admit or allow is refused, and the
+// refusal says so of relations. On the server such a relation is still there and shows no row (ENF-91), which looks like an empty
+// table; a function may still be called there. The generation is the caller's to set.
 func (w *World) Without(ended []string) *World {
 	if len(ended) == 0 {
 		return w
@@ -105,6 +130,12 @@ func (w *World) Without(ended []string) *World {
 		delete(out.Relations, name)
 		out.Known[name] = Hidden{Kind: rel.Kind, Dataset: rel.Dataset, Ended: rules}
 		maps.DeleteFunc(out.Parts, func(_, of string) bool { return of == name.Name })
+	}
+	out.Temp, out.Explain, out.Channels, out.Callable = false, false, map[string]bool{}, map[Name]byte{}
+	for _, x := range w.Allowances {
+		if !slices.Contains(ended, x.Rule) {
+			out.allow(x)
+		}
 	}
 	return &out
 }

@@ -280,7 +280,7 @@ func (s *session) answerOf(kind byte, body []byte) (fate, error) {
 	case 'S':
 		return s.parameter(body)
 	case 'A':
-		return pass, nil
+		return s.notification(body), nil
 	case 'E':
 		return s.serverError(body)
 	case 'Z':
@@ -475,6 +475,16 @@ func isFatal(r *pgproto3.ErrorResponse) bool {
 		severity = r.Severity
 	}
 	return severity == "FATAL" || severity == "PANIC"
+}
+
+// notification passes what is sent on a channel that a rule opens now: a session still listens on the server when the rule that
+// let it is over.
+func (s *session) notification(body []byte) fate {
+	var n pgproto3.NotificationResponse
+	if err := n.Decode(body); err != nil || !s.profile().World.Channels[n.Channel] {
+		return drop
+	}
+	return pass
 }
 
 // notice is NoticeResponse. Under masks or filters only warnings about the client's own transaction and session go on, in
