@@ -57,7 +57,7 @@ var formRules = []rule{
 		{"uma", "UPDATE customers SET phone = '+2' WHERE id = 2", "tag UPDATE 1"},
 	}},
 	{id: "ENF-38", tries: []try{
-		{"server", "SELECT count(*) FROM " + profiles, "5"}, // a; b and notes; a, b and notes; a, more and past; scratch
+		{"server", "SELECT count(*) FROM " + profiles, "6"}, // a; b and notes; a, b and notes; a, more and past; scratch; both of lent
 	}},
 }
 

@@ -31,6 +31,7 @@ CREATE TABLE app.products (id int PRIMARY KEY, sku text);
 CREATE TABLE app.payroll (id int PRIMARY KEY, salary int);
 CREATE TABLE app.scratch (id int PRIMARY KEY, word text);
 CREATE TABLE app.past (id int PRIMARY KEY);
+CREATE TABLE app.lent (id int PRIMARY KEY, word text);
 CREATE SEQUENCE app.numbers;
 CREATE FUNCTION app.ssn_of(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT ssn FROM app.customers WHERE id = $1';
 CREATE FUNCTION app.label(app.customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name || $1.ssn';
@@ -55,6 +56,7 @@ INSERT INTO app.products VALUES (1,'sku-1'), (2,'sku-2');
 INSERT INTO app.payroll VALUES (1, 7770001);
 INSERT INTO app.scratch VALUES (1,'one');
 INSERT INTO app.past VALUES (1);
+INSERT INTO app.lent VALUES (1,'hidden word');
 ANALYZE;
 RESET ROLE;
 SELECT lo_from_bytea(424242, 'hidden'); GRANT SELECT ON LARGE OBJECT 424242 TO PUBLIC;
@@ -86,6 +88,7 @@ users:
   uma: {scram: "{{scram uma}}", role: uma}
   tess: {scram: "{{scram tess}}", role: tess}
   olga: {scram: "{{scram olga}}", role: olga}
+  zoe: {scram: "{{scram zoe}}", role: zoe}
 masks:
   a:
     shop.app.customers.email: partial(1, 0)
@@ -100,11 +103,15 @@ masks:
     shop.app.customers.balance: hidden
     shop.app.orders.buyer: hidden
     unlabelled: keep
+  lent:
+    shop.app.lent.word: hidden
+    unlabelled: keep
 datasets:
   d: {include: [shop.app.customers, shop.app.events, shop.app.orders, shop.app.products]}
   notes: {include: [shop.app.notes]}
   past: {include: [shop.app.past]}
   scratch: {include: [shop.app.scratch]}
+  lent: {include: [shop.app.lent]}
 rules:
   a:
     to: [ana, uma, tess]
@@ -134,6 +141,8 @@ rules:
     masks: a
     allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing]}
   scratch: {to: [olga], on: scratch, level: own}
+  lent-owned: {to: [zoe], on: lent, level: own, until: 2020-01-01}
+  lent: {to: [zoe], on: lent, level: read, masks: lent}
 baseline: {outside_datasets: block}
 audit: {folder: audit/, sync: 100ms}
 `
@@ -166,13 +175,14 @@ func newInline(t *testing.T) *world {
 	for old, changed := range map[string]string{
 		"    provisioner: {{provisioner}}\n    grantor: {{grantor}}\n": "    tier: inline\n    reader: {user: postern_reader, password: {env: READER_PASSWORD}}\n",
 		"shop.app.orders.buyer: pseudonym":                             "shop.app.orders.buyer: hidden",
-		", role: ana":                                                  "", ", role: sam": "", ", role: uma": "", ", role: tess": "", ", role: olga": "",
+		", role: ana":                                                  "", ", role: sam": "", ", role: uma": "", ", role: tess": "", ", role: olga": "", ", role: zoe": "",
 		"    level: write\n    rows: {shop.app.customers":                                                                 "    level: read\n    rows: {shop.app.customers",
 		"    level: write\n    rows: {shop.app.notes":                                                                     "    level: read\n    rows: {shop.app.notes",
 		"    write: {shop.app.customers: {update: [phone]}}\n":                                                            "",
 		"    write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}\n":                              "",
 		"    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing]}\n": "",
-		", allow: {channels: [old], functions: [shop.app.in_region]}}": "}",
+		", allow: {channels: [old], functions: [shop.app.in_region]}}":                                                    "}",
+		"  lent-owned: {to: [zoe], on: lent, level: own, until: 2020-01-01}\n":                                            "",
 		"  scratch: {to: [olga], on: scratch, level: own}\n":                                                              "",
 	} {
 		if !strings.Contains(text, old) {

@@ -7,6 +7,7 @@ import (
 	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/plan"
+	"github.com/postern-sec/postern/internal/policy"
 )
 
 // World is what the guard has to know of a profile. The generation is the caller's to set.
@@ -18,7 +19,7 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 		Channels: map[string]bool{}, Callable: map[pgsql.Name]byte{},
 	}
 	for _, t := range p.Tables {
-		rel := worldRelation(t)
+		rel := worldRelation(p, t)
 		out.Relations[rel.Name] = rel
 		out.Masked = out.Masked || !t.Open
 		for _, col := range t.Source.Columns {
@@ -111,8 +112,8 @@ func worldParts(out *pgsql.World, snap *catalog.Snapshot) map[string]string {
 	return parts
 }
 
-// worldRelation is a table as the guard sees it.
-func worldRelation(t *plan.Table) *pgsql.Relation {
+// worldRelation is a table of a profile as the guard sees it.
+func worldRelation(p *plan.Profile, t *plan.Table) *pgsql.Relation {
 	rel := &pgsql.Relation{
 		Name: pgsql.Name(t.Base), Target: pgsql.Name(t.View), Kind: t.Kind, Open: t.Open, Own: t.Own, Rule: strings.Join(t.Rules, ","), Dataset: t.Dataset,
 		Filtered: t.Filtered, Unique: map[string][]string{}, Select: true, Delete: t.Delete, MinGroup: t.MinGroup,
@@ -128,6 +129,11 @@ func worldRelation(t *plan.Table) *pgsql.Relation {
 	rel.Lock = rel.Update || rel.Delete
 	if t.Own {
 		rel.Indexes = t.Source.Indexes
+		for _, r := range p.Rules {
+			if r.Level == policy.Own && slices.Contains(t.Rules, r.Name) {
+				rel.OwnRules = append(rel.OwnRules, r.Name)
+			}
+		}
 	}
 	for _, k := range t.Source.Keys {
 		if k.Partial || !k.Constraint {

@@ -54,13 +54,14 @@ type World struct {
 
 // Relation is an admitted relation.
 type Relation struct {
-	Name     Name   // the application's own name
-	Target   Name   // what is sent instead: the profile's view, or the base itself when open
-	Kind     byte   // pg_class.relkind of the base: r p v m f S
-	Open     bool   // shown whole (ENF-93)
-	Own      bool   // through membership in its owner (ENF-94)
-	Temp     bool   // a temporary table of the session's own, whose columns are not known (ENF-74)
-	Rule     string // rules that admit it, comma separated, for reasons
+	Name     Name     // the application's own name
+	Target   Name     // what is sent instead: the profile's view, or the base itself when open
+	Kind     byte     // pg_class.relkind of the base: r p v m f S
+	Open     bool     // shown whole (ENF-93)
+	Own      bool     // through membership in its owner (ENF-94)
+	Temp     bool     // a temporary table of the session's own, whose columns are not known (ENF-74)
+	Rule     string   // rules that admit it, comma separated, for reasons
+	OwnRules []string // those of level own: when all of them are over, nothing shows it otherwise until somebody applies
 	Dataset  string
 	Filtered bool                // no rule shows every row
 	Columns  []Column            // attnum order
@@ -124,6 +125,9 @@ func (w *World) Without(ended []string) *World {
 	out.Relations, out.Known, out.Parts = maps.Clone(w.Relations), maps.Clone(w.Known), maps.Clone(w.Parts)
 	for name, rel := range w.Relations {
 		rules := strings.Split(rel.Rule, ",")
+		if rel.Own {
+			rules = rel.OwnRules // the others' view of it is not built: the name leads to the table itself
+		}
 		if slices.ContainsFunc(rules, func(r string) bool { return !slices.Contains(ended, r) }) {
 			continue
 		}
