@@ -2,8 +2,8 @@ package policy
 
 import "fmt"
 
-// Leaves says in one plain sentence what somebody who sees the masked value still learns of the real one (ENF-30). It is what plan
-// prints beside a mask, for those who decide whether it is enough.
+// Leaves says in one plain sentence what somebody who sees the masked value still learns of the real one (ENF-30). It is what plan and the portal
+// print beside a mask, for those who decide whether it is enough.
 func (m Mask) Leaves() string {
 	arg := func(i int) string {
 		if i < len(m.Args) {

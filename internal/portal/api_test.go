@@ -12,6 +12,7 @@ import (
 	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/audit"
 	"github.com/postern-sec/postern/internal/identity"
+	"github.com/postern-sec/postern/internal/policy"
 	"github.com/postern-sec/postern/internal/portal"
 )
 
@@ -215,5 +216,22 @@ func TestTerminalByCalls(t *testing.T) {
 		if (status == http.StatusOK) != yes || strings.Contains(text, `"user":"ana"`) != yes {
 			t.Errorf("let in: %v; %d", yes, status)
 		}
+	}
+}
+
+// TestMaskLeaves: whoever asks for a dataset, or decides, reads beside each mask what it leaves of the value (ENF-30), in plan's words; of
+// what is raw or hidden there is nothing to say.
+func TestMaskLeaves(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	mask := policy.Mask{Name: policy.KeepLast, Args: []string{"4"}}
+	p.pol.Masks = map[string]*policy.MaskProfile{"m": {Name: "m", Entries: []policy.MaskEntry{{Pattern: "fin.iban", Mask: mask}, {Pattern: "unlabelled", Mask: policy.Mask{Name: policy.Keep}}}}}
+	p.pol.Rules[0].Masks = "m"
+	columns := as[portal.Dataset](p, "ana", "GET /api/v1/datasets/staff", "").Tables[0].Columns
+	if got := columns[0].Then; got.Kind != "masked" || got.Text != "only the last 4" || got.Leaves != mask.Leaves() || columns[0].Now.Leaves != "" || columns[1].Then.Leaves != "" || columns[1].Then.Kind != "raw" {
+		t.Errorf("%+v", columns)
+	}
+	if _, page := p.call("ana", http.MethodGet, "/datasets/staff", nil, nil); !strings.Contains(page, mask.Leaves()) {
+		t.Errorf("the page does not say what the mask leaves:\n%s", page)
 	}
 }

@@ -176,8 +176,9 @@ type ColumnShown struct {
 
 // Seen is how a column is shown.
 type Seen struct {
-	Kind string `json:"kind"` // raw, masked or none
-	Text string `json:"text"` // the same in words
+	Kind   string `json:"kind"`             // raw, masked or none
+	Text   string `json:"text"`             // the same in words
+	Leaves string `json:"leaves,omitempty"` // masked: what of the value is left all the same (ENF-30)
 }
 
 // DatasetQuery says whose view of a dataset it is.
@@ -322,7 +323,7 @@ func rowsOf(t policy.Table, d *policy.Dataset, held, ask []*policy.Rule) []strin
 func seenBy(pol *policy.Policy, rules []*policy.Rule, c policy.Column) Seen {
 	forms := pol.Branches(rules, c)
 	if len(forms) == 0 {
-		return Seen{"none", "no access"}
+		return Seen{Kind: "none", Text: "no access"}
 	}
 	out := seenAs(forms[0].Mask)
 	if len(forms) > 1 {
@@ -338,15 +339,16 @@ var maskWords = map[string]string{
 }
 
 func seenAs(m policy.Mask) Seen {
+	words := "masked: " + m.String()
 	switch {
 	case m.IsRaw():
-		return Seen{"raw", "as it is"}
+		return Seen{Kind: "raw", Text: "as it is"}
 	case m.Strength() == policy.Null:
-		return Seen{"none", "hidden"}
+		return Seen{Kind: "none", Text: "hidden"}
 	case m.Name == "keep_last" && len(m.Args) == 1:
-		return Seen{"masked", "only the last " + m.Args[0]}
+		words = "only the last " + m.Args[0]
 	case maskWords[m.Name] != "":
-		return Seen{"masked", maskWords[m.Name]}
+		words = maskWords[m.Name]
 	}
-	return Seen{"masked", "masked: " + m.String()}
+	return Seen{Kind: "masked", Text: words, Leaves: m.Leaves()}
 }

@@ -34,7 +34,7 @@ var parserRules = []rule{
 		{"ana", "SELECT 1 -- " + strings.Repeat("(+", 5000), "1"},
 		{"ana", `SELECT 1 AS "` + strings.Repeat("(", 60) + `"`, "1"},
 	}},
-	{id: "ENF-82", elsewhere: "TestWorkerDies"},
+	{id: "ENF-82", elsewhere: "TestWorkerCrashes"},
 	{id: "ENF-83", elsewhere: "TestEveryField"},
 	{id: "ENF-84", tries: []try{
 		{"ana", "SELECT 'a'::enum8('a')", "error 42"},

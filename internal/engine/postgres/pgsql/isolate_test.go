@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -108,6 +109,28 @@ func TestWorkerDies(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestWorkerCrashes is ENF-82 with the parser's own crash: a text that the limits would refuse before (ENF-79) takes the worker down in
+// the middle of the grammar, and nothing else.
+func TestWorkerCrashes(t *testing.T) {
+	t.Parallel()
+	p, ended := isolated(t, 1, 0)
+	bomb := "SELECT 1" + strings.Repeat("||'a'", 120000)
+	if err := CheckLimits(bomb); err == nil {
+		t.Fatal("the limits let it through")
+	}
+	if tree, err := p.parse(bomb); err == nil {
+		t.Fatalf("it is parsed: %d statements", len(tree.Stmts))
+	} else if down := (*parserDown)(nil); !errors.As(err, &down) {
+		t.Fatalf("the parser answers %v, and should be gone: another text has to be found that crashes it", err)
+	}
+	if n := ended.Load(); n != 1 {
+		t.Errorf("%d workers ended, want 1", n)
+	}
+	if d := NewGuard(0).Isolate(p).Decide(shopWorld(), "select name from customers", Simple); d.Verdict != Rewrite {
+		t.Errorf("the next statement: %+v", d.Refusal)
+	}
 }
 
 // TestWorkerHangs: a statement that takes too long is refused, and its worker replaced.

@@ -20,7 +20,10 @@ var newerForms = []struct {
 	{18, "WITHOUT OVERLAPS", regexp.MustCompile(`(?i)\bwithout\s+overlaps\b`)},
 	{18, "FOREIGN KEY (…, PERIOD …)", regexp.MustCompile(`(?i)\b(?:foreign\s+key|references)\b(?s:[^)]*)\bperiod\s+[a-z_"]`)},
 	{18, "NOT ENFORCED", regexp.MustCompile(`(?i)\b(?:not\s+)?enforced\b`)},
-	{18, "NOT NULL … as a named table constraint", regexp.MustCompile(`(?i)\badd\s+(?:constraint\s+\S+\s+)?not\s+null\s+[a-z_"]`)},
+	{18, "NOT NULL … as a named table constraint", regexp.MustCompile(`(?i)\b(?:add\s+(?:constraint\s+\S+\s+)?|constraint\s+\S+\s+)not\s+null\s+[a-z_"]`)},
+	{18, "ALTER CONSTRAINT … INHERIT", regexp.MustCompile(`(?i)\balter\s+constraint\s+\S+\s+(?:no\s+)?inherit\b`)},
+	{18, "VACUUM and ANALYZE of ONLY", regexp.MustCompile(`(?i)\b(?:vacuum|analyze|analyse)\b(?s:[^;]*)\bonly\b`)},
+	{18, "ALTER DEFAULT PRIVILEGES … ON LARGE OBJECTS", regexp.MustCompile(`(?i)\bon\s+large\s+objects\b`)},
 }
 
 // newerGrammar says of a text that the parser could not read whether it is one of a later release.
