@@ -375,6 +375,7 @@ func (d *daemon) serve(ctx context.Context, s *stores, find *finding, root secre
 	}
 	defer files.close()
 	go d.grants.st.Listen(ctx, state.Heard{Changed: d.grants.changed, Cancel: func(text string) { d.cancels.heard(ctx, d.gw, text) }})
+	defer d.startMeters(ctx)()
 	accepted := make(chan error, 1)
 	go func() { accepted <- d.gw.Serve(ctx) }()
 	if d.opts.Ready != nil {

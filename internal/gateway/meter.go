@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,14 +25,22 @@ const rowBatch = 64
 // window is one allowance of one subject: how much of it is used since it began. Windows follow each other without overlap,
 // each beginning with the first use after the one before.
 type window struct {
+	key   string // as other gateways know it
 	began time.Time
 	used  int64
+	told  int64 // of used, what the other gateways have been told
 }
 
 // windowKey is whose allowance of what: rule is "" for the store's own.
 type windowKey struct {
 	code                 policy.Code
 	subject, store, rule string
+}
+
+// digest is the key for other gateways: it tells nobody who it is about.
+func (k windowKey) digest() string {
+	sum := sha256.Sum256([]byte(string(k.code) + "\x00" + k.subject + "\x00" + k.store + "\x00" + k.rule))
+	return hex.EncodeToString(sum[:])
 }
 
 func (k windowKey) length() time.Duration {
@@ -43,14 +53,23 @@ func (k windowKey) length() time.Duration {
 // maxWindows bounds the memory; windows that have ended are dropped when it is reached.
 const maxWindows = 100_000
 
-// meters count what every subject has used, over all sessions. They live as long as the gateway.
-type meters struct {
-	mu sync.Mutex
-	m  map[windowKey]*window
+// Use is how much of an allowance is used up, and until when that counts.
+type Use struct {
+	Key   string // of the allowance, a digest
+	Used  int64
+	Until time.Time
 }
 
-// take uses up to want of an allowance of limit and returns how much it got, and when the allowance begins anew.
-func (c *meters) take(key windowKey, want, limit int64, now time.Time) (got int64, reset time.Time) {
+// meters count what every subject has used, over all sessions, and know what was used elsewhere.
+type meters struct {
+	mu        sync.Mutex
+	m         map[windowKey]*window
+	elsewhere map[string]Use // at other gateways, and here before the last start
+}
+
+// take uses up to want of an allowance of limit. It returns how much it got, when the window that it came from ends, and when all
+// of the allowance is there again.
+func (c *meters) take(key windowKey, want, limit int64, now time.Time) (got int64, end, reset time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.m[key]
@@ -61,25 +80,59 @@ func (c *meters) take(key windowKey, want, limit int64, now time.Time) (got int6
 		if len(c.m) >= maxWindows {
 			c.sweep(now)
 		}
-		w = &window{began: now}
+		w = &window{key: key.digest(), began: now}
 		c.m[key] = w
 	}
 	if !now.Before(w.began.Add(key.length())) {
-		*w = window{began: now}
+		*w = window{key: w.key, began: now}
 	}
-	got = min(want, max(limit-w.used, 0))
+	end = w.began.Add(key.length())
+	reset = end
+	free := limit - w.used
+	if other := c.elsewhere[w.key]; now.Before(other.Until) {
+		free -= other.Used
+		if other.Until.After(reset) {
+			reset = other.Until
+		}
+	}
+	got = min(want, max(free, 0))
 	w.used += got
-	return got, w.began.Add(key.length())
+	return got, end, reset
+}
+
+// share tells what is used here, as far as it was not told before, and takes up what is used elsewhere. Nothing waits for it: what
+// several gateways give away between two exchanges they do not know of each other.
+func (c *meters) share(now time.Time, exchange func(mine []Use) (elsewhere map[string]Use, err error)) error {
+	c.mu.Lock()
+	var mine []Use
+	var told []*window
+	for k, w := range c.m {
+		if end := w.began.Add(k.length()); w.used != w.told && now.Before(end) {
+			mine, told = append(mine, Use{w.key, w.used, end}), append(told, w)
+		}
+	}
+	c.mu.Unlock()
+	elsewhere, err := exchange(mine)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, w := range told {
+		w.told = mine[i].Used
+	}
+	c.elsewhere = elsewhere
+	return nil
 }
 
 // giveBack returns what was taken and not used, if the window that it came from still runs.
-func (c *meters) giveBack(key windowKey, n int64, reset time.Time) {
+func (c *meters) giveBack(key windowKey, n int64, end time.Time) {
 	if n <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.m[key]; w != nil && w.began.Add(key.length()).Equal(reset) {
+	if w := c.m[key]; w != nil && w.began.Add(key.length()).Equal(end) {
 		w.used = max(w.used-n, 0)
 	}
 }
@@ -124,6 +177,12 @@ func (e *Exceeded) Hint() string {
 	return "Try again after " + e.Reset.UTC().Format("2006-01-02 15:04:05") + " UTC."
 }
 
+// ShareUse exchanges with other gateways how much is used of the allowances by the hour and the minute. The exchange is given what has
+// changed here, and answers with what is used elsewhere, by key.
+func (g *Gateway) ShareUse(exchange func(mine []Use) (elsewhere map[string]Use, err error)) error {
+	return g.meters.share(g.config.Clock.Now(), exchange)
+}
+
 // Query counts the rows that one query has returned, however many messages it takes. Its zero value is ready, and it is safe
 // for concurrent use.
 type Query struct{ rows atomic.Int64 }
@@ -142,7 +201,7 @@ type Meter struct {
 type allowance struct {
 	key   windowKey
 	limit int64
-	reset time.Time
+	end   time.Time // of the window that was taken from last
 }
 
 // Limited says whether anything limits what the session may read.
@@ -164,8 +223,8 @@ func (s *Session) Start(rules []string, statements int64, query *Query) (*Meter,
 		key := windowKey{subject: st.subject.Name, store: s.claim.Store, rule: rule}
 		if l.QueriesPerMinute > 0 {
 			key.code = CodeQueriesPerMinute
-			if got, reset := s.g.meters.take(key, statements, l.QueriesPerMinute, now); got < statements {
-				s.g.meters.giveBack(key, got, reset)
+			if got, end, reset := s.g.meters.take(key, statements, l.QueriesPerMinute, now); got < statements {
+				s.g.meters.giveBack(key, got, end)
 				return nil, &Exceeded{Code: key.code, Max: l.QueriesPerMinute, Rule: rule, Reset: reset}
 			}
 		}
@@ -210,12 +269,12 @@ func (m *Meter) more() *Exceeded {
 	now := m.s.g.config.Clock.Now()
 	for i := range m.hours {
 		a := &m.hours[i]
-		got, reset := m.s.g.meters.take(a.key, n, a.limit, now)
-		a.reset = reset
+		got, end, reset := m.s.g.meters.take(a.key, n, a.limit, now)
+		a.end = end
 		if got < n {
 			// The allowances before this one gave more than can be used.
 			for j := range i {
-				m.s.g.meters.giveBack(m.hours[j].key, n-got, m.hours[j].reset)
+				m.s.g.meters.giveBack(m.hours[j].key, n-got, m.hours[j].end)
 			}
 			n = got
 		}
@@ -233,7 +292,7 @@ func (m *Meter) Close() {
 		return
 	}
 	for _, a := range m.hours {
-		m.s.g.meters.giveBack(a.key, m.left, a.reset)
+		m.s.g.meters.giveBack(a.key, m.left, a.end)
 	}
 	m.left = 0
 }

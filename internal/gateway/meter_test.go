@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -117,6 +118,8 @@ func TestMeters(t *testing.T) {
 		}
 	})
 
+	t.Run("several gateways", func(t *testing.T) { severalGateways(t) })
+
 	t.Run("ended windows are forgotten", func(t *testing.T) {
 		clk.advance(2 * time.Hour)
 		g.meters.sweep(clk.Now())
@@ -133,4 +136,85 @@ func TestMeters(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
+}
+
+// severalGateways: what is used at one counts at the other from the next exchange on, also when the one has started again, and no longer
+// than it would there; what is given back is there again; and without an exchange each goes on with what it knows.
+func severalGateways(t *testing.T) {
+	clk := newClock()
+	told := map[string]map[string]Use{} // by gateway
+	gateways := map[string]*Gateway{"one": {config: Config{Clock: clk}}, "two": {config: Config{Clock: clk}}}
+	exchange := func(name string) {
+		t.Helper()
+		err := gateways[name].ShareUse(func(mine []Use) (map[string]Use, error) {
+			if told[name] == nil {
+				told[name] = map[string]Use{}
+			}
+			for _, u := range mine {
+				told[name][u.Key] = u
+			}
+			out := map[string]Use{}
+			for other, uses := range told {
+				for key, u := range uses {
+					if other != name {
+						u.Used += out[key].Used
+						out[key] = u
+					}
+				}
+			}
+			return out, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	limits := map[string]policy.Limits{"a": {RowsPerHour: 150, QueriesPerMinute: 100}}
+	reads := func(name string, most int) (int, *Exceeded) {
+		t.Helper()
+		m, met := meterSession(gateways[name], "bob", limits).Start([]string{"a"}, 1, &Query{})
+		if met != nil {
+			return 0, met
+		}
+		defer m.Close()
+		return pass(m, most)
+	}
+	if rows, met := reads("one", 100); rows != 100 || met != nil {
+		t.Fatal(rows, met)
+	}
+	exchange("one")
+	exchange("two")
+	first := clk.Now().Add(time.Hour)
+	clk.advance(10 * time.Minute)
+	rows, met := reads("two", 100)
+	if rows != 50 || met == nil || met.Code != CodeRowsPerHour || !met.Reset.Equal(clk.Now().Add(time.Hour)) {
+		t.Errorf("at the other gateway: %d %+v", rows, met)
+	}
+	exchange("two")
+	exchange("one")
+	if rows, met := reads("one", 1); rows != 0 || met == nil {
+		t.Errorf("back at the first: %d %+v", rows, met)
+	}
+	if _, met := meterSession(gateways["two"], "cleo", limits).Start([]string{"a"}, 1, &Query{}); met != nil {
+		t.Errorf("somebody else: %+v", met)
+	}
+	// A failed exchange changes nothing, and loses nothing.
+	if err := gateways["one"].ShareUse(func([]Use) (map[string]Use, error) { return nil, errors.New("away") }); err == nil {
+		t.Error("the error is lost")
+	}
+	if rows, met := reads("one", 1); rows != 0 || met == nil {
+		t.Errorf("while state is away: %d %+v", rows, met)
+	}
+	// The second one starts again, and knows what its last run used.
+	told["two, before"] = told["two"]
+	delete(told, "two")
+	gateways["two"] = &Gateway{config: Config{Clock: clk}}
+	exchange("two")
+	if rows, met := reads("two", 1); rows != 0 || met == nil {
+		t.Errorf("after a start: %d %+v", rows, met)
+	}
+	clk.advance(first.Sub(clk.Now())) // what was used at the first one counts no longer
+	exchange("one")
+	if rows, met := reads("one", 150); rows != 100 || met == nil {
+		t.Errorf("when the first hour is over: %d %+v", rows, met)
+	}
 }

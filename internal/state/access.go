@@ -438,6 +438,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM person_device WHERE due < ?":     now,
 		"DELETE FROM person_challenge WHERE due < ?":  now,
 		"DELETE FROM guess WHERE due < ?":             now,
+		"DELETE FROM meter WHERE due < ?":             now,
 		"DELETE FROM slack_call WHERE at < ?":         now.Add(-keepOutcomes),
 		"DELETE FROM slack_copy WHERE at < ?":         now.Add(-keepCopies),
 	} {

@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/postern-sec/postern/internal/pgtest"
 )
@@ -243,5 +245,58 @@ func TestCredentialsEndWithTheirGrant(t *testing.T) {
 	if found := p.Must(t, "audit", "search", "--kind", "credential.revoked", "--format", "json"); !strings.Contains(found, hers.ID) || !strings.Contains(found, again.ID) ||
 		strings.Contains(found, other.ID) || strings.Contains(found, last.ID) {
 		t.Errorf("the trail says\n%s", found)
+	}
+}
+
+// What somebody has read at one gateway counts at every other, and after a restart.
+func TestSeveralGatewaysCountRows(t *testing.T) {
+	limited := strings.NewReplacer("base: {to: [ana], on: base}", "base: {to: [ana], on: base, limits: {rows_per_hour: 25}}")
+	c := newCrowdWith(t, limited, "gw1", "gw2")
+	read := func(g *place, sql string) (n int, code string) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), g.DSN("ana", "shop"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(context.Background()) }()
+		rows, err := conn.Query(t.Context(), sql)
+		for err == nil && rows.Next() {
+			n++
+		}
+		if err == nil {
+			err = rows.Err()
+		}
+		var e *pgconn.PgError
+		if errors.As(err, &e) {
+			return n, e.Code
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n, ""
+	}
+	one, two := c.gateways[0], c.gateways[1]
+	const nothing = "SELECT * FROM base WHERE false" // which uses up nothing, and does not begin where nothing is left
+	if _, code := read(two, nothing); code != "" {
+		t.Fatalf("at gw2 before anything is read: %s", code)
+	}
+	total := 0
+	for range 3 {
+		n, code := read(one, "SELECT * FROM base")
+		if total += n; (code == "53400") != (total == 25) {
+			t.Fatalf("at gw1 after %d rows: %q", total, code)
+		}
+	}
+	eventually(t, "gw2 knows what was read at gw1", func() bool {
+		n, code := read(two, nothing)
+		return n == 0 && code == "53400"
+	})
+	if n, code := read(two, "SELECT * FROM base"); n != 0 || code != "53400" {
+		t.Errorf("at gw2: %d rows, %q", n, code)
+	}
+	one.Stop(t)
+	one.serve()
+	if n, code := read(one, "SELECT * FROM base"); n != 0 || code != "53400" {
+		t.Errorf("at gw1 after a restart: %d rows, %q", n, code)
 	}
 }
