@@ -207,6 +207,17 @@ type allowance struct {
 // Limited says whether anything limits what the session may read.
 func (s *Session) Limited() bool { return len(s.state.Load().profile.Limits) > 0 }
 
+// LimitedBy names the rules that limit what the session may read.
+func (s *Session) LimitedBy() []string {
+	var out []string
+	for rule := range s.state.Load().profile.Limits {
+		if rule != "" {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
 // Start asks whether statements that touch what some rules admit may run now, counts them, and returns what counts their
 // rows: nil when nothing limits them. Rules that touch nothing are not asked about: pass every rule that admits a relation of the
 // statements. The query is what the rows belong to; it may have been started before.

@@ -25,7 +25,7 @@ func (a *analysis) resolve(rv *pg.RangeVar) (resolved, bool) {
 		})
 		return resolved{}, false
 	}
-	if rv.Schemaname == temporarySchema && a.w.Temp {
+	if rv.Schemaname == TemporarySchema && a.w.Temp {
 		return a.temporary(rv), true
 	}
 	if rv.Relpersistence != "" && rv.Relpersistence != "p" {

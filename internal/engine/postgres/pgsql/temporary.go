@@ -15,11 +15,12 @@ import (
 // The guard does not know which temporary tables a session has: a name that means nothing else is sent as pg_temp.name, and the
 // server knows.
 
-const temporarySchema = "pg_temp"
+// TemporarySchema is what the server calls the schema of a session's own tables.
+const TemporarySchema = "pg_temp"
 
 // temporary is a temporary table of the session's own.
 func (a *analysis) temporary(rv *pg.RangeVar) resolved {
-	name := Name{temporarySchema, rv.Relname}
+	name := Name{TemporarySchema, rv.Relname}
 	return resolved{name: name, target: name, rel: &Relation{
 		Name: name, Target: name, Kind: 'r', Open: true, Temp: true, Rule: "temporary", Select: true, Insert: true, Update: true, Delete: true, Lock: true,
 	}}
@@ -33,10 +34,10 @@ func (a *analysis) newTemporary(rv *pg.RangeVar) bool {
 	}
 	a.mark(rv)
 	a.location = rv.Location
-	if rv.Relpersistence != "t" && rv.Schemaname != temporarySchema || !a.w.Temp {
+	if rv.Relpersistence != "t" && rv.Schemaname != TemporarySchema || !a.w.Temp {
 		return false
 	}
-	if rv.Catalogname != "" || rv.Schemaname != "" && rv.Schemaname != temporarySchema {
+	if rv.Catalogname != "" || rv.Schemaname != "" && rv.Schemaname != TemporarySchema {
 		a.construct(rv.Location, "a temporary table has no schema", "Write its name alone.")
 		return true
 	}
@@ -47,9 +48,9 @@ func (a *analysis) newTemporary(rv *pg.RangeVar) bool {
 		})
 		return true
 	}
-	rv.Schemaname, rv.Relpersistence = temporarySchema, "t"
+	rv.Schemaname, rv.Relpersistence = TemporarySchema, "t"
 	a.rewrote = true
-	a.touch(resolved{name: Name{temporarySchema, rv.Relname}}, "insert")
+	a.touch(resolved{name: Name{TemporarySchema, rv.Relname}}, "insert")
 	return true
 }
 
@@ -185,10 +186,10 @@ func (a *analysis) dropTemporary(d *pg.DropStmt) bool {
 	}
 	for _, n := range d.Objects {
 		parts, ok := names(n.GetList().GetItems())
-		if !ok || len(parts) == 0 || len(parts) > 2 || len(parts) == 2 && parts[0] != temporarySchema || len(parts) == 1 && a.reserved(parts[0]) {
+		if !ok || len(parts) == 0 || len(parts) > 2 || len(parts) == 2 && parts[0] != TemporarySchema || len(parts) == 1 && a.reserved(parts[0]) {
 			return false
 		}
-		n.GetList().Items = nameNodes(temporarySchema, parts[len(parts)-1])
+		n.GetList().Items = nameNodes(TemporarySchema, parts[len(parts)-1])
 	}
 	a.mark(d)
 	d.Behavior = pg.DropBehavior_DROP_RESTRICT
@@ -270,14 +271,14 @@ func sampled(s *pg.RangeTableSample, alias string) *pg.Node {
 func (a *analysis) onlyTemporary(list []*pg.Node) bool {
 	if !a.w.Temp || slices.ContainsFunc(list, func(n *pg.Node) bool {
 		rv := n.GetRangeVar()
-		return rv == nil || rv.Schemaname != temporarySchema && (rv.Schemaname != "" || a.reserved(rv.Relname))
+		return rv == nil || rv.Schemaname != TemporarySchema && (rv.Schemaname != "" || a.reserved(rv.Relname))
 	}) {
 		return false
 	}
 	for _, n := range list {
 		rv := n.GetRangeVar()
 		a.mark(rv)
-		rv.Catalogname, rv.Schemaname = "", temporarySchema
+		rv.Catalogname, rv.Schemaname = "", TemporarySchema
 	}
 	a.rewrote = true
 	return true

@@ -148,6 +148,45 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// TestLimitsOfCopies: rows that were put aside count when they are read, however they are.
+func TestLimitsOfCopies(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pgtest.Default(t))
+	r.db.Exec(t, "insert into notes select i, 'x' from generate_series(1, 1000) i; grant temporary on database "+r.db.Name+" to "+r.role)
+	w := *r.world
+	w.Temp = true
+	r.world = &w
+	r.nextGeneration()
+	r.limitTo(policy.Limits{RowsPerHour: 150, RowsPerQuery: 100})
+	conn := r.connect(t, "")
+	if _, err := conn.Exec(t.Context(), "create temp table aside as select id from notes"); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, x := range []struct {
+		sql  string
+		mode pgx.QueryExecMode
+		most int
+		code string
+	}{
+		{"select id from aside limit 60", pgx.QueryExecModeSimpleProtocol, 60, "<nil>"},
+		{"select id from pg_temp.aside", pgx.QueryExecModeCacheStatement, 90, "53400"},
+		{"table aside", pgx.QueryExecModeExec, 0, "53400"},
+	} {
+		n, err := rowsOf(conn.Query(t.Context(), x.sql, x.mode))
+		if total += n; n != x.most || codeOf(err) != x.code {
+			t.Errorf("%s: %d rows, %v", x.sql, n, err)
+		}
+	}
+	var out strings.Builder
+	if _, err := conn.PgConn().CopyTo(t.Context(), &out, "copy aside to stdout"); codeOf(err) != "53400" || out.Len() > 0 {
+		t.Errorf("copy: %v after %d bytes", err, out.Len())
+	}
+	if total != 150 {
+		t.Errorf("%d rows went out", total)
+	}
+}
+
 // TestMinGroupOnTheServer: what the guard sends for groups means what it should: groups that are too small are not there, nothing
 // is inflated by a join, and a condition of the client's cannot fail on them.
 func TestMinGroupOnTheServer(t *testing.T) {
