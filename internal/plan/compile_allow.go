@@ -11,6 +11,11 @@ import (
 // allow compiles what a rule allows beside reading and writing.
 func (c *compiler) allow(r *policy.Rule) Allow {
 	out := Allow{Explain: r.Allow.Explain, Temporary: r.Allow.Temporary, Channels: slices.Clone(r.Allow.Channels)}
+	for _, place := range r.Allow.CreateIn {
+		if place.Store == c.in.Store {
+			out.Places = append(out.Places, place.Schema)
+		}
+	}
 	for _, want := range r.Allow.Functions {
 		if want.Store != c.in.Store {
 			continue
@@ -41,6 +46,7 @@ func (c *compiler) allowed(p *Profile) Allow {
 		out.Explain = out.Explain || r.Allow.Explain
 		out.Temporary = out.Temporary || r.Allow.Temporary
 		out.Channels = append(out.Channels, r.Allow.Channels...)
+		out.Places = append(out.Places, r.Allow.Places...)
 		out.Functions = append(out.Functions, r.Allow.Functions...)
 	}
 	for _, name := range c.store.Extensions {
@@ -51,6 +57,8 @@ func (c *compiler) allowed(p *Profile) Allow {
 			}
 		}
 	}
+	slices.Sort(out.Places)
+	out.Places = slices.Compact(out.Places)
 	slices.Sort(out.Channels)
 	out.Channels = slices.Compact(out.Channels)
 	slices.SortFunc(out.Functions, func(a, b Routine) int {

@@ -15,8 +15,8 @@ func (c *compiler) inline() {
 		if r.Level != policy.Read {
 			c.problem(r.Pos, policy.KindConflict, "write level: read", "rule %s has level %s, and store %s is read only (tier: inline, ENF-41)", r.Name, r.Level, c.in.Store)
 		}
-		if r.Allow.Explain || r.Allow.Temporary || len(r.Allow.Functions) > 0 {
-			c.problem(r.Pos, policy.KindConflict, "leave allow out", "rule %s allows EXPLAIN, temporary tables or functions, which tier: inline cannot (ENF-42)", r.Name)
+		if r.Allow.Explain || r.Allow.Temporary || len(r.Allow.Functions)+len(r.Allow.Places) > 0 {
+			c.problem(r.Pos, policy.KindConflict, "leave allow out", "rule %s allows EXPLAIN, tables of their own or functions, which tier: inline cannot (ENF-42)", r.Name)
 		}
 		for _, t := range r.Tables {
 			if slices.ContainsFunc(t.Forms, func(f Form) bool { return f.Keys }) {

@@ -454,7 +454,7 @@ func digest(p *Profile) string {
 		Tables     []table
 		Allow      *Allow `json:",omitempty"` // nothing allowed is nothing written: a profile of before stays what it was
 	}
-	if a := p.Allow; a.Explain || a.Temporary || len(a.Channels)+len(a.Functions) > 0 {
+	if a := p.Allow; a.Explain || a.Temporary || len(a.Channels)+len(a.Functions)+len(a.Places) > 0 {
 		doc.Allow = &a
 	}
 	doc.Version, doc.Schema, doc.Owners, doc.SearchPath = 1, p.Schema, p.Owners, p.SearchPath

@@ -56,6 +56,9 @@ func (c *compiler) lasting(r *policy.Rule, out *Rule) {
 	if out.Allow.Temporary {
 		what = append(what, "TEMPORARY")
 	}
+	if len(out.Allow.Places) > 0 {
+		what = append(what, "CREATE in "+strings.Join(out.Allow.Places, ", "))
+	}
 	if len(what) > 0 {
 		c.warn(r.Pos, "lasting:"+r.Name, "take the rule out of the file when it is over, and run postern apply",
 			"rule %s ends at the gateway in time; on the server %s stays until the rule is out of the file", r.Name, strings.Join(what, ", "))

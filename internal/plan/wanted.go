@@ -59,6 +59,7 @@ type Allow struct {
 	Temporary bool
 	Channels  []string
 	Functions []Routine
+	Places    []string `json:",omitempty"` // schemas of Postern's making in which tables may be kept
 }
 
 // Routine is one function or procedure that may be called.

@@ -63,6 +63,11 @@ func (b *builder) allow(r *Rule, e AllowEntry) Allow {
 	default:
 		b.report(KindValue, e.Explain.Pos, "", "explain is none or plain, not %q", e.Explain.Value)
 	}
+	for _, t := range e.CreateIn {
+		if place, ok := b.place(r, t); ok {
+			out.CreateIn = append(out.CreateIn, place)
+		}
+	}
 	for _, t := range e.Channels {
 		if t.Value == "" || len(t.Value) > 63 || strings.ContainsRune(t.Value, 0) {
 			b.report(KindValue, t.Pos, "", "rule %s: %q cannot be the name of a channel", r.Name, t.Value)
@@ -76,6 +81,28 @@ func (b *builder) allow(r *Rule, e AllowEntry) Allow {
 		}
 	}
 	return out
+}
+
+// place reads a schema in which tables may be made. It may be none that the store serves: what stands there is the policy's to show.
+func (b *builder) place(r *Rule, t Text) (Place, bool) {
+	parts, err := splitLocation(t.Value)
+	if err != nil || len(parts) != 2 || slices.ContainsFunc(parts, func(p part) bool { return !p.quoted && strings.Contains(p.text, "*") }) {
+		b.report(KindSyntax, t.Pos, "write store.schema", "rule %s: %q is not of the form store.schema", r.Name, t.Value)
+		return Place{}, false
+	}
+	out := Place{Store: parts[0].text, Schema: parts[1].text, Pos: t.Pos}
+	store := b.p.Stores[out.Store]
+	switch {
+	case store == nil:
+		b.report(KindDangling, t.Pos, "", "rule %s: there is no store %q", r.Name, out.Store)
+	case slices.Contains(store.Schemas, out.Schema):
+		b.report(KindConflict, t.Pos, "name one that is not there yet", "rule %s: %s is a schema of the store's tables, and no place to make others", r.Name, t.Value)
+	case out.Schema == "public" || out.Schema == "information_schema" || strings.HasPrefix(out.Schema, "pg_") || strings.HasPrefix(out.Schema, "postern") || len(out.Schema) > 63:
+		b.report(KindValue, t.Pos, "name one of its own, such as "+out.Store+".workbench", "rule %s: schema %s cannot be a place to make tables", r.Name, out.Schema)
+	default:
+		return out, true
+	}
+	return Place{}, false
 }
 
 // own refuses what level own cannot carry: its holders are members of the owner role, on the base tables.

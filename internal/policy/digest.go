@@ -142,7 +142,18 @@ func (a Allow) meaning() any {
 	for _, f := range a.Functions {
 		functions = append(functions, f.Table.String())
 	}
-	return []any{a.Explain, a.Temporary, sortedSet(a.Channels), sortedSet(functions)}
+	out := []any{a.Explain, a.Temporary, sortedSet(a.Channels), sortedSet(functions)}
+	if places := a.places(); len(places) > 0 { // a policy of before means what it meant
+		out = append(out, sortedSet(places))
+	}
+	return out
+}
+
+func (a Allow) places() (names []string) {
+	for _, p := range a.CreateIn {
+		names = append(names, p.Store+"."+p.Schema)
+	}
+	return names
 }
 
 func sortedSet(list []string) []string {

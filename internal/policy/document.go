@@ -189,6 +189,7 @@ type RuleEntry struct {
 type AllowEntry struct {
 	Explain   Text   `key:"explain" default:"none" enum:"none|plain" doc:"plain: EXPLAIN without options shows the shape of a plan: no costs, rows, conditions or hidden tables. Which shape the server chooses still depends on all rows."`
 	Temporary Flag   `key:"temporary" default:"false" doc:"temporary tables of the session's own: what can be put into them is masked already. It lets the login create functions in its temporary schema where it comes around the gateway."`
+	CreateIn  []Text `key:"create_in" name:"store.schema" doc:"schemas in which holders may keep results by CREATE TABLE … AS and SELECT INTO, as store.schema. Postern makes them; they are none of the store's schemas. Each table is its maker's alone, and holds what they were shown, also when they are shown it no longer."`
 	Channels  []Text `key:"channels" doc:"channels for LISTEN and NOTIFY. What others send there is not masked."`
 	Functions []Text `key:"functions" name:"store.schema.function" doc:"the application's functions and procedures that may be called, as store.schema.name; all of that name. One that runs with its owner's rights reads what its owner may, unmasked: plan warns."`
 	Pos       Pos

@@ -93,7 +93,7 @@ func (o *outline) rule(r *Rule) {
 	facts := []string{
 		"to", set(r.To), "on", r.On, "level", r.Level.String(), "masks", r.Masks, "limits", r.Limits.String(), "off", yes(!r.Enabled && !r.Shadow), "shadow", yes(r.Shadow),
 		"network", list(prefixSet(r.Require.Network)), "sockets", yes(r.Require.Local), "tls", yes(r.Require.TLS), "explain", yes(r.Allow.Explain), "temporary", yes(r.Allow.Temporary),
-		"channels", set(r.Allow.Channels),
+		"channels", set(r.Allow.Channels), "create_in", set(r.Allow.places()),
 	}
 	if !r.Until.IsZero() {
 		facts = append(facts, "until", r.Until.UTC().Format(time.RFC3339))

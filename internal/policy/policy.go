@@ -210,10 +210,17 @@ type Rule struct {
 
 // Allow is what a rule allows beside reading and writing.
 type Allow struct {
-	Explain   bool // EXPLAIN in its plain form (ENF-65)
-	Temporary bool // temporary tables (ENF-74)
+	Explain   bool    // EXPLAIN in its plain form (ENF-65)
+	Temporary bool    // temporary tables (ENF-74)
+	CreateIn  []Place // where results may be kept
 	Channels  []string
 	Functions []Routine
+}
+
+// Place is a schema of Postern's making in which holders of a rule keep tables.
+type Place struct {
+	Store, Schema string
+	Pos           Pos
 }
 
 // Routine is a function or procedure of an application, with all its overloads.

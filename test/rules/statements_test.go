@@ -1,6 +1,9 @@
 package rules_test
 
-import "strings"
+import (
+	"strings"
+	"testing"
+)
 
 // statementRules are those of kinds of statements and of what stands in them (section 12).
 var statementRules = []rule{
@@ -33,8 +36,32 @@ var statementRules = []rule{
 			{"tess", "NOTIFY other", "error 42501"},
 			{"ana", "SET CONSTRAINTS ALL IMMEDIATE", ""},
 			{"ana", "DISCARD PLANS", ""},
+			// Into a place that a rule allows: what is kept is what was shown, and is its maker's alone.
+			{"tess", "CREATE TABLE workbench.kept AS SELECT id, ssn, email FROM customers", "tag SELECT 2"},
+			{"tess", "SELECT * FROM workbench.kept ORDER BY id", "1||a***\n2||b***"},
+			{"sam", "SELECT id, ssn INTO workbench.mine FROM customers; SELECT * FROM workbench.mine ORDER BY id; UPDATE workbench.mine SET ssn = 'x'; TRUNCATE workbench.mine; DROP TABLE workbench.mine", "tag SELECT 2\n2|***2\n3|***3\ntag UPDATE 2"},
+			{"sam", "TABLE workbench.kept", "error 42501"},
+			{"sam", "INSERT INTO workbench.kept VALUES (1)", "error 42501"},
+			{"sam", "DROP TABLE workbench.kept", "error 42501"},
+			{"sam", "CREATE TABLE workbench.kept AS SELECT 1 AS a", "error 42P07"},
+			{"wall sam", "TABLE workbench.kept", "error 42501"},
+			{"wall ana", "TABLE workbench.kept", "error 42501"},
+			{"wall ana", "CREATE TABLE workbench.x (i int)", "error 42501"},
+			{"ana", "TABLE workbench.kept", "error 42P01"},
+			{"ana", "CREATE TABLE workbench.x AS SELECT 1 AS a", "error 42501"},
+			{"tess", "CREATE TABLE workbench.x AS SELECT c FROM customers c", "error 42501"},
+			{"tess", "CREATE TABLE workbench.x AS SELECT * FROM payroll", "error 42501"},
+			{"tess", "CREATE TABLE app.x AS SELECT 1 AS a", "error 42501 workbench"},
+			{"tess", "CREATE VIEW workbench.x AS SELECT 1", "error 42501"},
+			{"server", "SELECT pg_get_userbyid(relowner), relacl IS NULL FROM pg_class WHERE oid = 'workbench.kept'::regclass", "tess|t"},
+			{"server", "SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) x WHERE nspname = 'workbench' AND x.grantee = 0", "0"},
 		},
-	)},
+	), do: func(t *testing.T, w *world) {
+		if p := w.Plan(t); len(p.Changes) > 0 {
+			t.Errorf("with a table in a place there is something to change: %+v", p.Changes)
+		}
+		w.try(t, try{"tess", "DROP TABLE workbench.kept", ""})
+	}},
 	{id: "ENF-67", tries: all(
 		each("ana", "error 42501", places("(SELECT count(*) FROM app.payroll)")...),
 		each("ana", "~ .", places("(SELECT count(*) FROM customers)")...),

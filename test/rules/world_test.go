@@ -132,6 +132,7 @@ rules:
     level: write
     rows: {shop.app.notes: "author = subject.name"}
     write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}
+    allow: {create_in: [shop.workbench]}
   past: {to: [tess], on: past, until: 2020-01-01, allow: {channels: [old], functions: [shop.app.in_region]}}
   more:
     to: [tess]
@@ -139,7 +140,7 @@ rules:
     level: read
     rows: {shop.app.customers: "false", shop.app.events: "false"}
     masks: a
-    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing]}
+    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing], create_in: [shop.workbench]}
   scratch: {to: [olga], on: scratch, level: own}
   lent-owned: {to: [zoe], on: lent, level: own, until: 2020-01-01}
   lent: {to: [zoe], on: lent, level: read, masks: lent}
@@ -176,14 +177,14 @@ func newInline(t *testing.T) *world {
 		"    provisioner: {{provisioner}}\n    grantor: {{grantor}}\n": "    tier: inline\n    reader: {user: postern_reader, password: {env: READER_PASSWORD}}\n",
 		"shop.app.orders.buyer: pseudonym":                             "shop.app.orders.buyer: hidden",
 		", role: ana":                                                  "", ", role: sam": "", ", role: uma": "", ", role: tess": "", ", role: olga": "", ", role: zoe": "",
-		"    level: write\n    rows: {shop.app.customers":                                                                 "    level: read\n    rows: {shop.app.customers",
-		"    level: write\n    rows: {shop.app.notes":                                                                     "    level: read\n    rows: {shop.app.notes",
-		"    write: {shop.app.customers: {update: [phone]}}\n":                                                            "",
-		"    write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}\n":                              "",
-		"    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing]}\n": "",
-		", allow: {channels: [old], functions: [shop.app.in_region]}}":                                                    "}",
-		"  lent-owned: {to: [zoe], on: lent, level: own, until: 2020-01-01}\n":                                            "",
-		"  scratch: {to: [olga], on: scratch, level: own}\n":                                                              "",
+		"    level: write\n    rows: {shop.app.customers":                                    "    level: read\n    rows: {shop.app.customers",
+		"    level: write\n    rows: {shop.app.notes":                                        "    level: read\n    rows: {shop.app.notes",
+		"    write: {shop.app.customers: {update: [phone]}}\n":                               "",
+		"    write: {shop.app.notes: {insert: true, update: [body, about], delete: true}}\n": "",
+		"    allow: {explain: plain, temporary: true, channels: [news], functions: [shop.app.twice, shop.app.nothing], create_in: [shop.workbench]}\n": "", "    allow: {create_in: [shop.workbench]}\n": "",
+		", allow: {channels: [old], functions: [shop.app.in_region]}}":         "}",
+		"  lent-owned: {to: [zoe], on: lent, level: own, until: 2020-01-01}\n": "",
+		"  scratch: {to: [olga], on: scratch, level: own}\n":                   "",
 	} {
 		if !strings.Contains(text, old) {
 			t.Fatalf("the policy has no %q", old)

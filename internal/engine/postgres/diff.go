@@ -55,6 +55,7 @@ func (Engine) Diff(w *plan.Wanted, snap *catalog.Snapshot) (*plan.Plan, error) {
 func (d *differ) run() error {
 	d.check()
 	d.install()
+	d.places()
 	d.publicRights()
 	d.rules()
 	d.catalog()

@@ -395,6 +395,10 @@ func (d *differ) dropIdentity(name string, m marker) {
 	case m.Kind == kindAdopted:
 		// It stays, without rights and login, and keeps its marker: giving PUBLIC's rights back to it is not Postern's to decide.
 		e.add("ALTER ROLE "+quoteIdent(name)+" NOLOGIN", "ALTER ROLE "+quoteIdent(name)+" LOGIN")
+	case len(d.keeps(name)) > 0:
+		// What somebody made is not thrown away because they left: the role stays as its owner, without rights and login.
+		d.warn(policy.Pos{}, "keeps:"+name, "drop these tables, or give them to somebody, and then the role", "%s holds no rule any longer and has made: %s", name, strings.Join(d.keeps(name), ", "))
+		e.add("ALTER ROLE "+quoteIdent(name)+" NOLOGIN", "ALTER ROLE "+quoteIdent(name)+" LOGIN")
 	default:
 		e.add("DROP ROLE "+quoteIdent(name), "")
 	}

@@ -290,7 +290,7 @@ func (d *differ) revokeEdge(m catalog.Membership) {
 	case member && want.kind == kindAdopted && !d.isMarked(m.Member):
 		c.Consent = plan.ConsentForeign
 		c.because("adopting %s takes away its membership in %s", m.Member, m.Role)
-	case d.isMarked(m.Role) && d.ours[m.Role].Kind == kindProfile && d.isMarked(m.Member) && member:
+	case d.isMarked(m.Role) && d.ours[m.Role].Kind == kindProfile && d.isMarked(m.Member) && (member || len(d.keeps(m.Member)) > 0):
 		c.because("%s leaves profile %s", m.Member, strings.TrimSuffix(m.Role, "_prof"))
 	default:
 		c.drift("%s was made a member of %s by hand", m.Member, m.Role)
@@ -309,7 +309,7 @@ func (d *differ) goes(role string) bool {
 	if _, wanted := d.wall.roles[role]; !ours || wanted || m.Kind == kindAdopted {
 		return false
 	}
-	return m.Kind != kindIdentity || !d.elsewhere(role)
+	return m.Kind != kindIdentity || !d.elsewhere(role) && len(d.keeps(role)) == 0
 }
 
 // elsewhere says whether an identity role is in a profile of another store.

@@ -96,7 +96,7 @@ func (d *differ) owned() {
 		}
 	}
 	for i := range d.snap.Relations {
-		if rel := &d.snap.Relations[i]; !isOwnSchema(rel.Name.Schema) {
+		if rel := &d.snap.Relations[i]; !isOwnSchema(rel.Name.Schema) && !d.isPlace(rel.Name.Schema) {
 			found(rel.Owner, "relation "+rel.Name.String())
 		}
 	}

@@ -26,6 +26,7 @@ func InlineWorld(w *plan.Wanted, id *plan.Identity, snap *catalog.Snapshot) (*pg
 	out := World(w, id.Profile, snap)
 	out.Temp, out.Explain, out.Own, out.Masked = false, false, false, true
 	// The path is pg_catalog alone, and no function but its own may be called (ENF-42).
+	out.Places = map[string]bool{}
 	out.Callable, out.Extension, out.Operators = map[pgsql.Name]byte{}, map[string]string{}, map[string]bool{}
 	for i, x := range out.Allowances {
 		out.Allowances[i] = pgsql.Allowance{Rule: x.Rule, Channels: x.Channels}

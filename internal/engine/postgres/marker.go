@@ -29,6 +29,7 @@ const (
 	kindPolicy   = "policy"
 	kindPass     = "pass" // a policy that keeps the way of foreign roles
 	kindView     = "view"
+	kindPlace    = "place" // a schema in which subjects keep tables
 )
 
 const markerHead = "postern/1"

@@ -276,6 +276,9 @@ func (b *wall) addAllowed(id string, snap *catalog.Snapshot, p *plan.Profile) {
 	if p.Allow.Temporary {
 		b.grant(id, p.Role, "database", quoteIdent(snap.Database.Name), "TEMPORARY")
 	}
+	for _, place := range p.Allow.Places {
+		b.grant(id, p.Role, "schema", quoteIdent(place), "USAGE", "CREATE")
+	}
 	for _, f := range p.Allow.Functions {
 		kind := "function"
 		if f.Kind == 'p' {

@@ -247,6 +247,7 @@ func wallTests() []wallTest {
 		{"Required", wallRequired},
 		{"InitSQL", wallInitSQL},
 		{"TwoStores", wallTwoStores},
+		{"Places", wallPlaces},
 	}
 }
 

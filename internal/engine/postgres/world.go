@@ -16,7 +16,7 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 		Store: w.Store, Database: w.Database, Profile: p.Schema, Major: snap.Major(), Schemas: slices.Clone(w.Schemas),
 		Relations: map[pgsql.Name]*pgsql.Relation{}, Known: map[pgsql.Name]pgsql.Hidden{}, Types: map[pgsql.Name]pgsql.Name{}, TypeOIDs: map[uint32]struct{}{},
 		Own: len(p.Owners) > 0, Extension: map[string]string{}, Routines: map[string]bool{}, Operators: map[string]bool{},
-		Channels: map[string]bool{}, Callable: map[pgsql.Name]byte{},
+		Channels: map[string]bool{}, Places: map[string]bool{}, Callable: map[pgsql.Name]byte{},
 	}
 	for _, t := range p.Tables {
 		rel := worldRelation(p, t)
@@ -31,6 +31,9 @@ func World(w *plan.Wanted, p *plan.Profile, snap *catalog.Snapshot) *pgsql.World
 		name := pgsql.Name(rel.Name)
 		if out.Relations[name] == nil && slices.Contains(w.Schemas, rel.Name.Schema) && rel.Kind != 'S' {
 			out.Known[name] = pgsql.Hidden{Kind: rel.Kind}
+		}
+		if slices.Contains(p.Allow.Places, rel.Name.Schema) && rel.Kind != 'r' {
+			out.Known[name] = pgsql.Hidden{Kind: rel.Kind} // made around the gateway: what a view runs nobody has judged
 		}
 	}
 	for _, h := range w.Hidden {
@@ -84,7 +87,7 @@ func worldAllow(out *pgsql.World, p *plan.Profile, snap *catalog.Snapshot) {
 func allowance(rule string, a plan.Allow, extensions bool) pgsql.Allowance {
 	out := pgsql.Allowance{Rule: rule, Callable: map[pgsql.Name]byte{}}
 	if !extensions {
-		out.Temp, out.Explain, out.Channels = a.Temporary, a.Explain, a.Channels
+		out.Temp, out.Explain, out.Channels, out.Places = a.Temporary, a.Explain, a.Channels, a.Places
 	}
 	for _, f := range a.Functions {
 		if extensions == (f.Extension != "") {

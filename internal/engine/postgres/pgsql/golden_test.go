@@ -11,7 +11,7 @@ import (
 
 // goldenCase is one case of a file under testdata/guard: a line "== rule: title [options]", the statement, "----", and what
 // the guard answers. Options: major=17, extended, touches, redacted, effects, own, owns=TABLE, temp, explain,
-// channel=NAME, call, ops=NAME of an
+// channel=NAME, place=SCHEMA, call, ops=NAME of an
 // operator of the application's.
 type goldenCase struct {
 	title, options, input, output string
@@ -104,6 +104,9 @@ func goldenAnswer(t *testing.T, g *Guard, c goldenCase) string {
 			major, own := w.Major, w.Own
 			w = groupWorld()
 			w.Major, w.Own = major, own
+		case "place":
+			w.Places = map[string]bool{value: true}
+			w.Known[Name{value, "trap"}] = Hidden{Kind: 'v'}
 		case "temp":
 			w.Temp = true
 		case "explain":

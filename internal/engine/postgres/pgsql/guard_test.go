@@ -211,6 +211,19 @@ func BenchmarkCheckLimits(b *testing.B) {
 	}
 }
 
+// What a subject made is told by its schema, however it is called.
+func TestMade(t *testing.T) {
+	t.Parallel()
+	w := &World{Places: map[string]bool{"workbench": true, "Über Ort": true}}
+	for relation, want := range map[string]bool{
+		"shop.pg_temp.t": true, "shop.workbench.t": true, `shop."Über Ort".t`: true, "shop.public.workbench": false, "shop.public.t": false, "shop.workbench_2.t": false,
+	} {
+		if w.Made(relation) != want {
+			t.Errorf("%s: %v", relation, !want)
+		}
+	}
+}
+
 // What only rules that are over admit is refused and says so; what another rule admits as well is answered as before (ENF-91).
 func TestEndedRules(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,9 @@ func (a *analysis) resolve(rv *pg.RangeVar) (resolved, bool) {
 		a.notAdmitted(rv, name, hidden)
 		return resolved{}, false
 	}
+	if a.w.Places[rv.Schemaname] {
+		return a.ownTable(name), true
+	}
 	a.unknownRelation(rv)
 	return resolved{}, false
 }

@@ -2,6 +2,8 @@ package pgsql
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -257,13 +259,19 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 	case *pg.Node_CreateTableAsStmt, *pg.Node_CreateStmt:
 		r.Detail = "Tables cannot be made through the gateway."
 		r.Hint = "Use a WITH query, or keep the result on your side."
+		if n.GetCreateStmt() == nil {
+			r.Hint = "A rule can allow a schema for results: allow: {create_in: [store.schema]}."
+			if len(a.w.Places) > 0 {
+				r.Hint = "Make it in schema " + quoteIdent(slices.Min(slices.Collect(maps.Keys(a.w.Places)))) + ", which a rule of yours allows."
+			}
+		}
 		if isTemporary(n) {
 			r.Reason, r.Detail = ReasonTemporary, "No rule that you hold allows temporary tables."
 			r.Hint = "A rule can allow them: allow: {temporary: true}."
-		} else if a.w.Own {
+		} else if a.w.Own && len(a.w.Places) == 0 {
 			r.Detail = "A new table would belong to your own login, not to the role that owns the others, and would stay yours when your access ends."
 			r.Hint = "Run it with the migration tool's own login."
-		} else if a.w.Temp {
+		} else if a.w.Temp && len(a.w.Places) == 0 {
 			r.Hint = "Make it a temporary table."
 		}
 	case *pg.Node_LockStmt:

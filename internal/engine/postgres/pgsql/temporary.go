@@ -1,13 +1,14 @@
 package pgsql
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-// Temporary tables (ENF-74). The server looks for a name in pg_temp first, so a temporary table could stand in the way of an admitted
+// Tables that subjects make (ENF-74). The server looks for a name in pg_temp first, so a temporary table could stand in the way of an admitted
 // one, and a function with a low cost could be made there by whoever comes around the gateway. What keeps them harmless: names of
 // relations that exist are reserved; every name that is sent is qualified, a temporary one with pg_temp; and what can be put into one
 // is what the session may read anyway, masked.
@@ -20,10 +21,30 @@ const TemporarySchema = "pg_temp"
 
 // temporary is a temporary table of the session's own.
 func (a *analysis) temporary(rv *pg.RangeVar) resolved {
-	name := Name{TemporarySchema, rv.Relname}
+	return a.ownTable(Name{TemporarySchema, rv.Relname})
+}
+
+// ownTable is a table that the subject made, of the session or in a place that a rule allows (create_in). A place holds nothing else, each
+// table belongs to the login that made it, and the server says whose a name is.
+func (a *analysis) ownTable(name Name) resolved {
+	rule := "temporary"
+	if name.Schema != TemporarySchema {
+		rule = "create_in"
+	}
 	return resolved{name: name, target: name, rel: &Relation{
-		Name: name, Target: name, Kind: 'r', Open: true, Temp: true, Rule: "temporary", Select: true, Insert: true, Update: true, Delete: true, Lock: true,
+		Name: name, Target: name, Kind: 'r', Open: true, Temp: true, Rule: rule, Select: true, Insert: true, Update: true, Delete: true, Lock: true,
 	}}
+}
+
+// newInPlace judges the name of a table that is to be made in a place. What stands there already the server knows.
+func (a *analysis) newInPlace(rv *pg.RangeVar) bool {
+	if rv == nil || rv.Catalogname != "" || !a.w.Places[rv.Schemaname] || rv.Relpersistence != "p" {
+		return false
+	}
+	a.mark(rv)
+	a.location = rv.Location
+	a.touch(resolved{name: Name{rv.Schemaname, rv.Relname}}, "insert")
+	return true
 }
 
 // newTemporary judges the name of a temporary table that is to be made, and qualifies it.
@@ -64,14 +85,14 @@ func (a *analysis) reserved(name string) bool {
 	return len(name) > 3 && name[:3] == "pg_"
 }
 
-// into judges the target of SELECT INTO and CREATE TABLE AS. false: it is no temporary table, or none is allowed.
+// into judges the target of SELECT INTO and CREATE TABLE AS. false: it is no table that may be made.
 func (a *analysis) into(c *pg.IntoClause) bool {
-	if !a.newTemporary(c.Rel) {
+	if !a.newInPlace(c.Rel) && !a.newTemporary(c.Rel) {
 		return false
 	}
 	a.mark(c)
 	if c.AccessMethod != "" || c.TableSpaceName != "" || len(c.Options) > 0 || c.ViewQuery != nil {
-		a.construct(-1, "storage options of a temporary table are not available", "Leave them out.")
+		a.construct(-1, "storage options of a table are not available", "Leave them out.")
 	}
 	if _, ok := names(c.ColNames); !ok {
 		a.misplaced(c)
@@ -79,7 +100,7 @@ func (a *analysis) into(c *pg.IntoClause) bool {
 	return true
 }
 
-// createTableAs judges CREATE TEMP TABLE … AS a query or EXECUTE.
+// createTableAs judges CREATE TABLE … AS a query or EXECUTE: temporary, or in a place.
 func (a *analysis) createTableAs(n *pg.Node, c *pg.CreateTableAsStmt) Statement {
 	a.mark(c)
 	st := Statement{Tag: "CREATE TABLE AS"}
@@ -101,11 +122,11 @@ func (a *analysis) createTableAs(n *pg.Node, c *pg.CreateTableAsStmt) Statement 
 	return st
 }
 
-// noRows refuses a temporary table from a query that reads whole rows as values: a column of that type would keep apply from replacing
-// the view as long as the session lives.
+// noRows refuses a table from a query that reads whole rows as values: a column of that type would keep apply from replacing the view as
+// long as the table is there.
 func (a *analysis) noRows(before int) {
 	if a.rows > before {
-		a.construct(-1, "a temporary table takes columns, not whole rows", "Name the columns, or write to_jsonb(…) of the row in a query of its own.")
+		a.construct(-1, "a table takes columns here, not whole rows", "Name the columns, or write to_jsonb(…) of the row in a query of its own.")
 	}
 }
 
@@ -179,17 +200,22 @@ func (a *analysis) constraint(c *pg.Constraint) {
 	}
 }
 
-// dropTemporary judges DROP TABLE and TRUNCATE of temporary tables. false: one of the names is something else.
+// dropTemporary judges DROP TABLE of tables that subjects made. false: one of the names is something else.
 func (a *analysis) dropTemporary(d *pg.DropStmt) bool {
-	if !a.w.Temp || d.RemoveType != pg.ObjectType_OBJECT_TABLE || d.Concurrent {
+	if d.RemoveType != pg.ObjectType_OBJECT_TABLE || d.Concurrent {
 		return false
 	}
 	for _, n := range d.Objects {
-		parts, ok := names(n.GetList().GetItems())
-		if !ok || len(parts) == 0 || len(parts) > 2 || len(parts) == 2 && parts[0] != TemporarySchema || len(parts) == 1 && a.reserved(parts[0]) {
+		rv := rangeOf(n.GetList().GetItems())
+		if rv == nil || !a.isMade(rv) {
 			return false
 		}
-		n.GetList().Items = nameNodes(TemporarySchema, parts[len(parts)-1])
+	}
+	for _, n := range d.Objects {
+		rv := rangeOf(n.GetList().GetItems())
+		schema := cmp.Or(rv.Schemaname, TemporarySchema)
+		a.touch(a.ownTable(Name{schema, rv.Relname}), "drop")
+		n.GetList().Items = nameNodes(schema, rv.Relname)
 	}
 	a.mark(d)
 	d.Behavior = pg.DropBehavior_DROP_RESTRICT
@@ -267,19 +293,31 @@ func sampled(s *pg.RangeTableSample, alias string) *pg.Node {
 	return op(picked, "<", castTo(s.Args[0], "float8"))
 }
 
-// onlyTemporary tells whether all relations of a list are temporary tables, and qualifies them.
+// onlyTemporary tells whether all relations of a list are tables that subjects made, and qualifies them.
 func (a *analysis) onlyTemporary(list []*pg.Node) bool {
-	if !a.w.Temp || slices.ContainsFunc(list, func(n *pg.Node) bool {
-		rv := n.GetRangeVar()
-		return rv == nil || rv.Schemaname != TemporarySchema && (rv.Schemaname != "" || a.reserved(rv.Relname))
-	}) {
+	if slices.ContainsFunc(list, func(n *pg.Node) bool { return n.GetRangeVar() == nil || !a.isMade(n.GetRangeVar()) }) {
 		return false
 	}
 	for _, n := range list {
 		rv := n.GetRangeVar()
 		a.mark(rv)
-		rv.Catalogname, rv.Schemaname = "", TemporarySchema
+		rv.Schemaname = cmp.Or(rv.Schemaname, TemporarySchema)
+		a.touch(a.ownTable(Name{rv.Schemaname, rv.Relname}), "truncate")
 	}
 	a.rewrote = true
 	return true
+}
+
+// isMade tells whether a name can only be that of a table which a subject made.
+func (a *analysis) isMade(rv *pg.RangeVar) bool {
+	switch {
+	case rv.Catalogname != "":
+		return false
+	case rv.Schemaname == "":
+		return a.w.Temp && !a.reserved(rv.Relname)
+	case rv.Schemaname == TemporarySchema:
+		return a.w.Temp
+	}
+	_, known := a.w.Known[Name{rv.Schemaname, rv.Relname}]
+	return a.w.Places[rv.Schemaname] && !known
 }

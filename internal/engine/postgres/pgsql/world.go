@@ -32,6 +32,7 @@ type World struct {
 	Explain   bool                // EXPLAIN in its plain form is allowed
 	Parts     map[string]string   // partitions and children by bare name -> the admitted relation through which they are read
 	Channels  map[string]bool     // for LISTEN and NOTIFY
+	Places    map[string]bool     // schemas in which tables may be kept
 	Callable  map[Name]byte       // routines outside pg_catalog that may be called, with their pg_proc.prokind
 	Extension map[string]string   // extension -> schema, for those whose types protected columns use
 
@@ -59,7 +60,7 @@ type Relation struct {
 	Kind     byte     // pg_class.relkind of the base: r p v m f S
 	Open     bool     // shown whole (ENF-93)
 	Own      bool     // through membership in its owner (ENF-94)
-	Temp     bool     // a temporary table of the session's own, whose columns are not known (ENF-74)
+	Temp     bool     // a table that the subject made, temporary or in a place, whose columns are not known (ENF-74)
 	Rule     string   // rules that admit it, comma separated, for reasons
 	OwnRules []string // those of level own: when all of them are over, nothing shows it otherwise until somebody applies
 	Dataset  string
@@ -92,11 +93,25 @@ type Hidden struct {
 	Ended   []string // rules of the profile that admitted it and are over
 }
 
+// Made says whether a relation, as store.schema.table, is one that subjects made.
+func (w *World) Made(relation string) bool {
+	if strings.Contains(relation, "."+TemporarySchema+".") {
+		return true
+	}
+	for place := range w.Places {
+		if strings.Contains(relation, "."+quoteIdent(place)+".") {
+			return true
+		}
+	}
+	return false
+}
+
 // Allowance is what one rule allows beside reading and writing; Rule is "" for what the store allows everybody.
 type Allowance struct {
 	Rule          string
 	Temp, Explain bool
 	Channels      []string
+	Places        []string
 	Callable      map[Name]byte
 }
 
@@ -110,6 +125,9 @@ func (w *World) allow(x Allowance) {
 	w.Temp, w.Explain = w.Temp || x.Temp, w.Explain || x.Explain
 	for _, c := range x.Channels {
 		w.Channels[c] = true
+	}
+	for _, place := range x.Places {
+		w.Places[place] = true
 	}
 	maps.Copy(w.Callable, x.Callable)
 }
@@ -135,7 +153,7 @@ func (w *World) Without(ended []string) *World {
 		out.Known[name] = Hidden{Kind: rel.Kind, Dataset: rel.Dataset, Ended: rules}
 		maps.DeleteFunc(out.Parts, func(_, of string) bool { return of == name.Name })
 	}
-	out.Temp, out.Explain, out.Channels, out.Callable = false, false, map[string]bool{}, map[Name]byte{}
+	out.Temp, out.Explain, out.Channels, out.Places, out.Callable = false, false, map[string]bool{}, map[string]bool{}, map[Name]byte{}
 	for _, x := range w.Allowances {
 		if !slices.Contains(ended, x.Rule) {
 			out.allow(x)

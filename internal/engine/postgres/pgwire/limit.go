@@ -2,10 +2,8 @@ package pgwire
 
 import (
 	"context"
-	"strings"
 
 	"github.com/postern-sec/postern/internal/audit"
-	"github.com/postern-sec/postern/internal/engine/postgres/pgsql"
 	"github.com/postern-sec/postern/internal/gateway"
 )
 
@@ -15,13 +13,13 @@ func limitAnswer(x *gateway.Exceeded) *answer {
 	return &answer{state: stateOf(x.Code), message: x.Message(), rule: x.Detail(), hint: x.Hint()}
 }
 
-// rulesOf lists the rules that admit what is touched. Nobody remembers where the rows of a table of the session's own come from: they
+// rulesOf lists the rules that admit what is touched. Nobody remembers where the rows of a table that somebody made come from: they
 // count for every rule that limits its holder, or whoever put a table aside would read it past any limit.
 func (s *session) rulesOf(touches []audit.Touch) []string {
 	var out []string
 	for i := range touches {
 		out = append(out, touches[i].Rules...)
-		if strings.Contains(touches[i].Relation, "."+pgsql.TemporarySchema+".") {
+		if s.profile().World.Made(touches[i].Relation) {
 			out = append(out, s.gw.LimitedBy()...)
 		}
 	}
