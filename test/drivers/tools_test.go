@@ -28,6 +28,7 @@ func TestTools(t *testing.T) {
 	})
 	t.Run("catalog queries", func(t *testing.T) { testCatalogQueries(t, s) })
 	t.Run("psql", func(t *testing.T) { testPsqlCommands(t, s) })
+	t.Run("psql completion", func(t *testing.T) { testPsqlCompletion(t, s) })
 	t.Run("pg_dump", func(t *testing.T) {
 		// pg_dump asks for repeatable read, settings of its own and locks on every table: it says what is in its way.
 		_, stderr, err := try(t, s, "pg_dump")
@@ -91,4 +92,11 @@ func maskEvents(text string) string {
 		}
 		text = text[:at] + "Event …" + text[at+22:]
 	}
+}
+
+// testPsqlCompletion types into psql on a terminal and takes its completions: no query of theirs is refused, in a transaction that one
+// would abort.
+func testPsqlCompletion(t *testing.T, s *site.Site) {
+	t.Helper()
+	golden(t, "psql-tab", run(t, s, "/usr/bin/python3", "clients/psql_tab.py", "testdata/psql-tab.txt"))
 }
