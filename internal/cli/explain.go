@@ -287,6 +287,9 @@ func requestWay(p *policy.Policy, dataset string) string {
 // the statement would have to say instead.
 func waysToAllow(p *policy.Policy, s policy.Subject, r *pgsql.Refusal) []string {
 	var out []string
+	if way, ok := strings.CutPrefix(r.Hint, pgsql.RuleCanAllow); ok {
+		return []string{"a rule that allows " + strings.TrimSuffix(way, ".")}
+	}
 	switch r.Reason {
 	case pgsql.ReasonRelation, pgsql.ReasonAction, pgsql.ReasonColumn:
 		if r.Dataset == "" {
@@ -304,7 +307,7 @@ func waysToAllow(p *policy.Policy, s policy.Subject, r *pgsql.Refusal) []string 
 	case pgsql.ReasonFunction, pgsql.ReasonOperator, pgsql.ReasonType, pgsql.ReasonCatalog, pgsql.ReasonSetting:
 		return []string{"nothing in the policy: it stands on no list of what is safe under masks and filters"}
 	case pgsql.ReasonStatement, pgsql.ReasonTemporary, pgsql.ReasonExplain, pgsql.ReasonCopy:
-		return []string{"nothing in the policy of this version: run it with a login that is not Postern's"}
+		return []string{"nothing in the policy: run it with a login that is not Postern's"}
 	case pgsql.ReasonLock:
 		return []string{"a rule that lets you update the table, or the statement without its lock"}
 	case pgsql.ReasonMaskedValue:

@@ -32,7 +32,14 @@ func TestWaysToAllow(t *testing.T) {
 		}},
 		"in no dataset": {ana, pgsql.Refusal{Reason: pgsql.ReasonRelation, Object: "public.x"}, []string{"a dataset that holds public.x, and a rule on it"}},
 		"a function":    {ana, pgsql.Refusal{Reason: pgsql.ReasonFunction}, []string{"nothing in the policy: it stands on no list of what is safe under masks and filters"}},
-		"a typo":        {ana, pgsql.Refusal{Reason: pgsql.ReasonSyntax}, nil},
+		"a function of the application": {ana, pgsql.Refusal{Reason: pgsql.ReasonFunction, Hint: pgsql.RuleCanAllow + "the function: allow: {functions: […]}."}, []string{
+			"a rule that allows the function: allow: {functions: […]}",
+		}},
+		"a plan": {ana, pgsql.Refusal{Reason: pgsql.ReasonExplain, Hint: pgsql.RuleCanAllow + "its plain form: allow: {explain: plain}."}, []string{
+			"a rule that allows its plain form: allow: {explain: plain}",
+		}},
+		"a block": {ana, pgsql.Refusal{Reason: pgsql.ReasonStatement}, []string{"nothing in the policy: run it with a login that is not Postern's"}},
+		"a typo":  {ana, pgsql.Refusal{Reason: pgsql.ReasonSyntax}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -140,12 +140,16 @@ func (a *analysis) noFunction(at int32, name string) {
 		})
 		return
 	}
-	a.refuse(at, Refusal{
+	r := Refusal{
 		Reason: ReasonFunction, Object: name,
 		Message: fmt.Sprintf("permission denied for function %s", name),
 		Detail:  fmt.Sprintf("Functions are an allow-list; this one is not on it for PostgreSQL %d.", a.w.Major),
 		Hint:    "Write the query without it, or ask the owner of the policy.",
-	})
+	}
+	if a.w.Inline == nil && a.w.Routines[last] && !a.functions.known(last) {
+		r.Detail, r.Hint = "The guard cannot see what a function of the application reads.", RuleCanAllow+"the function: allow: {functions: […]}."
+	}
+	a.refuse(at, r)
 }
 
 // special judges the functions whose verdict depends on a constant argument; true means that it has.

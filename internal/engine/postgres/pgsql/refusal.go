@@ -137,3 +137,6 @@ func characterPosition(text string, offset int32) int {
 	}
 	return utf8.RuneCountInString(text[:offset]) + 1
 }
+
+// RuleCanAllow begins the hint of a refusal that a rule's allow would lift.
+const RuleCanAllow = "A rule can allow "

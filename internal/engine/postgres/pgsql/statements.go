@@ -255,19 +255,19 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 	case *pg.Node_ExplainStmt:
 		r.Reason, r.Message = ReasonExplain, "EXPLAIN is not available"
 		r.Detail = "A plan tells row counts and conditions of rows that you do not see."
-		r.Hint = "A rule can allow its plain form: allow: {explain: plain}."
+		r.Hint = RuleCanAllow + "its plain form: allow: {explain: plain}."
 	case *pg.Node_CreateTableAsStmt, *pg.Node_CreateStmt:
 		r.Detail = "Tables cannot be made through the gateway."
 		r.Hint = "Use a WITH query, or keep the result on your side."
 		if n.GetCreateStmt() == nil {
-			r.Hint = "A rule can allow a schema for results: allow: {create_in: [store.schema]}."
+			r.Hint = RuleCanAllow + "a schema for results: allow: {create_in: [store.schema]}."
 			if len(a.w.Places) > 0 {
 				r.Hint = "Make it in schema " + quoteIdent(slices.Min(slices.Collect(maps.Keys(a.w.Places)))) + ", which a rule of yours allows."
 			}
 		}
 		if isTemporary(n) {
 			r.Reason, r.Detail = ReasonTemporary, "No rule that you hold allows temporary tables."
-			r.Hint = "A rule can allow them: allow: {temporary: true}."
+			r.Hint = RuleCanAllow + "them: allow: {temporary: true}."
 		} else if a.w.Own && len(a.w.Places) == 0 {
 			r.Detail = "A new table would belong to your own login, not to the role that owns the others, and would stay yours when your access ends."
 			r.Hint = "Run it with the migration tool's own login."
@@ -278,10 +278,10 @@ func (a *analysis) refusedStatement(n *pg.Node) {
 		r.Reason, r.Hint = ReasonLock, "Lock the rows you change with SELECT … FOR UPDATE."
 	case *pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt:
 		r.Detail = "Notifications carry data around every mask, and no rule opens this channel."
-		r.Hint = "A rule can allow the channel: allow: {channels: […]}."
+		r.Hint = RuleCanAllow + "the channel: allow: {channels: […]}."
 	case *pg.Node_CallStmt:
 		r.Detail = "The guard cannot see what a procedure reads."
-		r.Hint = "A rule can allow the procedure: allow: {functions: […]}."
+		r.Hint = RuleCanAllow + "the procedure: allow: {functions: […]}."
 	case *pg.Node_DoStmt:
 		r.Detail = "The guard cannot see what a block reads."
 	case *pg.Node_CreateRoleStmt, *pg.Node_AlterRoleStmt, *pg.Node_AlterRoleSetStmt:
