@@ -318,8 +318,9 @@ func (d *differ) makeView(e *entry, p *plan.Profile, t *plan.Table) {
 
 // summary is what postern.object remembers of a profile, so that the next plan can tell whether it widens.
 type summary struct {
-	Rules  []string
-	Tables map[string]tableSummary
+	Rules   []string
+	Tables  map[string]tableSummary
+	Allowed []string `json:",omitempty"` // beside reading and writing
 }
 
 type tableSummary struct {
@@ -337,7 +338,7 @@ type formSummary struct {
 
 // summarise writes a profile's summary.
 func summarise(p *plan.Profile) (string, error) {
-	s := summary{Tables: map[string]tableSummary{}}
+	s := summary{Tables: map[string]tableSummary{}, Allowed: allowedWords(p.Allow)}
 	for _, r := range p.Rules {
 		s.Rules = append(s.Rules, r.Name)
 	}
@@ -379,6 +380,34 @@ func (d *differ) compareProfile(e *entry, p *plan.Profile, text string) {
 		}
 		compareTable(e, table, was, now.Tables[table])
 	}
+	for _, what := range now.Allowed {
+		if !slices.Contains(old.Allowed, what) {
+			e.widens("%s is allowed", what)
+		}
+	}
+}
+
+// allowedWords says what is allowed beside reading and writing. The functions of extensions only compute, and show nothing more.
+func allowedWords(a plan.Allow) []string {
+	var out []string
+	if a.Explain {
+		out = append(out, "EXPLAIN")
+	}
+	if a.Temporary {
+		out = append(out, "CREATE TEMPORARY TABLE")
+	}
+	for _, c := range a.Channels {
+		out = append(out, "channel "+c)
+	}
+	for _, p := range a.Places {
+		out = append(out, "CREATE TABLE AS in schema "+p)
+	}
+	for _, f := range a.Functions {
+		if f.Extension == "" {
+			out = append(out, fmt.Sprintf("calling %s(%s)", f.Name, f.Arguments))
+		}
+	}
+	return out
 }
 
 // compareTable says what a profile shows more of one table.

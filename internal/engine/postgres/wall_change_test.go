@@ -63,7 +63,12 @@ func TestWidening(t *testing.T) {
 		{"another rule", []string{"to: [ana]", "to: [ana, sam]"}, "sam gets rule eu"},
 		{"not that rule", nil, ""},
 		{"another attribute", []string{"attributes: {region: EU}", "attributes: {region: US}"}, "attribute region of ana is another"},
-		{"an end", []string{"level: read", "level: read\n    until: 2030-01-01"}, "attribute region of ana is another"}, // and back to EU
+		{"the first attribute again", nil, "attribute region of ana is another"},
+		{"a function", []string{"level: read", "level: read\n    allow: {functions: [shop.public.email_of]}"}, "calling public.email_of(integer) is allowed"},
+		{"more beside it", []string{"level: read", "level: read\n    allow: {functions: [shop.public.email_of], create_in: [shop.workbench], explain: plain}"}, "EXPLAIN is allowed; CREATE TABLE AS in schema workbench is allowed"},
+		{"less of it", []string{"level: read", "level: read\n    allow: {explain: plain}"}, ""},
+		{"nothing of it", nil, ""},
+		{"an end", []string{"level: read", "level: read\n    until: 2030-01-01"}, ""},
 		{"a later end", []string{"level: read", "level: read\n    until: 2031-01-01"}, "ana holds rule eu until 2031-01-02T00:00:00Z"},
 		{"an earlier end", []string{"level: read", "level: read\n    until: 2029-01-01"}, ""},
 		{"no end", nil, "rule eu no longer ends"},
