@@ -18,6 +18,8 @@ type peopleData struct {
 	People []ShownUser
 	Roles  []string
 	New    *invited // shown this once
+	Name   string   // of an invitation that was sent and not made, with the role
+	Role   string
 }
 
 // invited is a one-time link.
@@ -31,7 +33,11 @@ var accountRoles = []string{string(people.Admin), string(people.Editor), string(
 
 func (p *Portal) peoplePage(r *http.Request, v *viewer) (shown, error) {
 	return look(r, v, p.users, func(q UsersQuery, found []ShownUser) shown {
-		return shown{"people", "People", peopleData{UsersQuery: q, People: found, Roles: accountRoles}}
+		data := peopleData{UsersQuery: q, People: found, Roles: accountRoles}
+		if r.PathValue("name") == "" {
+			data.Name, data.Role = r.PostFormValue("name"), r.PostFormValue("role")
+		}
+		return shown{"people", "People", data}
 	})
 }
 
@@ -80,7 +86,7 @@ func (p *Portal) invitePage(r *http.Request, v *viewer) (shown, error) {
 		return shown{}, err
 	}
 	data := out.data.(peopleData) //nolint:forcetypeassert // peoplePage's own
-	data.New = p.linkFor(r, made)
+	data.New, data.Name, data.Role = p.linkFor(r, made), "", ""
 	out.data = data
 	return out, nil
 }

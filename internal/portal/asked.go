@@ -55,6 +55,7 @@ func (p *Portal) inbox(r *http.Request, v *viewer, in InboxQuery) ([]ToDecide, e
 	if err != nil {
 		return nil, err
 	}
+	found = slices.SortedStableFunc(slices.Values(found), func(a, b access.Request) int { return a.Expires.Compare(b.Expires) }) // the most urgent first
 	pol := p.c.Policy()
 	all := p.layout(pol)
 	out := []ToDecide{}
@@ -164,13 +165,35 @@ func decidedOf(q *access.Request) Decided {
 
 type inboxData struct {
 	InboxQuery
+	noted
 	Requests []ToDecide
 	Fresh    bool // the viewer's second factor is
 }
 
+// noted is a word that was sent about one thing of many, for its field when the page comes again.
+type noted struct{ id, note string }
+
+func notedIn(r *http.Request) noted {
+	if r.Method == http.MethodGet {
+		return noted{}
+	}
+	return noted{r.PathValue("id"), r.PostFormValue("note")}
+}
+
+// Again says whether the word was about this one.
+func (n noted) Again(id string) bool { return n.id == id }
+
+// Note is the word that was sent about one.
+func (n noted) Note(id string) string {
+	if n.Again(id) {
+		return n.note
+	}
+	return ""
+}
+
 func (p *Portal) inboxPage(r *http.Request, v *viewer) (shown, error) {
 	return look(r, v, p.inbox, func(q InboxQuery, out []ToDecide) shown {
-		return shown{"inbox", "To decide", inboxData{q, out, p.fresh(v)}}
+		return shown{"inbox", "To decide", inboxData{q, notedIn(r), out, p.fresh(v)}}
 	})
 }
 

@@ -407,6 +407,7 @@ func (p *Portal) credentials(r *http.Request, who *viewer, _ nothing) ([]Shown, 
 		s.Used = used[i.ID]
 		out = append(out, s)
 	}
+	slices.SortStableFunc(out, func(a, b Shown) int { return b.Created.Compare(a.Created) }) // the latest first
 	return out, nil
 }
 

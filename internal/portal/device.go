@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/postern-sec/postern/internal/secret"
@@ -122,39 +121,16 @@ type deviceData struct {
 func (p *Portal) devicePage(r *http.Request, v *viewer) (shown, error) {
 	code := r.URL.Query().Get("code")
 	if code == "" || r.Method != http.MethodGet {
-		return shown{"device", "Sign in a terminal", deviceData{Typed: code}}, nil
+		return shown{"device", "Sign in a terminal", deviceData{Typed: r.FormValue("code")}}, nil
 	}
-	return look(r, v, p.device, func(_ DeviceQuery, d DeviceShown) shown {
-		return shown{"device", "Sign in a terminal", deviceData{Device: &d}}
-	})
+	d, err := p.device(r, v, DeviceQuery{code})
+	if err != nil {
+		return shown{"device", "Sign in a terminal", deviceData{Typed: code}}, err // the field comes again, with what was typed
+	}
+	return shown{"device", "Sign in a terminal", deviceData{Device: &d}}, nil
 }
 
 func (p *Portal) decideDevicePage(r *http.Request, v *viewer) (shown, error) {
 	out, err := p.decideDevice(r, v, DeviceDecision{r.PostFormValue("code"), r.PostFormValue("decision") == "yes"})
 	return shown{"device", "Sign in a terminal", deviceData{Over: true, DeviceDecided: out}}, err
-}
-
-// nextCookie remembers that somebody came to let a terminal in and had to sign in first. Nothing else is gone back to.
-const nextCookie = "postern-next"
-
-var nextPages = regexp.MustCompile(`^` + devicePath + `(\?code=[A-Z]{4}-[A-Z]{4})?$`)
-
-func remember(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet && nextPages.MatchString(r.URL.RequestURI()) {
-		http.SetCookie(w, &http.Cookie{Name: nextCookie, Value: url.QueryEscape(r.URL.RequestURI()), Path: "/", MaxAge: flowCookieAge, HttpOnly: true, Secure: secureHost(r), SameSite: http.SameSiteLaxMode})
-	}
-}
-
-// next is where to go after a sign-in.
-func next(w http.ResponseWriter, r *http.Request) string {
-	c, err := r.Cookie(nextCookie)
-	if err != nil {
-		return "/catalogue"
-	}
-	http.SetCookie(w, &http.Cookie{Name: nextCookie, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secureHost(r), SameSite: http.SameSiteLaxMode})
-	to, err := url.QueryUnescape(c.Value)
-	if err != nil || !nextPages.MatchString(to) {
-		return "/catalogue"
-	}
-	return to
 }

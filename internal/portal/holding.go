@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -96,6 +97,7 @@ func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 	unwanted := func(g access.Grant) bool {
 		return !hit(in.Filter, g.Dataset+" "+g.Rule+" "+string(g.State)+" "+g.Reason)
 	}
+	slices.SortStableFunc(live, endsFirst)
 	out.Live, out.Past = notNil(slices.DeleteFunc(live, unwanted)), notNil(slices.DeleteFunc(past, unwanted))
 	if out.Extendable, err = p.extendable(r.Context(), v, out.Live); err != nil {
 		return Mine{}, err
@@ -113,7 +115,9 @@ func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 			out.Closed = append(out.Closed, q)
 		}
 	}
-	slices.SortFunc(out.Closed, func(a, b access.Request) int { return b.Created.Compare(a.Created) })
+	latest := func(a, b access.Request) int { return b.Created.Compare(a.Created) }
+	slices.SortStableFunc(out.Requests, latest)
+	slices.SortStableFunc(out.Closed, latest)
 	out.Closed = out.Closed[:min(len(out.Closed), mostPast)]
 	pol := p.c.Policy()
 	for _, rule := range pol.Rules {
@@ -125,6 +129,9 @@ func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 	out.Standing = slices.Compact(out.Standing)
 	return out, nil
 }
+
+// endsFirst puts first what ends first.
+func endsFirst(a, b access.Grant) int { return a.End.Compare(b.End) }
 
 func (p *Portal) minePage(r *http.Request, v *viewer) (shown, error) {
 	return look(r, v, p.mine, func(q MineQuery, out Mine) shown {
@@ -218,7 +225,7 @@ func (p *Portal) overseenWith(ctx context.Context, v *viewer, q OverseenQuery, r
 		if err != nil {
 			return out, err
 		}
-		slices.SortStableFunc(live, access.ReviewOrder)
+		slices.SortStableFunc(live, func(a, b access.Grant) int { return cmp.Or(access.ReviewOrder(a, b), endsFirst(a, b)) })
 		for _, g := range live {
 			if wanted(g) && (!q.Due || !g.ReviewDue.IsZero() || !asked[g.ID].IsZero()) {
 				add(g)
@@ -298,6 +305,7 @@ func placeOf(text string) (*access.Place, error) {
 type grantsData struct {
 	OverseenQuery
 	Overseen
+	noted
 	Reviews []Review
 	Further string // leads to grants that ended before these; "": there are none
 }
@@ -311,7 +319,7 @@ func (p *Portal) grantsPage(r *http.Request, v *viewer) (shown, error) {
 		return p.overseenWith(r.Context(), v, q, reviews)
 	}
 	return look(r, v, do, func(q OverseenQuery, out Overseen) shown {
-		data := grantsData{OverseenQuery: q, Overseen: out, Reviews: reviews}
+		data := grantsData{OverseenQuery: q, Overseen: out, noted: notedIn(r), Reviews: reviews}
 		if out.Earlier != "" {
 			q.Before = out.Earlier
 			data.Further = "/grants?" + filled(q).Encode()

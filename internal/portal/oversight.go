@@ -73,8 +73,9 @@ func (p *Portal) policyPage(r *http.Request, v *viewer) (shown, error) {
 		return shown{"policy", "Policy", struct {
 			PolicyQuery
 			PolicyShown
-			May bool // propose changes
-		}{q, out, editors(v)}}
+			May  bool     // propose changes
+			Sent sentRule // a change that does not do
+		}{q, out, editors(v), sentRuleIn(r)}}
 	})
 }
 

@@ -83,6 +83,7 @@ type shown struct {
 }
 
 type (
+	// show with an error is a "no"; where it comes with a page nevertheless, that is shown beside it.
 	show func(r *http.Request, v *viewer) (shown, error)
 	act  func(r *http.Request, v *viewer) (to string, err error)
 )
@@ -92,6 +93,7 @@ func (p *Portal) pageRoutes() {
 	p.templates = parsePages()
 	p.origin = http.NewCrossOriginProtection()
 	p.signInRoutes()
+	p.mux.HandleFunc("/", p.unknownPage)
 	p.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/catalogue", http.StatusSeeOther) })
 	p.get("/catalogue", p.cataloguePage)
 	p.get("/datasets/{name}", p.datasetPage)
@@ -147,12 +149,15 @@ func (p *Portal) pageRoutes() {
 func (p *Portal) get(path string, do show) {
 	p.guarded("GET "+path, func(w http.ResponseWriter, r *http.Request, v *viewer) {
 		out, err := do(r, v)
-		if err != nil {
+		switch problem, status := problemOf(err); {
+		case err == nil:
+			p.render(w, r, http.StatusOK, v, out, nil)
+		case problem != nil && out.name != "": // what was asked for does not do, and can be asked for anew
+			p.render(w, r, status, v, out, problem)
+		default:
 			p.failPage(w, r, v, err)
-			return
 		}
-		p.render(w, r, http.StatusOK, v, out, nil)
-	})
+	}, nil)
 }
 
 // post adds what a form does. After it the reader is sent on; after a "no" the page comes again and says why.
@@ -164,7 +169,7 @@ func (p *Portal) post(path string, do act, again show) {
 			return
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)
-	})
+	}, again)
 }
 
 // secretPage adds a form whose answer is shown once and never kept.
@@ -176,11 +181,12 @@ func (p *Portal) secretPage(path string, do, again show) {
 			return
 		}
 		p.render(w, r, http.StatusOK, v, out, nil)
-	})
+	}, again)
 }
 
-// guarded is the one way to a page: who is it, may they, and for what changes something, did they mean it. A "no" is in the trail.
-func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.Request, v *viewer)) {
+// guarded is the one way to a page: who is it, may they, and for what changes something, did they mean it. A "no" is in the trail. A form
+// from a page of theirs that became too old comes again with what they typed, where there is a page for it.
+func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.Request, v *viewer), again show) {
 	who := p.stands[pattern]
 	if who == nil {
 		panic(pattern + " stands on no call") // a mistake that every start would show
@@ -188,8 +194,7 @@ func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.
 	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v, err := p.viewer(r)
 		if err != nil {
-			remember(w, r)
-			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+			p.toSignIn(w, r)
 			return
 		}
 		reason := ""
@@ -209,6 +214,10 @@ func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.
 			p.failPage(w, r, v, err)
 			return
 		}
+		if reason == "form_outdated" && again != nil && p.origin.Check(r) == nil {
+			p.again(w, r, v, pageRefusals["form_old"], again)
+			return
+		}
 		p.failPage(w, r, v, pageRefusals[reason])
 	})
 }
@@ -216,6 +225,7 @@ func (p *Portal) guarded(pattern string, do func(w http.ResponseWriter, r *http.
 var pageRefusals = map[string]*access.Refusal{
 	"not_for_you":   {Code: "not_for_you", Text: "This page is not for your role.", Hint: "An admin can give you a role, such as auditor."},
 	"form_outdated": {Code: "form_outdated", Text: "This form did not come from a page of yours, or that page was too old.", Hint: "Go back, reload the page and try again."},
+	"form_old":      {Code: "form_outdated", Text: "That page was too old, so that nothing was done.", Hint: "This is the page as it is now: look at it, and send the form again."},
 }
 
 // reads says whether a request only looks: HEAD asks for the headers of what GET would bring.
@@ -418,7 +428,7 @@ func (p *Portal) nav(ctx context.Context, v *viewer) []navItem {
 
 func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
-		"left": left, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"left": left, "day": dayWords, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "told": told, "field": withFault, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}

@@ -44,7 +44,7 @@ func passkeyAnswer(r *http.Request) people.PasskeyAnswer {
 
 // atStep is what the page of a step shows. A device that cannot be asked, for whatever reason, is no reason to refuse the other ways.
 func (p *Portal) atStep(w http.ResponseWriter, r *http.Request, step string) signInData {
-	out := signInData{User: r.PostFormValue("user"), SignOn: p.c.SignOnLabel}
+	out := signInData{User: r.PostFormValue("user"), Code: r.PostFormValue("code"), SignOn: p.c.SignOnLabel}
 	if !p.c.People.HasPasskeys() {
 		return out
 	}
@@ -107,7 +107,7 @@ func (p *Portal) browser(w http.ResponseWriter, r *http.Request) secret.Text {
 
 // passkeyPages are those of somebody who is signed in.
 func (p *Portal) passkeyPages() {
-	p.guarded("POST /account/passkeys", p.addPasskeyPage)
+	p.guarded("POST /account/passkeys", p.addPasskeyPage, nil)
 	p.post("/account/passkeys/{id}/remove", p.removePasskeyAct, p.accountPage)
 	p.get("/account/prove", p.provePage)
 	p.post("/account/prove", func(r *http.Request, v *viewer) (string, error) {

@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,6 +184,7 @@ func (p *Portal) sessions(r *http.Request, v *viewer, _ nothing) ([]ShownSession
 	for _, s := range live {
 		out = append(out, shownSession(s, v.token.ID))
 	}
+	slices.SortStableFunc(out, func(a, b ShownSession) int { return b.Seen.Compare(a.Seen) }) // the latest first
 	return out, nil
 }
 

@@ -140,7 +140,10 @@ func (p *Portal) comparePolicies(ctx context.Context, in DiffCall) (*PolicyDiff,
 func (p *Portal) differPage(r *http.Request, _ *viewer) (shown, error) {
 	q := r.URL.Query()
 	out, err := p.comparePolicies(r.Context(), DiffCall{From: q.Get("from"), To: q.Get("to")})
-	return shown{"differ", "What changed", out}, err
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{"differ", "What changed", out}, nil
 }
 
 // since is when the policy in force was taken up; the changes are the latest first.
@@ -196,6 +199,13 @@ func (p *Portal) proposeRule(r *http.Request, v *viewer, in RuleChange) (*Propos
 		return nil, err
 	}
 	return engine.ProposeRule(r.Context(), in)
+}
+
+// sentRule is a change of a rule as it was typed, for the form that comes again.
+type sentRule struct{ Rule, Add, Remove, State string }
+
+func sentRuleIn(r *http.Request) sentRule {
+	return sentRule{r.PostFormValue("rule"), r.PostFormValue("add"), r.PostFormValue("remove"), r.PostFormValue("state")}
 }
 
 func (p *Portal) proposeRulePage(r *http.Request, v *viewer) (shown, error) {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/postern-sec/postern/internal/people"
@@ -12,14 +13,16 @@ import (
 // nothing after.
 func (p *Portal) signInRoutes() {
 	p.mux.HandleFunc("GET /sign-in", func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", p.atStep(w, r, "signin")}, nil)
+		data := p.atStep(w, r, "signin")
+		data.Over = overTexts[r.URL.Query().Get("over")]
+		p.render(w, r, http.StatusOK, nil, shown{"signin", "Sign in", data}, nil)
 	})
 	if p.c.SignOn != nil {
 		p.mux.HandleFunc("GET /sign-in/sso", p.signOn)
 		p.mux.HandleFunc("GET /sign-in/callback", p.signedOn)
 	}
 	p.mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, r, http.StatusOK, nil, shown{"join", "Welcome", nil}, nil)
+		p.render(w, r, http.StatusOK, nil, shown{"join", "Welcome", signInData{}}, nil)
 	})
 	p.step("POST /sign-in", "signin", "Sign in", func(r *http.Request) (*people.Entry, error) {
 		return p.c.People.SignIn(r.Context(), r.PostFormValue("user"), secret.New(r.PostFormValue("password")), fromPage(r))
@@ -36,7 +39,7 @@ func (p *Portal) signInRoutes() {
 	p.passkeySteps()
 	p.mux.HandleFunc("GET /sign-in/{step}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("step")
-		if name != "factor" && name != "enrol" {
+		if name != "factor" && name != "enrol" || sessionCookie(r).Reveal() == "" {
 			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 			return
 		}
@@ -49,6 +52,9 @@ func (p *Portal) signInRoutes() {
 				p.c.Log.Debug("sign out", "error", err) // it was over already
 			}
 			setSession(w, r, "")
+			if to := r.PostFormValue("for"); nextPages.MatchString(to) {
+				setNext(w, r, url.QueryEscape(to), flowCookieAge)
+			}
 		}
 		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 	})
@@ -56,6 +62,8 @@ func (p *Portal) signInRoutes() {
 
 type signInData struct {
 	User     string
+	Over     string // why somebody who was signed in has to do so again
+	Code     string // of an invitation, as it was sent; a password that does not do is no reason to look for the link again
 	SignOn   string // the label of the button; "": there is none
 	Passkey  *passkeyForm
 	Enrol    *people.Enrolment

@@ -246,6 +246,15 @@ func (u *usages) datasetOf(relation string, pol *policy.Policy) string {
 	return name
 }
 
+// dayWords writes a day of the use as the pages write days.
+func dayWords(day string) string {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	return at.Format("2 Jan 2006")
+}
+
 func (u *usages) day(dataset, day string) *usedDay {
 	if u.on == nil {
 		u.on = map[string]map[string]*usedDay{}
@@ -283,7 +292,7 @@ func usedBars(days []UsedDay) []usedBar {
 		if d.Statements+d.Refused > 0 {
 			all = max(all, 2)
 		}
-		b := usedBar{X: i * usedWidth, Height: all, Y: usedHeight - all, Title: d.Day + ": " + plural(d.Statements, "statement") + ", " + plural(d.Refused, "refusal")}
+		b := usedBar{X: i * usedWidth, Height: all, Y: usedHeight - all, Title: dayWords(d.Day) + ": " + plural(d.Statements, "statement") + ", " + plural(d.Refused, "refusal")}
 		if d.Refused > 0 {
 			b.Refused = max(2, usedHeight*d.Refused/most)
 		}

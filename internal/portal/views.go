@@ -48,7 +48,7 @@ func (p *Portal) viewCalls() {
 }
 
 func (p *Portal) viewRoutes() {
-	p.guarded("GET /trail/views/{id}", p.openView)
+	p.guarded("GET /trail/views/{id}", p.openView, nil)
 	p.post("/trail/views", p.keepViewAct, p.trailPage)
 	p.post("/trail/views/{id}/{what}", p.viewAct, p.trailPage)
 }

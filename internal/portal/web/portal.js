@@ -44,10 +44,33 @@ for (const field of document.querySelectorAll("input[data-filter]")) {
     none.textContent = left ? "" : "Nothing here matches.";
   });
 }
+// What was typed outlives a session that ended meanwhile: this tab keeps it from the sending to the next page that is no step of a
+// sign-in, and fills it in there if that is the form's own, for the same person. Passwords and codes are left out.
+const reader = document.querySelector(".who > a")?.textContent;
+const keep = (form) => {
+  const typed = {};
+  for (const f of form.elements) {
+    if (f.id && f.name !== "code" && f.value && !["password", "hidden", "checkbox", "submit"].includes(f.type)) typed[f.id] = f.value;
+  }
+  sessionStorage.setItem("typed", JSON.stringify({ reader, at: location.pathname, typed }));
+};
+if (reader && sessionStorage.getItem("typed")) {
+  const was = JSON.parse(sessionStorage.getItem("typed"));
+  sessionStorage.removeItem("typed");
+  if (was.reader === reader && was.at === location.pathname && (document.referrer.includes("/sign-in") || !document.referrer.startsWith(location.origin))) {
+    for (const [id, value] of Object.entries(was.typed)) {
+      const f = document.getElementById(id);
+      if (!f || f.value === value) continue;
+      f.value = value;
+      if (f.closest("details")) f.closest("details").open = true;
+    }
+  }
+}
 document.addEventListener("submit", (e) => {
   if (e.defaultPrevented) return;
   const ask = (e.submitter && e.submitter.dataset.confirm) || (!(e.submitter && e.submitter.hasAttribute("formaction")) && e.target.dataset.confirm);
   if (ask && !confirm(ask)) { e.preventDefault(); return; }
+  if (reader && e.target.method === "post" && e.target.closest("main")) keep(e.target);
   for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; });
 });
 for (const b of document.querySelectorAll("button[data-copy]")) {
