@@ -202,8 +202,12 @@ func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {
 	if what != "approve" && what != "deny" {
 		return "", access.ErrNotFound
 	}
-	if _, err := p.decideOn(r, v, r.PathValue("id"), what, note(r)); err != nil {
+	out, err := p.decideOn(r, v, r.PathValue("id"), what, note(r))
+	if err != nil {
 		return "", err
+	}
+	if what == "approve" && out.Grant == nil {
+		what = "further"
 	}
 	return "/inbox?done=" + what, nil
 }

@@ -507,7 +507,9 @@ func (p *Portal) lasts(i *identity.Issued, call IssueCall, now time.Time) error 
 	longest := pol.CredentialLife(s, now)
 	life := longest
 	switch {
-	case i.Kind == identity.Personal && (call.For == "" || call.Name == ""):
+	case i.Kind == identity.Personal && call.For != "" && call.Name == "":
+		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name", Hint: "postern token create NAME --for 30d", Field: "name"}
+	case i.Kind == identity.Personal && call.For == "":
 		return &access.Refusal{Code: codeBadCall, Text: "a personal token has a name and an end", Hint: "postern token create NAME --for 30d"}
 	case i.Kind == identity.Personal && !pol.TakesTokens(i.Store):
 		return errNoTokens

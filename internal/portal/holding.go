@@ -95,7 +95,7 @@ func (p *Portal) mine(r *http.Request, v *viewer, in MineQuery) (Mine, error) {
 		return Mine{}, err
 	}
 	unwanted := func(g access.Grant) bool {
-		return !hit(in.Filter, g.Dataset+" "+g.Rule+" "+string(g.State)+" "+g.Reason)
+		return !hit(in.Filter, g.Dataset+" "+g.Rule+" "+string(g.State)+" "+stateWord(g.State)+" "+g.Reason)
 	}
 	slices.SortStableFunc(live, endsFirst)
 	out.Live, out.Past = notNil(slices.DeleteFunc(live, unwanted)), notNil(slices.DeleteFunc(past, unwanted))
@@ -214,7 +214,7 @@ func (p *Portal) overseenWith(ctx context.Context, v *viewer, q OverseenQuery, r
 	}
 	out := Overseen{Grants: []OverseenGrant{}}
 	wanted := func(g access.Grant) bool {
-		return hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State))
+		return hit(q.Filter, g.Subject+" "+g.Dataset+" "+g.Rule+" "+string(g.State)+" "+stateWord(g.State))
 	}
 	add := func(g access.Grant) {
 		may := access.ActsOn(pol, v.Actor, &g, p.c.Desk.Now())

@@ -46,10 +46,10 @@ func TestAskForDates(t *testing.T) {
 		return p.does("ana", "/ask/payroll-review", url.Values{"for": {"1h"}, "note": {"why"}, "start": {start}, "until": {until}}, want...)
 	}
 	bad := func(field string) string { return `id="` + field + `-bad">` }
-	ask(day(-time.Hour), "", "the start lies in the past", "choose a later start", bad("start"), `value="`+day(-time.Hour)+`"`, "<details class=\"dates\" open>")
-	ask(day(91*24*time.Hour), "", "at most 90 days", `choose a start until <time datetime="`, bad("start"))
-	ask("", day(3*time.Hour), "is held for 1h at most", `ask for an end until <time datetime="`, bad("until"))
-	ask(day(2*time.Hour), day(time.Hour), "that ends before it starts", bad("until"))
+	ask(day(-time.Hour), "", "The start lies in the past.", "Choose a later start", bad("start"), `value="`+day(-time.Hour)+`"`, "<details class=\"dates\" open>")
+	ask(day(91*24*time.Hour), "", "at most 90 days", `Choose a start until <time datetime="`, bad("start"))
+	ask("", day(3*time.Hour), "is held for 1h at most", `Ask for an end until <time datetime="`, bad("until"))
+	ask(day(2*time.Hour), day(time.Hour), "That ends before it starts.", bad("until"))
 	ask(`"><b>`, "", "is not a day and a time", bad("start"), "&#34;&gt;&lt;b&gt;")
 	if text := ask("", "tomorrow", bad("until")); strings.Contains(text, bad("start")) {
 		t.Error("the start is said to be wrong too")
@@ -119,7 +119,7 @@ func TestTokensFromTheBrowser(t *testing.T) {
 	p := newPlace(t)
 	p.does("ana", "/tokens", url.Values{"name": {"report"}, "for": {"7d"}}, "opens nothing is none", `value="report"`, `id="scope-bad"`)
 	p.does("ana", "/tokens", url.Values{"name": {"report"}, "for": {"2y"}, "scope": {"read"}}, "longer than", `id="for" name="for" aria-invalid="true"`)
-	p.does("ana", "/tokens", url.Values{"name": {""}, "for": {"7d"}, "scope": {"read"}}, "has a name and an end")
+	p.does("ana", "/tokens", url.Values{"name": {""}, "for": {"7d"}, "scope": {"read"}}, "A personal token has a name.")
 	text := p.does("ana", "/tokens", url.Values{"name": {"report"}, "for": {"7d"}, "scope": {"read", "request"}}, "shown this once")
 	made := regexp.MustCompile(`id="secret">(postern_[^<]+)<`).FindStringSubmatch(text)
 	if made == nil {
@@ -183,8 +183,8 @@ func TestAwayFromTheBrowser(t *testing.T) {
 	until := time.Now().UTC().Add(72 * time.Hour).Truncate(time.Minute)
 	typed := until.Format("2006-01-02T15:04")
 	p.does("dora", "/away", url.Values{"to": {"nobody"}, "until": {typed}}, "cannot stand in", `value="nobody"`, `value="`+typed+`"`)
-	p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {until.AddDate(1, 0, 0).Format(time.RFC3339)}}, "at most 60 days", "choose an end after now")
-	p.does("dora", "/away", url.Values{"to": {"sam"}}, "say until when somebody stands in for you")
+	p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {until.AddDate(1, 0, 0).Format(time.RFC3339)}}, "at most 60 days", "Choose an end after now")
+	p.does("dora", "/away", url.Values{"to": {"sam"}}, "Say until when somebody stands in for you")
 	for _, ends := range []string{"dora", "sam"} {
 		p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {until.Format(time.RFC3339)}}, "/away?done=away")
 		for who, want := range map[string]string{"dora": "sam decides for you", "sam": "<strong>dora</strong>"} {
@@ -197,7 +197,7 @@ func TestAwayFromTheBrowser(t *testing.T) {
 		if at == nil {
 			t.Fatalf("%s has no way to end it:\n%s", ends, text)
 		}
-		p.does("ana", at[1], url.Values{}, "there is no delegation")
+		p.does("ana", at[1], url.Values{}, "There is no delegation")
 		p.does(ends, at[1], url.Values{}, "/away?done=back")
 		if left, err := p.db.Delegations(t.Context(), time.Now()); err != nil || len(left) != 0 {
 			t.Errorf("ended by %s, and there is %v, %v", ends, left, err)
@@ -213,7 +213,7 @@ func TestAccountAndSecurity(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	other := p.signedIn("ana")
-	p.does("ana", "/account/password", url.Values{"old": {"wrong"}, "new": {"five plain words stand here"}}, "the old password does not fit", "<details open>")
+	p.does("ana", "/account/password", url.Values{"old": {"wrong"}, "new": {"five plain words stand here"}}, "The old password does not fit.", "<details open>")
 	p.does("ana", "/account/password", url.Values{"old": {password}, "new": {"short"}}, "at least 12 characters")
 	if status, _ := p.api(other, "GET /api/v1/me"); status != http.StatusOK {
 		t.Fatalf("refused, and another session ended: %d", status)

@@ -348,10 +348,9 @@ func problemOf(err error) (*Problem, int) {
 	var who *people.Refusal
 	switch {
 	case errors.As(err, &who):
-		return &Problem{Code: who.Code, Error: who.Text, Hint: who.Hint}, statusOf(who)
+		return onPage(Problem{Code: who.Code, Error: who.Text, Hint: who.Hint}), statusOf(who)
 	case errors.As(err, &no):
-		out := refusedBy(no)
-		return &out, refusalStatus(no)
+		return onPage(refusedBy(no)), refusalStatus(no)
 	case errors.Is(err, access.ErrNotFound):
 		return &Problem{Code: "not_found", Error: "There is nothing here.", Hint: "It may have been withdrawn or renamed."}, http.StatusNotFound
 	case errors.Is(err, access.ErrConflict):
@@ -364,7 +363,7 @@ func (p *Portal) failPage(w http.ResponseWriter, r *http.Request, v *viewer, err
 	problem, status := problemOf(err)
 	if problem == nil {
 		p.c.Log.Error("portal", "page", r.Method+" "+r.URL.Path, "error", err)
-		problem, status = &Problem{Code: "internal", Error: "That could not be done at the moment.", Hint: "The log of Postern says why."}, http.StatusInternalServerError
+		problem, status = &Problem{Code: "internal", Error: "That could not be done at the moment.", Hint: "Try again in a moment. If it stays so, tell an admin: the log of Postern says why."}, http.StatusInternalServerError
 	}
 	p.render(w, r, status, v, shown{"problem", "Not possible", nil}, problem)
 }
@@ -390,7 +389,7 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *v
 // doneTexts are the only things that a link can make a page say.
 var doneTexts = map[string]string{
 	"asked": "Your request is on its way to the people who decide.", "taken": "You have access now.",
-	"approve": "Approved.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
+	"approve": "Approved. It can be ended at any time, under Grants.", "further": "Your yes counts. Somebody else has to say yes too.", "deny": "Refused. The person has been told why.", "withdraw": "Your request is withdrawn.",
 	"revoke": "Ended. Open sessions are closed.", "suspend": "Paused. Resume it whenever you like.", "resume": "It goes on.",
 	"confirm": "Confirmed: it is still needed.", "credential": "It no longer works.", "session": "That session is over.",
 	"passkey": "The passkey is added.", "removed": "The passkey is removed. Your other sessions are over.", "proved": "Thank you: good for five minutes.",
@@ -430,7 +429,7 @@ func parsePages() map[string]*template.Template {
 	helpers := template.FuncMap{
 		"left": left, "day": dayWords, "span": spanWords, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "told": told, "field": withFault, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
+		"join": strings.Join, "percent": func(share float64) int { return int(share*100 + 0.5) }, "row": rowOf, "untilOf": untilOf, "told": told, "state": stateWord, "field": withFault, "host": hostOf, "begins": strings.HasPrefix, "never": func(t time.Time) bool { return t.IsZero() || t.Year() > 9000 },
 	}
 	layout := template.Must(template.New("").Funcs(helpers).ParseFS(webFiles, "web/layout.html"))
 	out := map[string]*template.Template{}

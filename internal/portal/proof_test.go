@@ -83,7 +83,7 @@ func TestCredentialOfAWaitingGrant(t *testing.T) {
 		_, text := p.post("ana", "/connect", url.Values{"store": {"shop"}})
 		return text
 	}
-	if text := ask(); !strings.Contains(text, "you hold no rule") {
+	if text := ask(); !strings.Contains(text, "You hold no rule") {
 		t.Fatalf("without a grant:\n%s", text)
 	}
 	now := time.Now()
@@ -91,7 +91,7 @@ func TestCredentialOfAWaitingGrant(t *testing.T) {
 	if err := p.db.Commit(t.Context(), access.Change{Grants: []access.Grant{g}}); err != nil {
 		t.Fatal(err)
 	}
-	if text := ask(); !strings.Contains(text, "grant g1 of rule payroll-review is not on the server yet: nothing is built yet") {
+	if text := ask(); !strings.Contains(text, "Grant g1 of rule payroll-review is not on the server yet: nothing is built yet") {
 		t.Errorf("with a grant that waits:\n%s", text)
 	}
 	p.pol = p.pol.WithGrants(access.Held([]access.Grant{g}, now))

@@ -2,11 +2,12 @@ package portal
 
 import (
 	"bytes"
+	"fmt"
 	"unicode/utf8"
 )
 
-// readable puts a mark in the place of every character of a page that turns the direction of what is read (UAX #9): a name or a note that
-// somebody else wrote shall say what it seems to say. What stands inside a tag is not shown, and stays, so that a form sends it back as it
+// readable writes every character of a page that turns the direction of what is read (UAX #9) as what it is, as the command line does: a name
+// or a note that somebody else wrote shall say what it seems to say. What stands inside a tag is not shown, and stays, so that a form sends it back as it
 // was. The page is one that html/template wrote, where neither < nor > can stand for itself in an attribute.
 func readable(page []byte) []byte {
 	if !bytes.Contains(page, []byte("\u202a")[:2]) && !bytes.Contains(page, []byte("\u2066")[:2]) {
@@ -21,7 +22,7 @@ func readable(page []byte) []byte {
 		case r == '>':
 			inside = false
 		case !inside && (r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069):
-			out, page = utf8.AppendRune(out, utf8.RuneError), page[n:]
+			out, page = fmt.Appendf(out, `\u%04x`, r), page[n:]
 			continue
 		}
 		out, page = append(out, page[:n]...), page[n:]

@@ -147,7 +147,7 @@ func TestTypedAgain(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	answer, text := p.call("ana", http.MethodGet, "/device?code=ABCD-EFGH", nil, nil)
-	for _, want := range []string{`value="ABCD-EFGH"`, "no terminal waits with this code"} {
+	for _, want := range []string{`value="ABCD-EFGH"`, "No terminal waits with this code"} {
 		if answer.StatusCode < 400 || !strings.Contains(text, want) {
 			t.Errorf("a code that no terminal shows: %s, without %q\n%s", answer.Status, want, text)
 		}

@@ -51,7 +51,7 @@ func (p *place) window(t *testing.T, b *tab, source, folder string) {
 	b.types(t, "#start", -48)
 	b.fine = true
 	b.press(t, "form.panel button.primary")
-	b.reads(t, "a start that has passed", "the start lies in the past", "choose a later start", "your zone, Europe/Berlin")
+	b.reads(t, "a start that has passed", "The start lies in the past.", "Choose a later start", "your zone, Europe/Berlin")
 	at := ask(t, b, chromedp.Evaluate[string](`document.activeElement.id + " " + document.activeElement.getAttribute("aria-invalid")`))
 	if at != "start true" {
 		t.Errorf("the focus is at %q", at)

@@ -42,7 +42,13 @@ for (const field of document.querySelectorAll("input[data-filter]")) {
       left += !item.hidden;
     }
     none.textContent = left ? "" : "Nothing here matches.";
+    if (!field.form) history.replaceState(null, "", field.value ? `#q=${encodeURIComponent(field.value)}` : location.pathname + location.search);
   });
+  // A filter that the server does not know is linkable all the same.
+  if (!field.form && location.hash.startsWith("#q=")) {
+    field.value = decodeURIComponent(location.hash.slice(3));
+    field.dispatchEvent(new Event("input"));
+  }
 }
 // What was typed outlives a session that ended meanwhile: this tab keeps it from the sending to the next page that is no step of a
 // sign-in, and fills it in there if that is the form's own, for the same person. Passwords and codes are left out.
@@ -73,9 +79,17 @@ document.addEventListener("submit", (e) => {
   if (reader && e.target.method === "post" && e.target.closest("main")) keep(e.target);
   for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; });
 });
+// Who comes back to a page finds its buttons as they were before one was pressed.
+addEventListener("pageshow", () => {
+  for (const b of document.querySelectorAll("button:disabled")) b.disabled = false;
+});
 for (const b of document.querySelectorAll("button[data-copy]")) {
   b.hidden = !navigator.clipboard;
-  b.addEventListener("click", () => navigator.clipboard.writeText(document.querySelector(b.dataset.copy).textContent).then(() => { b.textContent = "Copied"; }));
+  const was = b.textContent;
+  b.addEventListener("click", () => navigator.clipboard.writeText(document.querySelector(b.dataset.copy).textContent).then(() => {
+    b.textContent = "Copied";
+    setTimeout(() => { b.textContent = was; }, 3000);
+  }));
 }
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest("input, textarea, select")) return;
