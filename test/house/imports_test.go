@@ -91,7 +91,7 @@ var rule = map[string]row{
 	// Thousands of grants are made on the state that the gateway under test keeps, as another instance would.
 	"test/access":  {tests: words("test/site test/slapd test/contract internal/demo/workspace internal/access internal/config internal/engine/postgres/pgsql internal/policy internal/state")},
 	"test/sso":     {tests: words("test/site test/provider")},
-	"test/browser": {tests: words("test/site")},
+	"test/browser": {tests: words("test/site internal/access internal/state")},
 	"test/drivers": {tests: words("test/site")},
 	"test/bench":   {tests: words("test/site internal/access internal/engine/postgres internal/secret internal/state")},
 }
