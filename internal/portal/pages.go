@@ -65,6 +65,7 @@ type page struct {
 	Problem       *Problem
 	Back          string // where a fresh second factor leads back to; "": the account
 	Now           time.Time
+	Alone         bool // the problem is all that there is to show
 	Data          any
 }
 
@@ -369,7 +370,7 @@ func (p *Portal) failPage(w http.ResponseWriter, r *http.Request, v *viewer, err
 }
 
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, status int, v *viewer, what shown, problem *Problem) {
-	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")], Back: backTo(r)}
+	out := page{Title: what.title, Active: r.URL.Path, Who: v, Problem: problem, Now: p.c.Desk.Now(), Data: what.data, Done: doneTexts[r.URL.Query().Get("done")], Back: backTo(r), Alone: what.name == "problem"}
 	if v != nil {
 		out.CSRF, out.Nav = people.FormToken(v.session).Reveal(), p.nav(r.Context(), v)
 	}

@@ -67,3 +67,15 @@ func TestWrongIsAtItsField(t *testing.T) {
 	p.does("dora", "/away", url.Values{"to": {"sam"}, "until": {""}}, `id="until-bad"`)
 	p.does("ana", "/account/password", url.Values{"old": {"wrong"}, "new": {"five plain words stand here"}}, `id="password-bad">The old password does not fit.`, "<details open>")
 }
+
+// A page that has nothing but a problem says it once, as its heading; any other says it above what it shows.
+func TestProblemIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for path, want := range map[string]string{"/nothing": "<h1>There is no such page.</h1>", "/people": "<h1>This page is not for your role.</h1>"} {
+		if _, text := p.call("ana", http.MethodGet, path, nil, nil); !strings.Contains(text, want) || strings.Contains(text, `class="problem"`) || strings.Count(text, "<h1>") != 1 {
+			t.Errorf("%s:\n%s", path, text)
+		}
+	}
+	p.does("ana", "/tokens", url.Values{"name": {" "}, "for": {"7d"}, "scope": {"read"}}, `class="problem"`, "<h1>Tokens and passwords</h1>")
+}
