@@ -149,17 +149,21 @@ func (p *Portal) turnAway(r *http.Request, v *viewer, pattern string, no *access
 	}))
 }
 
-// unknownCall answers what no call stands for. Programs are told so in JSON too, and which methods there are.
-func (p *Portal) unknownCall(w http.ResponseWriter, r *http.Request) {
-	var methods []string
+// methods are those with which a path leads somewhere but to the pattern that takes what is left.
+func (p *Portal) methods(r *http.Request, rest string) (out []string) {
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		as := r.Clone(r.Context())
 		as.Method = m
-		if _, pattern := p.mux.Handler(as); pattern != apiRoot {
-			methods = append(methods, m)
+		if _, pattern := p.mux.Handler(as); pattern != rest {
+			out = append(out, m)
 		}
 	}
-	if len(methods) > 0 {
+	return out
+}
+
+// unknownCall answers what no call stands for. Programs are told so in JSON too, and which methods there are.
+func (p *Portal) unknownCall(w http.ResponseWriter, r *http.Request) {
+	if methods := p.methods(r, apiRoot); len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		p.send(w, http.StatusMethodNotAllowed, Problem{Code: "bad_method", Error: "this call is made with " + strings.Join(methods, " or ")})
 		return

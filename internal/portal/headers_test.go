@@ -5,7 +5,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 
+	"github.com/postern-sec/postern/internal/access"
 	"github.com/postern-sec/postern/internal/portal"
 )
 
@@ -49,7 +51,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		holds(at.method+" "+at.path, answer.Header)
 	}
 	taken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not signed", http.StatusUnauthorized) })
-	all := portal.Behind([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, portal.New(portal.Config{}).Beside("/slack", taken))
+	all := portal.Behind([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, portal.New(portal.Config{Desk: access.NewDesk(access.Config{Now: time.Now})}).Beside("/slack", taken))
 	for path, status := range map[string]int{"/slack": http.StatusUnauthorized, "/slack/x": http.StatusNotFound, "/api/v1/openapi.json": http.StatusOK} {
 		for from, want := range map[string]int{"10.0.0.1:1": http.StatusBadRequest, "192.0.2.1:1": status} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)

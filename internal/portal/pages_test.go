@@ -102,7 +102,7 @@ func samplePolicy(t *testing.T) *policy.Policy {
 		Users:  map[string]*policy.User{"ana": {Name: "ana", SCRAM: scram}, "dora": {Name: "dora", SCRAM: scram}, "sam": {Name: "sam", SCRAM: scram}},
 		Labels: map[policy.Column]*policy.Label{column: {Column: column, Class: "fin.iban"}},
 		Datasets: map[string]*policy.Dataset{
-			"staff": {Name: "staff", Owners: []string{"dora"}, Include: pattern},
+			"staff": {Name: "staff", Owners: []string{"dora"}, Include: pattern, Statement: policy.StatementOmit},
 		},
 	}
 	p.Rules = []*policy.Rule{{

@@ -71,8 +71,13 @@ func next(w http.ResponseWriter, r *http.Request) string {
 	return to
 }
 
-// unknownPage is for addresses that lead nowhere.
+// unknownPage is for addresses that lead nowhere. A browser that comes to a form's own is told so too: there is nothing to see.
 func (p *Portal) unknownPage(w http.ResponseWriter, r *http.Request) {
+	if methods := p.methods(r, "/"); len(methods) > 0 && !reads(r) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
 	v, err := p.viewer(r)
 	if err != nil {
 		v = nil // who is not signed in learns as much
