@@ -49,15 +49,18 @@ type EffectKind int
 
 // The effects on the session's name space.
 const (
-	Prepare        EffectKind = iota + 1 // PREPARE Name
-	Execute                              // EXECUTE Name: refused by the session unless it knows the name
-	Deallocate                           // DEALLOCATE Name; Name "" is ALL
-	DeclareCursor                        // DECLARE Name; Hold tells WITH HOLD
-	UseCursor                            // FETCH, MOVE, CLOSE Name; Name "" is ALL (CLOSE ALL)
-	CloseCursor                          // CLOSE Name
-	DiscardAll                           // DISCARD ALL: statements, cursors, temp
-	EndTransaction                       // COMMIT, ROLLBACK
-	SetVariable                          // SET, RESET or set_config of Name; "all" is RESET ALL, which the pins must follow (ENF-49)
+	Prepare          EffectKind = iota + 1 // PREPARE Name
+	Execute                                // EXECUTE Name: refused by the session unless it knows the name
+	Deallocate                             // DEALLOCATE Name; Name "" is ALL
+	DeclareCursor                          // DECLARE Name; Hold tells WITH HOLD
+	UseCursor                              // FETCH, MOVE, CLOSE Name; Name "" is ALL (CLOSE ALL)
+	CloseCursor                            // CLOSE Name
+	DiscardAll                             // DISCARD ALL: statements, cursors, temp
+	EndTransaction                         // COMMIT, ROLLBACK
+	SetVariable                            // SET, RESET or set_config of Name; "all" is RESET ALL, which the pins must follow (ENF-49)
+	SetSavepoint                           // SAVEPOINT Name
+	ReleaseSavepoint                       // RELEASE Name
+	RollbackTo                             // ROLLBACK TO Name: cursors opened since are gone
 )
 
 // Effect is one change of, or need for, a name of the session.

@@ -154,7 +154,12 @@ func (a *analysis) transaction(t *pg.TransactionStmt) Statement {
 		a.transactionModes(t.Options)
 	case pg.TransactionStmtKind_TRANS_STMT_COMMIT, pg.TransactionStmtKind_TRANS_STMT_ROLLBACK:
 		st.Effects = []Effect{{Kind: EndTransaction}}
-	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE, pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT:
+		st.Effects = []Effect{{Kind: SetSavepoint, Name: t.SavepointName}}
+	case pg.TransactionStmtKind_TRANS_STMT_RELEASE:
+		st.Effects = []Effect{{Kind: ReleaseSavepoint, Name: t.SavepointName}}
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+		st.Effects = []Effect{{Kind: RollbackTo, Name: t.SavepointName}}
 	default:
 		a.refuse(-1, Refusal{
 			Reason: ReasonStatement, Object: st.Tag, Message: st.Tag + " is not available",

@@ -47,7 +47,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	ev := s.allowedDecision(d, e.command)
 	s.shadow(&ev, text, pgsql.Simple)
 	for i := range d.Statements {
-		e.copyIn = e.copyIn || d.Statements[i].ReturnsCopy == 'i'
+		if d.Statements[i].ReturnsCopy == 'i' {
+			e.copies++
+		}
 		if d.Statements[i].Explain {
 			e.plan = pgsql.NewPlanFilter(w, d.Statements[i].Subplans)
 		}
@@ -172,6 +174,9 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 		}, refusedEvent("too_many_portals"))
 	}
 	po := &portal{statement: st}
+	if po.runs, po.takes, err = s.uses(st); err != nil {
+		return err
+	}
 	switch {
 	case st.empty:
 	case st.event != "" && st.epoch == s.in.epoch:
@@ -253,14 +258,21 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 		return s.refuse(ctx, 'E', nil, a, refusedEvent("unknown_name"))
 	}
 	e := &entry{
-		kind: kExecute, event: po.bound, redacted: po.redacted, command: po.command, copyIn: po.copyIn, started: s.clock.Now(),
-		shaped: po.statement,
+		kind: kExecute, event: po.bound, redacted: po.redacted, command: po.command, started: s.clock.Now(), shaped: po.statement,
+	}
+	if po.copyIn {
+		e.copies = 1
 	}
 	if po.explain != nil {
 		e.plan = pgsql.NewPlanFilter(po.explain, po.subplans)
 	}
 	all := po.touches
 	if len(po.effects) > 0 {
+		if a, err := s.changed(po); err != nil {
+			return err
+		} else if a != nil {
+			return s.refuse(ctx, 'E', nil, a, refusedEvent("name_changed"))
+		}
 		touches, a, err := s.effectsOf(po.statement, po.effects, 0, e)
 		if err != nil {
 			return err

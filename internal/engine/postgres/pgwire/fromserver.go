@@ -294,7 +294,7 @@ func (s *session) answerOf(kind byte, body []byte) (fate, error) {
 	switch {
 	case kind == '1' && e.kind == kParse, kind == '2' && e.kind == kBind, kind == '3' && e.kind == kClose:
 		injected := e.injected
-		p.confirm(e, 0)
+		p.confirm(e, 0, "")
 		p.pop()
 		if injected {
 			return drop, nil
@@ -319,20 +319,24 @@ func (s *session) answerOf(kind byte, body []byte) (fate, error) {
 		}
 		return pass, s.tripwire(body)
 	case e.kind == kQuery || e.kind == kExecute:
-		return s.resultOf(kind, e)
+		return s.resultOf(kind, e, body)
 	}
 	return drop, s.broken(fmt.Sprintf("sent message %q out of turn", kind))
 }
 
 // resultOf takes what ends or frames a result.
-func (s *session) resultOf(kind byte, e *entry) (fate, error) {
+func (s *session) resultOf(kind byte, e *entry, body []byte) (fate, error) {
 	p := &s.pipe
 	switch kind {
 	case 'C', 's', 'I':
 		if e.plan != nil {
 			s.replace(func(dst []byte) []byte { return appendPlan(dst, e, e.plan.Flush()) })
 		}
-		p.confirm(e, e.done)
+		if e.copying {
+			p.endCopyIn()
+		}
+		tag, _, _ := cString(body)
+		p.confirm(e, e.done, string(tag))
 		if e.over != nil {
 			return s.overrun(e)
 		}
@@ -348,9 +352,10 @@ func (s *session) resultOf(kind byte, e *entry) (fate, error) {
 		}
 		return pass, nil
 	case 'G':
-		if !e.copyIn {
+		if e.copies == 0 || e.copying {
 			return drop, s.broken("asks for data that no statement brings")
 		}
+		e.copying = true
 		p.beginCopyIn()
 		return pass, nil
 	}
@@ -380,6 +385,7 @@ func (s *session) ready(body []byte) error {
 	if len(body) != 1 {
 		return s.broken("sent a ReadyForQuery that cannot be read")
 	}
+	committed := !p.skipping
 	for {
 		p.dropCopyEnds()
 		e := p.front()
@@ -406,16 +412,18 @@ func (s *session) ready(body []byte) error {
 				s.out.finished = append(s.out.finished, skipped)
 			}
 		}
+		committed = committed && e.state == ""
 		p.pop()
 		if last {
 			break
 		}
 	}
+	p.dropCopyEnds() // of a COPY that had failed before: nothing comes for them
 	p.skipping, p.copyIn = false, false
 	p.status = body[0]
 	p.active = s.out.begun
 	if p.status == 'I' {
-		p.dropTransaction()
+		p.dropTransaction(committed)
 		if p.empty() && s.draining.Load() {
 			_ = s.client.conn.SetReadDeadline(longAgo) // the client's goroutine looks whether this is the moment
 		}

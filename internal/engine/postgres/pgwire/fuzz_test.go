@@ -157,7 +157,7 @@ func FuzzClient(f *testing.F) {
 			for {
 				s.pipe.mu.Lock()
 				for e := s.pipe.front(); e != nil; e = s.pipe.front() {
-					s.pipe.confirm(e, 0)
+					s.pipe.confirm(e, 0, "")
 					s.pipe.pop()
 				}
 				s.pipe.changed.Broadcast()
@@ -220,7 +220,7 @@ func FuzzServer(f *testing.F) {
 			{kind: kParse, answer: &answer{state: "42501"}},
 			{kind: kSync},
 			{kind: kQuery, answer: &answer{state: "42501"}},
-			{kind: kQuery, copyIn: true},
+			{kind: kQuery, copies: 1},
 		} {
 			s.pipe.push(&e)
 		}

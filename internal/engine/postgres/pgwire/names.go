@@ -53,8 +53,8 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				return nil, unknownStatement(f.Name), nil
 			case st.generation != s.profile().World.Generation:
 				return nil, staleStatement(f.Name), nil
-			case len(st.effects) > 0:
-				return nil, notByExecute(f.Name), nil
+			case st.indirect():
+				return nil, notByExecute(f.Name, st), nil
 			}
 			touches = append(touches, st.touches...)
 		case pgsql.Deallocate:
@@ -64,7 +64,7 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				note(delta{op: dropStatement, name: f.Name})
 			}
 		case pgsql.DeclareCursor:
-			note(delta{op: setPortal, name: f.Name, portal: &portal{statement: owner, hold: f.Hold}})
+			note(delta{op: setPortal, name: f.Name, portal: &portal{statement: owner.ofCursor(), hold: f.Hold}})
 		case pgsql.UseCursor:
 			if f.Name == "" {
 				continue // ALL
@@ -73,8 +73,11 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 			if a != nil {
 				a.message = "cursor" + strings.TrimPrefix(a.message, "portal")
 			}
-			if a != nil || err != nil {
+			switch {
+			case a != nil || err != nil:
 				return nil, a, err
+			case po.indirect():
+				return nil, notByFetch(f.Name, po.statement), nil
 			}
 			touches = append(touches, po.touches...)
 			e.query = &po.query
@@ -88,6 +91,12 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 			note(delta{op: dropEverything})
 		case pgsql.EndTransaction:
 			note(delta{op: endTransaction})
+		case pgsql.SetSavepoint:
+			note(delta{op: setSavepoint, name: f.Name})
+		case pgsql.ReleaseSavepoint:
+			note(delta{op: releaseSavepoint, name: f.Name})
+		case pgsql.RollbackTo:
+			note(delta{op: rollbackTo, name: f.Name})
 		case pgsql.SetVariable:
 		}
 	}
@@ -128,19 +137,54 @@ func (s *session) statement(name string, own *entry) (*statement, error) {
 	return s.pipe.statements[name], nil
 }
 
-// livePortal finds a portal or cursor whose decision still stands; otherwise it returns the answer.
-func (s *session) livePortal(name string, own *entry) (*portal, *answer, error) {
+// portal finds a portal or cursor by its name, as statement does.
+func (s *session) portal(name string, own *entry) (*portal, error) {
 	d, err := s.find(own, func(d *delta) bool { return d.aboutPortal(name) })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var po *portal
 	if d != nil {
-		po = d.portal
-	} else {
-		s.pipe.mu.Lock()
-		po = s.pipe.portals[name]
-		s.pipe.mu.Unlock()
+		return d.portal, nil
+	}
+	s.pipe.mu.Lock()
+	defer s.pipe.mu.Unlock()
+	return s.pipe.portals[name], nil
+}
+
+// uses finds what the names in an EXECUTE or a FETCH stand for.
+func (s *session) uses(st *statement) (runs *statement, takes *portal, err error) {
+	for i := range st.effects {
+		switch f := &st.effects[i]; {
+		case f.Kind == pgsql.Execute:
+			runs, err = s.statement(f.Name, nil)
+		case f.Kind == pgsql.UseCursor && f.Name != "":
+			takes, err = s.portal(f.Name, nil)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return runs, takes, nil
+}
+
+// changed refuses the Execute of a portal whose EXECUTE or FETCH would now reach another statement or cursor than when it was bound. The
+// server fixed the row type then and reads the rows of the new one by it: it hands out its own memory, or ends (seen on 15.18).
+func (s *session) changed(po *portal) (*answer, error) {
+	runs, takes, err := s.uses(po.statement)
+	if err != nil || (runs == nil || runs == po.runs) && (takes == nil || takes == po.takes) {
+		return nil, err // what is not there at all is refused for that
+	}
+	return &answer{
+		state: "0A000", message: "what the portal's statement works on has been replaced since it was bound",
+		rule: "The name of its prepared statement or cursor stands for another one now.", hint: "bind the statement again",
+	}, nil
+}
+
+// livePortal finds a portal or cursor whose decision still stands; otherwise it returns the answer.
+func (s *session) livePortal(name string, own *entry) (*portal, *answer, error) {
+	po, err := s.portal(name, own)
+	if err != nil {
+		return nil, nil, err
 	}
 	switch {
 	case po == nil:
@@ -154,34 +198,61 @@ func (s *session) livePortal(name string, own *entry) (*portal, *answer, error) 
 	return po, nil, nil
 }
 
-// describable makes sure that the cursors of a statement such as FETCH are there: a server that is asked to describe one
-// whose cursor has gone ends with a segmentation fault (seen on 15.18), and with it every session of the store. It waits
-// until nothing is unanswered that could end a cursor.
+// describable makes sure that a server can describe a statement that works on others by their names. Asked for a FETCH whose cursor
+// has gone it ends with a segmentation fault (seen on 15.18), asked for names that lead back to themselves it never comes to an end, or
+// to that of its stack; and with it every session of the store. So a cursor must be there, and what a name stands for must not lead on
+// to another.
 func (s *session) describable(st *statement) (*answer, error) {
 	for i := range st.effects {
 		f := &st.effects[i]
-		if f.Kind != pgsql.UseCursor || f.Name == "" {
-			continue
+		var a *answer
+		var err error
+		switch {
+		case f.Kind == pgsql.Execute:
+			a, err = s.describableExecute(f.Name)
+		case f.Kind == pgsql.UseCursor && f.Name != "":
+			a, err = s.describableFetch(f.Name)
 		}
-		if err := s.settled(); err != nil {
-			return nil, err
-		}
-		d, err := s.find(nil, func(d *delta) bool { return d.op == endTransaction })
-		if err != nil {
-			return nil, err
-		}
-		if _, a, err := s.livePortal(f.Name, nil); a != nil || err != nil {
+		if a != nil || err != nil {
 			return a, err
-		}
-		if d != nil {
-			return &answer{state: "34000", message: "cursor " + quoted(f.Name) + " does not exist"}, nil
 		}
 	}
 	return nil, nil
 }
 
-// settled waits until every batch but the one at hand has been answered.
-func (s *session) settled() error {
+func (s *session) describableExecute(name string) (*answer, error) {
+	st, err := s.statement(name, nil)
+	if err != nil || st == nil || !st.indirect() {
+		return nil, err // one that is missing the server minds itself
+	}
+	return notByExecute(name, st), nil
+}
+
+// describableFetch waits until nothing is unanswered that could end a cursor.
+func (s *session) describableFetch(name string) (*answer, error) {
+	if err := s.settled(func(e *entry) bool {
+		return e.batch != s.in.batch || !e.each(func(d *delta) bool { return d.op != rollbackTo })
+	}); err != nil {
+		return nil, err
+	}
+	ended, err := s.find(nil, func(d *delta) bool { return d.op == endTransaction })
+	if err != nil {
+		return nil, err
+	}
+	po, a, err := s.livePortal(name, nil)
+	switch {
+	case a != nil || err != nil:
+		return a, err
+	case ended != nil:
+		return &answer{state: "34000", message: "cursor " + quoted(name) + " does not exist"}, nil
+	case po.indirect():
+		return notByFetch(name, po.statement), nil
+	}
+	return nil, nil
+}
+
+// settled waits until nothing that counts is unanswered any more.
+func (s *session) settled(counts func(*entry) bool) error {
 	p := &s.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,7 +262,7 @@ func (s *session) settled() error {
 			return errEnded
 		case p.failed(s.in.epoch):
 			return errIgnored
-		case p.empty() || p.front().batch == s.in.batch:
+		case !p.awaits(counts):
 			return nil
 		case !asked:
 			asked = true
@@ -289,13 +360,22 @@ func staleStatement(name string) *answer {
 	}
 }
 
-// notByExecute refuses EXECUTE of a statement that itself works on names, such as another EXECUTE. Only Parse can prepare such
-// a one, and no driver then uses SQL to run it; but the names that it changes would be lost from sight, and one that
-// executes itself ends the server with a stack overflow (seen on 15.18).
-func notByExecute(name string) *answer {
+// notByExecute refuses EXECUTE of a statement that itself works on names, such as another EXECUTE, that shows a plan, or that takes data.
+// Only Parse can prepare such a one, and no driver then uses SQL to run it; but the names that it changes would be lost from sight, all
+// of the plan would be shown, and one that executes itself ends the server with a stack overflow (seen on 15.18).
+func notByExecute(name string, st *statement) *answer {
 	return &answer{
 		state: "0A000", message: "prepared statement " + quoted(name) + " cannot be run by EXECUTE",
-		rule: "It works on prepared statements, cursors or transactions itself.", hint: "run it directly, or by Bind and Execute",
+		rule: st.why(), hint: "run it directly, or by Bind and Execute",
+	}
+}
+
+// notByFetch refuses FETCH from a portal of a statement that works on names, or whose rows are not for the client as they are: only
+// Bind can make such a one, and Execute runs it.
+func notByFetch(name string, st *statement) *answer {
+	return &answer{
+		state: "0A000", message: "portal " + quoted(name) + " cannot be fetched from",
+		rule: st.why(), hint: "run it by Execute",
 	}
 }
 

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -46,11 +47,39 @@ type statement struct {
 	epoch uint64
 }
 
+// indirect says whether a statement works on names, or yields what is no plain result. Only the client's own Execute of it may run
+// it: what an EXECUTE or a FETCH reaches through a name has its rows passed on as they are.
+func (st *statement) indirect() bool {
+	return st.explain != nil || st.copyIn || slices.ContainsFunc(st.effects, func(f pgsql.Effect) bool { return f.Kind != pgsql.SetVariable })
+}
+
+// ofCursor is what a cursor that a DECLARE has made stands for. To Execute or fetch from it is not to declare it once more.
+func (st *statement) ofCursor() *statement {
+	return &statement{
+		generation: st.generation, verdict: st.verdict, redacted: st.redacted, command: st.command, touches: st.touches, shadow: st.shadow,
+	}
+}
+
+// why says what makes a statement indirect.
+func (st *statement) why() string {
+	switch {
+	case st.explain != nil:
+		return "It shows a plan, of which only the shape may be seen."
+	case st.copyIn:
+		return "It takes data from the client."
+	}
+	return "It works on prepared statements, cursors or transactions itself."
+}
+
 // portal is a bound statement or a cursor.
 type portal struct {
 	*statement
-	bound   string // the decision's event
+	bound   string     // the decision's event
+	runs    *statement // what its EXECUTE ran when it was bound, nil for none
+	takes   *portal    // likewise of its FETCH
 	hold    bool
+	kept    bool          // its transaction has been committed: it is WITH HOLD. Guarded by the pipeline
+	born    uint64        // counts named portals. Guarded by the pipeline
 	query   gateway.Query // its rows, however often it is fetched from
 	started bool          // the client's goroutine has sent an Execute of it
 }
@@ -67,6 +96,9 @@ const (
 	dropPortals
 	dropEverything // DISCARD ALL
 	endTransaction // portals without HOLD go
+	setSavepoint
+	releaseSavepoint
+	rollbackTo // portals opened since go
 )
 
 // delta is a change that takes effect when the server has said yes to its message; at is the statement in a Query.
@@ -95,7 +127,7 @@ func (d *delta) aboutPortal(name string) bool {
 		return d.name == name
 	case dropPortals, dropEverything:
 		return true
-	case endTransaction:
+	case endTransaction, rollbackTo:
 		return false // a lookup goes on to what was there; the server knows better, and says so
 	}
 	return false
@@ -105,7 +137,8 @@ func (d *delta) aboutPortal(name string) bool {
 type entry struct {
 	kind     kind
 	injected bool              // its answers are not for the client
-	copyIn   bool              // the server may ask for COPY data
+	copies   int               // COPYs of it whose data the server has still to ask for, or to read to the end
+	copying  bool              // it has asked, for the first of them
 	plan     *pgsql.PlanFilter // set: the rows are a plan, of which this says what may be shown
 	answer   *answer           // it was refused: this takes the place of the server's error
 	event    string            // the decision, which a completion refers to
@@ -162,6 +195,8 @@ type pipeline struct {
 
 	statements map[string]*statement
 	portals    map[string]*portal
+	born       uint64 // named portals so far
+	savepoints []savepoint
 
 	cancelling chan struct{} // a cancel is on its way to the server
 	active     time.Time     // last ReadyForQuery or message
@@ -177,6 +212,16 @@ func (p *pipeline) init(status byte) {
 func (p *pipeline) failed(epoch uint64) bool { return p.failedEpoch == epoch+1 }
 
 func (p *pipeline) empty() bool { return p.head == len(p.queue) }
+
+// awaits says whether an entry that counts is unanswered.
+func (p *pipeline) awaits(counts func(*entry) bool) bool {
+	for i := p.head; i < len(p.queue); i++ {
+		if counts(&p.queue[i]) {
+			return true
+		}
+	}
+	return false
+}
 
 func (p *pipeline) length() int { return len(p.queue) - p.head }
 
@@ -210,19 +255,19 @@ func (p *pipeline) pop() {
 	}
 }
 
-// confirm makes the changes of an entry; of a Query, those of its statement number at.
-func (p *pipeline) confirm(e *entry, at int) {
+// confirm makes the changes of an entry; of a Query, those of its statement number at. tag is the server's for that statement.
+func (p *pipeline) confirm(e *entry, at int, tag string) {
 	if e.delta.op != 0 && e.delta.at == at {
-		p.apply(&e.delta)
+		p.apply(&e.delta, tag)
 	}
 	for i := range e.more {
 		if e.more[i].at == at {
-			p.apply(&e.more[i])
+			p.apply(&e.more[i], tag)
 		}
 	}
 }
 
-func (p *pipeline) apply(d *delta) {
+func (p *pipeline) apply(d *delta, tag string) {
 	switch d.op {
 	case setStatement:
 		p.statements[d.name] = d.st
@@ -231,7 +276,7 @@ func (p *pipeline) apply(d *delta) {
 	case dropStatements:
 		p.dropNamed()
 	case setPortal:
-		p.portals[d.name] = d.portal
+		p.open(d.name, d.portal)
 	case dropPortal:
 		delete(p.portals, d.name)
 	case dropPortals:
@@ -240,7 +285,13 @@ func (p *pipeline) apply(d *delta) {
 		p.dropNamed()
 		clear(p.portals)
 	case endTransaction:
-		p.dropTransaction()
+		p.dropTransaction(tag == "COMMIT") // in a transaction that has failed, COMMIT is answered with ROLLBACK
+	case setSavepoint:
+		p.setSavepoint(d.name)
+	case releaseSavepoint:
+		p.release(d.name)
+	case rollbackTo:
+		p.rollbackTo(d.name)
 	}
 }
 
@@ -253,23 +304,15 @@ func (p *pipeline) dropNamed() {
 	}
 }
 
-// dropTransaction forgets what ends with a transaction.
-func (p *pipeline) dropTransaction() {
-	for name, po := range p.portals {
-		if !po.hold {
-			delete(p.portals, name)
-		}
-	}
-}
-
-// expectsCopyIn says whether a COPY FROM STDIN is on its way whose data may follow at once.
+// expectsCopyIn says whether a COPY FROM STDIN is on its way whose data may follow at once: one whose end has not been sent.
 func (p *pipeline) expectsCopyIn() bool {
+	ends := 0
 	for i := len(p.queue) - 1; i >= p.head; i-- {
 		switch e := &p.queue[i]; {
 		case e.kind == kCopyEnd:
-			return false
-		case e.copyIn:
-			return true
+			ends++
+		case e.copies > 0:
+			return e.copies > ends
 		}
 	}
 	return false
@@ -291,6 +334,20 @@ func (p *pipeline) beginCopyIn() {
 	}
 	clear(p.queue[kept:])
 	p.queue = p.queue[:kept]
+}
+
+// endCopyIn is the completion of a COPY FROM STDIN of the front entry, which the first end of data behind it has ended. Another COPY of
+// the same Query has an end of its own.
+func (p *pipeline) endCopyIn() {
+	e := p.front()
+	e.copying = false
+	e.copies--
+	for i := p.head + 1; i < len(p.queue); i++ {
+		if p.queue[i].kind == kCopyEnd {
+			p.queue = slices.Delete(p.queue, i, i+1)
+			return
+		}
+	}
 }
 
 // lookup finds the newest unanswered change about a name. With wait it is one of an earlier batch, whose fate is not known.
