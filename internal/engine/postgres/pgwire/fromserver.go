@@ -340,6 +340,9 @@ func (s *session) resultOf(kind byte, e *entry, body []byte) (fate, error) {
 		if e.over != nil {
 			return s.overrun(e)
 		}
+		if e.kind == kExecute && e.meter != nil && !e.reads {
+			p.wrote = e.batch + 1
+		}
 		e.done++
 		if e.kind == kExecute {
 			s.finishEntry(e)

@@ -94,11 +94,12 @@ func (s *session) counted(e *entry) bool {
 }
 
 // overrun is the end of a statement that has yielded more rows than it may, and that the server had finished before it could be
-// stopped. Where nothing has been written and nothing follows, the client gets an error in the place of the completion. Otherwise
-// the session ends, so that what is not committed is undone and nobody is told of success.
+// stopped. Where nothing has been written and nothing can follow, the client gets an error in the place of the completion. Otherwise
+// the session ends, so that what is not committed is undone and nobody is told of success, nor that a batch has failed of which the
+// server commits the rest: it does not skip to the Sync, as it would after an error of its own.
 func (s *session) overrun(e *entry) (fate, error) {
 	p := &s.pipe
-	alone := e.kind == kQuery && e.single || e.kind == kExecute && (p.length() == 1 || p.queue[p.head+1].kind == kSync)
+	alone := e.kind == kQuery && e.single || e.kind == kExecute && p.length() > 1 && p.queue[p.head+1].kind == kSync && p.wrote != e.batch+1
 	if !alone || !e.reads {
 		x := e.limit
 		p.mu.Unlock()

@@ -104,6 +104,37 @@ func TestRowsPerQuery(t *testing.T) {
 			t.Errorf("%s rows are changed", got)
 		}
 	})
+	t.Run("in a batch", func(t *testing.T) {
+		for batch, severity := range map[string]string{
+			"select id from notes where id <= 101": "ERROR", "select 1; select id from notes where id <= 101": "ERROR",
+			"update notes set body = 'changed' where id = 1; select id from notes where id <= 101": "FATAL", "select id from notes where id <= 101; select 1": "FATAL",
+		} {
+			conn := r.connect(t, "")
+			pipeline := conn.PgConn().StartPipeline(t.Context())
+			for sql := range strings.SplitSeq(batch, "; ") {
+				pipeline.SendQueryParams(sql, nil, nil, nil, nil)
+			}
+			if err := pipeline.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			var pe *pgconn.PgError
+			for pe == nil {
+				got, err := pipeline.GetResults()
+				if rows, ok := got.(*pgconn.ResultReader); ok {
+					err = rows.Read().Err
+				}
+				if err != nil && !errors.As(err, &pe) {
+					t.Fatalf("%s: %v", batch, err)
+				}
+				if _, synced := got.(*pgconn.PipelineSync); synced {
+					break
+				}
+			}
+			if pe == nil || pe.Severity != severity {
+				t.Errorf("%s: %v, want %s", batch, pe, severity)
+			}
+		}
+	})
 	e := r.trail.find(t, "a completion that names the limit", func(e audit.Event) bool { return e.Kind == audit.Completion && e.Reason == "rows_per_query" })
 	if e.SQLState != "54000" || e.Rows != 100 || e.Message == "" {
 		t.Errorf("%+v", e)

@@ -188,6 +188,7 @@ type pipeline struct {
 	over   bool
 
 	skipping    bool   // the server ignores everything up to the next Sync
+	wrote       uint64 // the batch in which a limited session has last written by Execute, plus one
 	failedEpoch uint64 // the epoch in which that began, plus one
 	failedEvent string // the decision of what failed
 	copyIn      bool   // the server reads COPY data
