@@ -26,10 +26,19 @@ type answer struct {
 	state               string
 	message, rule, hint string
 	event               string
+	reason              string // of the event, where a name is refused for something else than that nothing has it
 	ask                 string // the dataset that the hint tells to ask for
 	position            int
 	stale               string // a prepared statement to be taken off the server
 	isStale             bool
+}
+
+// why is the reason of the event of a refused name.
+func (a *answer) why() string {
+	if a.reason != "" {
+		return a.reason
+	}
+	return "unknown_name"
 }
 
 // append writes the answer as an ErrorResponse.

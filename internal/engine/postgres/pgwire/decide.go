@@ -41,8 +41,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	e := &s.in.query // what is pushed is a copy
 	*e = entry{kind: kQuery, redacted: d.Redacted, command: commandOf(d.Statements), started: s.clock.Now()}
 	if d.Verdict == pgsql.Empty {
+		err := s.push(e)
 		s.in.out = appendQuery(s.in.out, d.Text)
-		return s.push(e)
+		return err
 	}
 	ev := s.allowedDecision(d, e.command)
 	s.shadow(&ev, text, pgsql.Simple)
@@ -58,7 +59,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 			return err
 		}
 		if a != nil {
-			ev.Verdict, ev.Reason = verdictRefuse, "unknown_name"
+			ev.Verdict, ev.Reason = verdictRefuse, a.why()
 			return s.refuse(ctx, 'Q', nil, a, ev)
 		}
 		if i == 0 {
@@ -101,10 +102,8 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 		s.shadow(&ev, text, pgsql.Extended)
 		return s.refuse(ctx, 'P', name, refusalAnswer(d.Refusal), ev)
 	}
-	if s.full() {
-		return s.refuse(ctx, 'P', name, &answer{
-			state: "53400", message: "too many prepared statements in this session", hint: "close those that are not needed",
-		}, refusedEvent("too_many_statements"))
+	if a := s.roomForStatement(0); a != nil {
+		return s.refuse(ctx, 'P', name, a, refusedEvent(a.why()))
 	}
 	st := &statement{
 		generation: w.Generation, redacted: d.Redacted, command: commandOf(d.Statements), verdict: verdictOf(d.Verdict),
@@ -168,10 +167,8 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 	if st.generation != s.profile().World.Generation {
 		return s.refuseStale(ctx, keptName(name), st)
 	}
-	if s.tooManyPortals() {
-		return s.refuse(ctx, 'B', nil, &answer{
-			state: "53400", message: "too many open portals in this session", hint: "close those that are not needed",
-		}, refusedEvent("too_many_portals"))
+	if a := s.roomForPortal(0); a != nil {
+		return s.refuse(ctx, 'B', nil, a, refusedEvent(a.why()))
 	}
 	po := &portal{statement: st}
 	if po.runs, po.takes, err = s.uses(st); err != nil {
@@ -281,7 +278,7 @@ func (s *session) execute(ctx context.Context, whole []byte) error {
 		ev.Touches = append(slices.Clip(ev.Touches), touches...)
 		all = ev.Touches
 		if a != nil {
-			ev.Verdict, ev.Reason = verdictRefuse, "unknown_name"
+			ev.Verdict, ev.Reason = verdictRefuse, a.why()
 			return s.refuse(ctx, 'E', nil, a, ev)
 		}
 		if len(touches) > 0 {

@@ -277,11 +277,13 @@ func (s *session) sync(whole []byte) error {
 	s.pipe.mu.Lock()
 	swallowed := s.pipe.copyIn // the server reads and drops it (PRO-78)
 	s.pipe.mu.Unlock()
-	in.out = append(in.out, whole...)
 	if swallowed {
+		in.out = append(in.out, whole...)
 		return nil
 	}
+	// A crowded queue is flushed while it waits: the message must not be among what goes out then, or its answer would come first.
 	err := s.push(&entry{kind: kSync})
+	in.out = append(in.out, whole...)
 	in.skip = false
 	in.batch++
 	in.epoch++
@@ -297,8 +299,9 @@ func (s *session) copyEnd(whole []byte) error {
 	if !copying {
 		return nil // the server would drop it (PRO-65)
 	}
+	err := s.push(&entry{kind: kCopyEnd})
 	s.in.out = append(s.in.out, whole...)
-	return s.push(&entry{kind: kCopyEnd})
+	return err
 }
 
 // push puts an entry at the end of the queue, before its message is sent. It waits while too much is unanswered.

@@ -43,6 +43,9 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 		f := &effects[i]
 		switch f.Kind {
 		case pgsql.Prepare:
+			if a := s.roomForStatement(len(e.more)); a != nil {
+				return nil, a, nil
+			}
 			note(delta{op: setStatement, name: f.Name, st: s.preparedBy(owner, f)})
 		case pgsql.Execute:
 			st, err := s.statement(f.Name, e)
@@ -64,6 +67,9 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				note(delta{op: dropStatement, name: f.Name})
 			}
 		case pgsql.DeclareCursor:
+			if a := s.roomForPortal(len(e.more)); a != nil {
+				return nil, a, nil
+			}
 			note(delta{op: setPortal, name: f.Name, portal: &portal{statement: owner.ofCursor(), hold: f.Hold}})
 		case pgsql.UseCursor:
 			if f.Name == "" {
@@ -327,17 +333,28 @@ func (s *session) find(own *entry, about func(*delta) bool) (*delta, error) {
 	}
 }
 
-// full says whether the session has as many prepared statements as it may.
-func (s *session) full() bool {
+// roomForStatement refuses a prepared statement more than the session may have, besides as many as are about to be made.
+func (s *session) roomForStatement(more int) *answer {
 	s.pipe.mu.Lock()
 	defer s.pipe.mu.Unlock()
-	return len(s.pipe.statements) >= s.server.limits.Prepared
+	if len(s.pipe.statements)+more < s.server.limits.Prepared {
+		return nil
+	}
+	return &answer{
+		state: "53400", message: "too many prepared statements in this session", hint: "close those that are not needed", reason: "too_many_statements",
+	}
 }
 
-func (s *session) tooManyPortals() bool {
+// roomForPortal refuses a portal or cursor more than the session may have.
+func (s *session) roomForPortal(more int) *answer {
 	s.pipe.mu.Lock()
 	defer s.pipe.mu.Unlock()
-	return len(s.pipe.portals) >= s.server.limits.Portals
+	if len(s.pipe.portals)+more < s.server.limits.Portals {
+		return nil
+	}
+	return &answer{
+		state: "53400", message: "too many open portals in this session", hint: "close those that are not needed", reason: "too_many_portals",
+	}
 }
 
 func unknownStatement(name string) *answer {
