@@ -50,6 +50,7 @@ func lookOf(info fs.FileInfo) look { return look{info.Size(), info.ModTime()} }
 type keptRun struct {
 	look
 	run portal.ScanRun
+	bad bool // it could not be read
 }
 
 type foundReport struct {
@@ -154,36 +155,47 @@ func (in *insight) Scans(context.Context) ([]portal.ScanRun, error) {
 		}
 		slices.Sort(files)
 		for _, f := range files[max(0, len(files)-mostKept):] {
-			run, err := in.run(store, f)
+			run, ok, err := in.run(store, f)
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, run)
+			if ok {
+				out = append(out, run)
+			}
 		}
 	}
 	return out, nil
 }
 
-func (in *insight) run(store, path string) (portal.ScanRun, error) {
+// run reads a kept report. One that is damaged, or gone since the folder was read, is none: it must not hide the others.
+func (in *insight) run(store, path string) (run portal.ScanRun, ok bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return run, false, nil
+	}
 	if err != nil {
-		return portal.ScanRun{}, fmt.Errorf("read a kept report: %w", err)
+		return run, false, fmt.Errorf("read a kept report: %w", err)
 	}
 	if k, ok := in.kept[path]; ok && k.look == lookOf(info) {
-		return k.run, nil
+		return k.run, !k.bad, nil
 	}
 	file, err := os.Open(path) //nolint:gosec // below the policy's folder
 	if err != nil {
-		return portal.ScanRun{}, fmt.Errorf("read a kept report: %w", err)
+		return run, false, fmt.Errorf("read a kept report: %w", err)
 	}
 	defer func() { _ = file.Close() }()
+	if in.kept == nil {
+		in.kept = map[string]keptRun{}
+	}
 	k, err := scan.ReadKept(file)
 	if err != nil {
-		return portal.ScanRun{}, fmt.Errorf("%s: %w", path, err)
+		in.kept[path] = keptRun{look: lookOf(info), bad: true}
+		in.a.ui.warn("a kept report of scan is left out: %s: %v", path, err)
+		return run, false, nil
 	}
-	run := portal.ScanRun{Store: store, Taken: k.Taken, Points: k.Score.Points, Word: k.Score.Word, Unevaluated: k.Score.Unevaluated, Counts: k.Counts}
+	run = portal.ScanRun{Store: store, Taken: k.Taken, Points: k.Score.Points, Word: k.Score.Word, Unevaluated: k.Score.Unevaluated, Counts: k.Counts}
 	for _, f := range k.Findings {
 		shown := portal.ScanFinding{ID: f.ID, Pillar: f.Pillar, Title: f.Title, Severity: f.Severity.String(), Object: f.Object, Evidence: f.Evidence, Fix: f.Fix}
 		if w := f.Waiver; w != nil {
@@ -191,11 +203,8 @@ func (in *insight) run(store, path string) (portal.ScanRun, error) {
 		}
 		run.Findings = append(run.Findings, shown)
 	}
-	if in.kept == nil {
-		in.kept = map[string]keptRun{}
-	}
-	in.kept[path] = keptRun{lookOf(info), run}
-	return run, nil
+	in.kept[path] = keptRun{look: lookOf(info), run: run}
+	return run, true, nil
 }
 
 // latest is the latest report on a store: serve's own, or that of postern discover. It is nil where nobody has looked.

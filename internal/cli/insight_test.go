@@ -63,7 +63,8 @@ func TestReportsAreReadAgain(t *testing.T) {
 	c := &config.Config{
 		Folder: dir, State: config.State{Folder: filepath.Join(dir, "state")}, Policy: &policy.Policy{}, Stores: map[string]*config.Store{"shop": {Name: "shop"}},
 	}
-	in := &insight{now: func() (*config.Config, *policy.Policy) { return c, c.Policy }}
+	var told strings.Builder
+	in := &insight{a: &app{ui: &ui{err: &told}}, now: func() (*config.Config, *policy.Policy) { return c, c.Policy }}
 	write := func(name, text string) string {
 		t.Helper()
 		path := filepath.Join(dir, name)
@@ -122,6 +123,15 @@ func TestReportsAreReadAgain(t *testing.T) {
 	write("scanned/shop/20261128T120000Z.json", fmt.Sprintf(run, 100))
 	if got := points(); got != 100 {
 		t.Errorf("%d points of a report that came", got)
+	}
+	write("scanned/shop/20261128T110000Z.json", `{"tool": "postern", "sco`)
+	for range 2 {
+		if got := points(); got != 100 {
+			t.Errorf("%d points beside a damaged report", got)
+		}
+	}
+	if said := told.String(); strings.Count(said, "is left out") != 1 || !strings.Contains(said, "20261128T110000Z.json") {
+		t.Errorf("of the damaged one it says %q", said)
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *Portal) askForm(r *http.Request, v *viewer, in AskFormQuery) (AskForm, 
 			Outside: pol.Datasets[rule.On].Statement,
 		}
 		if eventID.MatchString(in.Event) {
-			if refused, err := p.refusal(r.Context(), v, in.Event); err == nil { // the form is of use without it
+			if refused, err := p.refusal(r.Context(), v, in.Event, p.c.Look); err == nil { // the form is of use without it
 				out.Statement = refused
 			}
 		}
@@ -122,14 +122,16 @@ func refusedEvent(r *http.Request) string {
 	return ""
 }
 
-// refusal is the statement of somebody's own refusal, without its literals; access.ErrNotFound for anything else.
-func (p *Portal) refusal(ctx context.Context, v *viewer, id string) (string, error) {
-	look, cancel := context.WithTimeout(ctx, p.c.Look)
+// refusal is the statement of somebody's own refusal, without its literals; access.ErrNotFound for anything else, and for one that is not
+// found in time.
+func (p *Portal) refusal(ctx context.Context, v *viewer, id string, within time.Duration) (string, error) {
+	look, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	for f, err := range audit.Latest(look, p.c.Trail, audit.Query{ID: id, Subject: v.Subject.Name, Kind: audit.Decision, Verdict: "refuse", Limit: 1}) {
+	for f, err := range audit.Latest(look, p.c.Trail, audit.Query{ID: id, Subject: v.Subject.Name, Kind: audit.Decision, Verdict: "refuse"}) {
 		var line *audit.LineError
+		var cut *audit.UnfinishedError
 		switch {
-		case errors.As(err, &line):
+		case errors.As(err, &line), errors.As(err, &cut):
 		case err != nil:
 			return "", err
 		case f.Record.ID == id:
@@ -145,7 +147,7 @@ func (p *Portal) askAbout(ctx context.Context, v *viewer, event string, a *acces
 	if !eventID.MatchString(event) {
 		return unknown
 	}
-	text, err := p.refusal(ctx, v, event)
+	text, err := p.refusal(ctx, v, event, 20*p.c.Look) // who names one waits for it
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		return unknown

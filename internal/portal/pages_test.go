@@ -142,6 +142,7 @@ func newPlace(t *testing.T, but ...func(*portal.Config)) *place {
 	config := portal.Config{
 		Desk: desk, Access: p.db, Credentials: p.db, Policy: current, Audit: p.trail, People: p.people, Mock: mock, Random: rand.Reader,
 		Views: p.db, Outlines: p.db, Log: slog.New(slog.DiscardHandler), Gateway: "127.0.0.1:6432", Trail: p.folder, Version: "test",
+		Look:    time.Minute, // how far a search comes is for the tests of that, and not for the machine to say
 		Columns: func() []portal.Column { return p.columns }, Changes: func() portal.Changes { return p.changes },
 		Health: func() map[string]string { return map[string]string{"shop": ""} },
 		Settings: func() []portal.SettingGroup {
