@@ -341,7 +341,9 @@ func (p *place) inForce(t *testing.T) {
 	if taken.Before != before.Policy || taken.By != "os:"+me.Username {
 		t.Errorf("%+v behind %+v", taken, before)
 	}
-	explained("allow", "")
+	// bob has no login on the server before somebody applies it, and is told so at the gateway and by explain.
+	explained("refuse", "profile_pending")
+	p.asTheGateway(t)
 	p.proposes(t, wider)
 	var diff struct{ Gone, Come []string }
 	p.call("root", http.MethodGet, "policy/diff?from="+taken.Before+"&to="+taken.Policy, nil, &diff)
@@ -352,6 +354,7 @@ func (p *place) inForce(t *testing.T) {
 		t.Errorf("ana, who has no role, compares policies: %d", code)
 	}
 	p.ApplyConsenting(t)
+	explained("allow", "")
 	p.asTheGateway(t)
 	latest("who applied it is said", func(c change) bool {
 		return c.Kind == "wall.apply" && c.By == "os:"+me.Username && strings.Contains(c.Message, "store shop: ") && c.Policy == taken.Policy
