@@ -92,6 +92,9 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if !ok || !ok2 || len(types) < 2 || (len(types)-2)%4 != 0 {
 		return s.refuse(ctx, 'P', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
 	}
+	if a := clearName(name); a != nil {
+		return s.refuse(ctx, 'P', nil, a, refusedEvent(a.why()))
+	}
 	w := s.profile().World
 	if typ, hint := refusedType(w, types[2:]); typ != "" {
 		return s.refuse(ctx, 'P', name, &answer{state: "42501", message: "parameters of " + typ + " are not available", hint: hint}, refusedEvent("parameter_type"))
@@ -156,6 +159,9 @@ func (s *session) bind(ctx context.Context, whole []byte) error {
 	name, _, ok2 := cString(rest)
 	if !ok || !ok2 {
 		return s.refuse(ctx, 'B', nil, &answer{state: "08P01", message: "invalid message format"}, refusedEvent("malformed"))
+	}
+	if a := clearName(target); a != nil {
+		return s.refuse(ctx, 'B', nil, a, refusedEvent(a.why()))
 	}
 	st, err := s.statement(keptName(name), nil)
 	if err != nil {

@@ -128,6 +128,15 @@ func keptName(name []byte) string {
 	return string(name[:min(len(name), maxNameSize)])
 }
 
+// clearName refuses a name of which that cannot be said: a server whose database has another encoding than UTF-8 cuts what it has converted,
+// so that two names which are one here may be two there.
+func clearName(name []byte) *answer {
+	if len(name) <= maxNameSize || !slices.ContainsFunc(name, func(c byte) bool { return c >= 0x80 }) {
+		return nil
+	}
+	return &answer{state: "42622", message: "the name of a prepared statement or portal is too long", hint: "use at most 63 bytes", reason: "name_too_long"}
+}
+
 // statement finds a prepared statement by its name, as the server will see it when it gets to the message at hand. own is
 // the entry being made, whose changes come first. nil means that there is none.
 func (s *session) statement(name string, own *entry) (*statement, error) {
