@@ -209,7 +209,7 @@ func (p *Portal) decideAct(r *http.Request, v *viewer) (string, error) {
 	if what == "approve" && out.Grant == nil {
 		what = "further"
 	}
-	return "/inbox?done=" + what, nil
+	return listed(r, "/inbox", what), nil
 }
 
 func note(r *http.Request) string {

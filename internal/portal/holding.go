@@ -154,7 +154,7 @@ func (p *Portal) mineAct(r *http.Request, v *viewer) (string, error) {
 	default:
 		err = access.ErrNotFound
 	}
-	return "/mine?done=" + what, err
+	return listed(r, "/mine", what), err
 }
 
 // OverseenQuery chooses grants of others.
@@ -333,7 +333,7 @@ func (p *Portal) grantAct(r *http.Request, v *viewer) (string, error) {
 	if _, err := p.changeGrant(r, v, r.PathValue("id"), what, note(r)); err != nil {
 		return "", err
 	}
-	return "/grants?done=" + what, nil
+	return listed(r, "/grants", what), nil
 }
 
 // ConnectionQuery chooses a store.

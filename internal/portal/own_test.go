@@ -90,7 +90,7 @@ func TestExtendFromTheBrowser(t *testing.T) {
 		t.Error("what has just begun can be extended, says the page")
 	}
 	extend("early", url.Values{"for": {"1h"}}, "can be extended from")
-	p.does("ana", "/mine/early/revoke", url.Values{}, "/mine?done=revoke")
+	p.does("ana", "/mine/early/revoke", url.Values{"q": {"early &c"}}, "/mine?done=revoke&q=early+%26c")
 	hold("late", 55*time.Minute)
 	if _, text := p.call("ana", http.MethodGet, "/mine", nil, nil); !strings.Contains(text, link+`late"`) {
 		t.Errorf("the page shows no way:\n%s", text)

@@ -71,6 +71,15 @@ func next(w http.ResponseWriter, r *http.Request) string {
 	return to
 }
 
+// listed leads back to a list after something was done about one of it, filtered as it was.
+func listed(r *http.Request, page, done string) string {
+	to := page + "?done=" + done
+	if q := r.PostFormValue("q"); q != "" {
+		to += "&q=" + url.QueryEscape(q)
+	}
+	return to
+}
+
 // unknownPage is for addresses that lead nowhere. A browser that comes to a form's own is told so too: there is nothing to see.
 func (p *Portal) unknownPage(w http.ResponseWriter, r *http.Request) {
 	if methods := p.methods(r, "/"); len(methods) > 0 && !reads(r) {
