@@ -127,7 +127,7 @@ func (p *place) sayYes(address, decision string) (page string, client *http.Clie
 	if token == nil || number == nil || !strings.Contains(page, "<strong>127.0.0.1</strong>") {
 		p.t.Fatalf("the page does not ask:\n%s", page)
 	}
-	if page, _ := browser(p.t, client, p.portal.URL+"/device", url.Values{"code": {number[1]}, "decision": {"yes"}}); !strings.Contains(page, "did not come from a page of yours") {
+	if page, _ := browser(p.t, client, p.portal.URL+"/device", url.Values{"code": {number[1]}, "decision": {"yes"}}); !strings.Contains(page, "so that nothing was done") {
 		p.t.Errorf("without the form's token:\n%s", page)
 	}
 	page, _ = browser(p.t, client, p.portal.URL+"/device", url.Values{"csrf": {token[1]}, "code": {number[1]}, "decision": {decision}})
