@@ -373,7 +373,7 @@ func unfit(r rune) bool {
 	switch {
 	case r == '\n':
 		return false
-	case unicode.IsControl(r), r == '\u2028', r == '\u2029', turns(r):
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', Turns(r):
 		return true
 	}
 	return false

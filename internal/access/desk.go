@@ -43,8 +43,9 @@ type Config struct {
 	Policy func() *policy.Policy // the one in force
 	Now    func() time.Time
 	NewID  func() string
-	// Redact writes a statement without its literals and comments; "" for one that no parser can read. Without it nothing can be read.
-	Redact func(statement string) string
+	// Redact writes a statement without its literals and comments, and says whether it loses nothing by it; "" for one that no parser can
+	// read. Without it nothing can be read.
+	Redact func(statement string) (text string, whole bool)
 	// Changed is called after every change that somebody may wait for.
 	Changed func()
 	// Admins lists who looks after this installation, and is told what no owner can mend. It may be nil.
@@ -66,7 +67,7 @@ func NewDesk(c Config) *Desk {
 		c.Changed = func() {}
 	}
 	if c.Redact == nil {
-		c.Redact = func(string) string { return "" }
+		c.Redact = func(string) (string, bool) { return "", false }
 	}
 	if c.Admins == nil {
 		c.Admins = func(context.Context) ([]string, error) { return nil, nil }

@@ -17,12 +17,8 @@ type Statement struct {
 	Text string `json:"text,omitempty"`
 	// Redacted is without its literals and comments; "": no parser could read it.
 	Redacted string `json:"redacted,omitempty"`
-}
-
-// whole says whether the redacted form leaves nothing out that a reader could miss. A comment, and an operator that looks like a
-// literal's place, count as something.
-func (s *Statement) whole() bool {
-	return s.Redacted != "" && !strings.ContainsAny(s.Redacted, "?") && !strings.Contains(s.Text, "--") && !strings.Contains(s.Text, "/*")
+	// Whole says that the redacted form leaves nothing out that a reader could miss.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Outside is what a place outside of Postern may show of a request's statement, and whether that is all there is: where it is not, nobody
@@ -36,19 +32,19 @@ func (r *Request) Outside(use policy.StatementText, takenBack bool) (text string
 	case use == policy.StatementFull && takenBack && r.State == Pending && s.Text != "":
 		return s.Text, true
 	case use == policy.StatementFull, use == policy.StatementAuto:
-		return s.Redacted, s.whole()
+		return s.Redacted, s.Whole && s.Redacted != ""
 	}
 	return "", false
 }
 
-// turns says whether a character changes the order in which text is shown: Unicode's embeddings, overrides and isolates (UAX #9).
-func turns(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
+// Turns says whether a character changes the order in which text is shown: Unicode's embeddings, overrides and isolates (UAX #9).
+func Turns(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 // close brings a request to its end. The statement's text was for who decides.
 func (r *Request) close(to State, now time.Time) {
 	r.State, r.Closed = to, now
 	if r.Statement != nil {
-		r.Statement = &Statement{Redacted: r.Statement.Redacted}
+		r.Statement = &Statement{Redacted: r.Statement.Redacted, Whole: r.Statement.Whole}
 	}
 }
 
@@ -62,9 +58,11 @@ func (d *Desk) statement(text string) (*Statement, error) {
 		return nil, refuse(CodeStatement, "leave out what does not help to decide", "a statement of %d bytes is too long: %d at most", len(text), LongestStatement).at("statement")
 	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
 		return nil, refuse(CodeStatement, "send it as UTF-8", "the statement is no text").at("statement")
-	case strings.IndexFunc(text, turns) >= 0:
+	case strings.IndexFunc(text, Turns) >= 0:
 		// Who decides has to read what it says, and not what it looks like.
 		return nil, refuse(CodeStatement, `write them as escapes, such as U&'\202E'`, "the statement has characters that turn the direction of what is read").at("statement")
 	}
-	return &Statement{Text: text, Redacted: d.c.Redact(text)}, nil
+	out := &Statement{Text: text}
+	out.Redacted, out.Whole = d.c.Redact(text)
+	return out, nil
 }

@@ -17,18 +17,22 @@ const wanted = "SELECT name FROM payroll -- for 4711\nWHERE iban = 'DE8937040044
 var sqlParts = regexp.MustCompile(`'[^']*'|\b\d+\b|/\*[^*]*\*/|--[^\n]*|\s+`)
 
 // redacted is what the desk's reader makes of a text.
-func redacted(text string) string {
+func redacted(text string) (string, bool) {
 	if !strings.HasPrefix(strings.ToUpper(text), "SELECT") {
-		return ""
+		return "", false
 	}
+	whole := true
 	out := sqlParts.ReplaceAllStringFunc(text, func(part string) string {
 		switch {
 		case strings.HasPrefix(part, "'"), part[0] >= '0' && part[0] <= '9':
+			whole = false
 			return "?"
+		case strings.TrimSpace(part) != "":
+			whole = false
 		}
 		return " "
 	})
-	return strings.Join(strings.Fields(strings.NewReplacer("select", "SELECT", "from", "FROM").Replace(out)), " ")
+	return strings.Join(strings.Fields(strings.NewReplacer("select", "SELECT", "from", "FROM").Replace(out)), " "), whole
 }
 
 // A statement goes with a request, and with it to the trail without its literals; its text is gone with the request's end, whichever it is.
@@ -82,7 +86,11 @@ func TestStatementGoesWithItsRequest(t *testing.T) {
 // What of a statement is shown outside, and whether that is all of it.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	of := func(text string) *access.Statement { return &access.Statement{Text: text, Redacted: redacted(text)} }
+	of := func(text string) *access.Statement {
+		s := &access.Statement{Text: text}
+		s.Redacted, s.Whole = redacted(text)
+		return s
+	}
 	tests := map[string]struct {
 		use       policy.StatementText
 		statement *access.Statement
@@ -97,6 +105,7 @@ func TestOutside(t *testing.T) {
 		"auto":                       {policy.StatementAuto, of("select name from payroll"), false, false, "SELECT name FROM payroll", true},
 		"auto, with a literal":       {policy.StatementAuto, of("SELECT 1 FROM payroll"), false, false, "SELECT ? FROM payroll", false},
 		"auto, with a comment":       {policy.StatementAuto, of("SELECT name /* 4711 */ FROM payroll"), false, false, "SELECT name FROM payroll", false},
+		"auto, of which it is said":  {policy.StatementAuto, &access.Statement{Text: "GRANT ALL ON payroll TO PUBLIC", Redacted: "GRANT"}, false, false, "GRANT", false},
 		"auto, no SQL":               {policy.StatementAuto, of("please let me in"), false, false, "", false},
 		"full":                       {policy.StatementFull, of(wanted), false, false, wanted, true},
 		"full, no SQL":               {policy.StatementFull, of("please let me in"), false, false, "please let me in", true},

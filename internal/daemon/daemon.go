@@ -41,9 +41,10 @@ type Engine interface {
 	Finder(ctx context.Context, store *config.Store) (Finder, error)
 }
 
-// Redactor is what a protocol's engine is that can write statements for people to read: without their literals and comments. "": it cannot.
+// Redactor is what a protocol's engine is that can write statements for people to read: without their literals and comments. "": it cannot. whole
+// says that they lose nothing by it.
 type Redactor interface {
-	Redact(statement string) string
+	Redact(statement string) (text string, whole bool)
 }
 
 // ProtocolOptions is what Protocol needs.
@@ -311,13 +312,13 @@ func (d *daemon) newGateway(root secret.Text, key *audit.Key) (*gateway.Gateway,
 }
 
 // redact writes a statement that goes with a request without its literals, by the first of the engines that can read it.
-func (d *daemon) redact(statement string) string {
+func (d *daemon) redact(statement string) (text string, whole bool) {
 	for _, r := range d.readers {
-		if out := r.Redact(statement); out != "" {
-			return out
+		if text, whole = r.Redact(statement); text != "" {
+			return text, whole
 		}
 	}
-	return ""
+	return "", false
 }
 
 func (d *daemon) openWalls(ctx context.Context, root secret.Text) (*stores, error) {

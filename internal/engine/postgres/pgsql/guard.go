@@ -229,26 +229,29 @@ func (g *Guard) decide(w *World, text string, mode Mode) (d *Decision) {
 }
 
 // Redact writes statements as the trail does, for people to read: without their literals and comments. "": they cannot be read, or not be
-// written so.
-func (g *Guard) Redact(text string) (out string) {
+// written so. whole says that nothing but the way of writing is lost: of many kinds of statements it names the kind and little more.
+func (g *Guard) Redact(text string) (out string, whole bool) {
 	g.judging <- struct{}{}
 	defer func() { <-g.judging }()
 	defer func() {
 		if recover() != nil {
-			out = ""
+			out, whole = "", false
 		}
 	}()
 	if CheckLimits(text) != nil {
-		return ""
+		return "", false
 	}
 	tree, err := g.reader.parse(text)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	if hasOddNumber(text) {
 		plainNumbers(tree.ProtoReflect())
 	}
-	return redact(g.reader, tree)
+	out = redact(g.reader, tree)
+	all, err := g.reader.deparse(tree)
+	// A comment is taken for one wherever its beginning stands.
+	return out, err == nil && out != "" && out == all && !strings.Contains(text, "--") && !strings.Contains(text, "/*")
 }
 
 // canonical deparses the judged tree, and parses the result again: both must be the same tree (ENF-84), so that the server

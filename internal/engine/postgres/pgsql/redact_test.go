@@ -48,7 +48,10 @@ func TestRedactLeavesNoLiteral(t *testing.T) {
 	t.Parallel()
 	g, read := NewGuard(-1), 0
 	for _, text := range canaries("4711") {
-		out := g.Redact(text)
+		out, whole := g.Redact(text)
+		if whole {
+			t.Errorf("%s is all of %s", out, text)
+		}
 		if strings.Contains(out, canary) {
 			t.Errorf("%s becomes %s", text, out)
 		}
@@ -63,8 +66,24 @@ func TestRedactLeavesNoLiteral(t *testing.T) {
 		"select  name from payroll -- x": "SELECT name FROM payroll", "SELECT 1 FROM payroll WHERE id > 41": "SELECT ? FROM payroll WHERE id > ?",
 		"": "", "SELECT": "SELECT", "please": "", "SELECT (((((": "", strings.Repeat("(", 100_000): "", "SELECT '\x00'": "",
 	} {
-		if got := g.Redact(text); got != want {
+		if got, _ := g.Redact(text); got != want {
 			t.Errorf("%.40q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What is said to be whole says all: who approves by it misses nothing.
+func TestRedactSaysWhetherItIsWhole(t *testing.T) {
+	t.Parallel()
+	g := NewGuard(-1)
+	for text, want := range map[string]bool{
+		"select name from payroll": true, "SELECT name FROM payroll; SELECT id FROM payroll": true, "SELECT a ?| b FROM payroll": true, "SELECT a->b - -c FROM payroll": true,
+		"SELECT 1 FROM payroll": false, "SELECT substring(name FROM 2.5) FROM payroll": false, "SELECT name FROM payroll -- now": false, "SELECT name /* x */ FROM payroll": false,
+		"GRANT ALL ON payroll TO PUBLIC": false, "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'": false, "DROP TABLE payroll, staff CASCADE": false,
+		"DO 'BEGIN END'": false, "please": false, "": false,
+	} {
+		if out, whole := g.Redact(text); whole != want {
+			t.Errorf("%q as %q is whole: %v", text, out, whole)
 		}
 	}
 }
@@ -77,8 +96,8 @@ func FuzzRedact(f *testing.F) {
 	g := NewGuard(-1)
 	f.Fuzz(func(t *testing.T, value string) {
 		for _, text := range canaries(value) {
-			if out := g.Redact(text); strings.Contains(out, canary) {
-				t.Errorf("%q becomes %q", text, out)
+			if out, whole := g.Redact(text); strings.Contains(out, canary) || whole {
+				t.Errorf("%q becomes %q, whole: %v", text, out, whole)
 			}
 		}
 	})
