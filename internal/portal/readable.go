@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/postern-sec/postern/internal/access"
 )
 
 // readable writes every character of a page that turns the direction of what is read (UAX #9) as what it is, as the command line does: a name
@@ -21,7 +23,7 @@ func readable(page []byte) []byte {
 			inside = true
 		case r == '>':
 			inside = false
-		case !inside && (r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069):
+		case !inside && access.Turns(r):
 			out, page = fmt.Appendf(out, `\u%04x`, r), page[n:]
 			continue
 		}
