@@ -78,7 +78,9 @@ type protocol struct {
 var _ daemon.Redactor = protocol{}
 
 // Redact implements daemon.Redactor.
-func (p protocol) Redact(statement string) (text string, whole bool) { return p.guard.Redact(statement) }
+func (p protocol) Redact(statement string) (text string, whole bool) {
+	return p.guard.Redact(statement)
+}
 
 // Wall implements daemon.Engine.
 func (e Engine) Wall(ctx context.Context, s *config.Store, root secret.Text) (daemon.Wall, error) {
