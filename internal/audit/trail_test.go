@@ -258,6 +258,66 @@ func TestQueuedEventsStayInOrder(t *testing.T) {
 	wantIntact(t, verify(t, cfg))
 }
 
+// busyHeads is a state that a trail goes on under while it is asked.
+type busyHeads struct {
+	HeadStore
+	meanwhile func()
+}
+
+func (b busyHeads) LoadHead(ctx context.Context, instance string) (Head, bool, error) {
+	b.meanwhile()
+	return b.HeadStore.LoadHead(ctx, instance)
+}
+
+// A file that is begun while a verification looks, and of which state knows, is not missing.
+func TestVerifyWhileAFileIsBegun(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, t.TempDir())
+	cfg.RotateSize = 20_000
+	trail := open(t, cfg)
+	record(t, trail, event(0))
+	files := func() int {
+		names, err := listFiles(cfg.Folder)
+		if err != nil {
+			t.Error(err)
+		}
+		return len(names)
+	}
+	before := files()
+	state := busyHeads{cfg.State, func() {
+		for i := 1; files() == before; i++ {
+			record(t, trail, event(i))
+		}
+		if err := trail.Sync(); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the head in state", func() bool {
+			h, _, _ := cfg.State.LoadHead(t.Context(), "gw1")
+			return h.Seq >= trail.Head().Seq
+		})
+	}}
+	for _, instance := range []string{"", "gw1"} {
+		before = files()
+		r, err := Verify(t.Context(), cfg.Folder, VerifyOptions{PublicKey: cfg.Key.Public(), State: state, Instance: instance})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantIntact(t, r)
+	}
+	// The same file missing at the end is one that was cut off.
+	closeTrail(t, trail)
+	names, err := listFiles(cfg.Folder)
+	if err == nil {
+		err = os.Remove(filepath.Join(cfg.Folder, names[len(names)-1]))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := verify(t, cfg); r.Status != Tampered || len(r.Problems) != 1 || r.Problems[0].Kind != CutOff {
+		t.Fatalf("%s: %v", r.Status, r.Problems)
+	}
+}
+
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	for _, sync := range []time.Duration{0, 10 * time.Millisecond} {

@@ -108,6 +108,13 @@ type VerifyOptions struct {
 // Verify reads a trail from beginning to end, with bounded memory, and says what is wrong with it and where. It may run
 // while the trail is being written. An error means that it could not look.
 func Verify(ctx context.Context, folder string, opts VerifyOptions) (*Report, error) {
+	c := newChecker(opts)
+	c.trail = true
+	// State is asked before anything is read: what it knows is on file by then. Asked later, it could know a record of a file
+	// that was begun after the files were listed.
+	if err := c.askState(ctx, folder, opts); err != nil {
+		return nil, err
+	}
 	spooled, err := readSpool(folder)
 	if err != nil {
 		return nil, err
@@ -116,21 +123,13 @@ func Verify(ctx context.Context, folder string, opts VerifyOptions) (*Report, er
 	if err != nil {
 		return nil, err
 	}
-	live := hasWriter(folder)
+	c.live = hasWriter(folder)
 	files, err := readHeaders(folder, names)
 	if err != nil {
 		return nil, err
 	}
-	c := newChecker(opts)
-	c.trail, c.live = true, live
 	for _, f := range files {
 		c.present[f.name], c.present[f.says] = true, true
-	}
-	if opts.Instance == "" && len(files) > 0 {
-		opts.Instance = files[0].instance
-	}
-	if err := c.askState(ctx, opts); err != nil {
-		return nil, err
 	}
 	c.report.Files = len(files)
 	for i, f := range files {
@@ -217,6 +216,19 @@ func readHeaders(folder string, names []string) ([]fileHeader, error) {
 	return files, nil
 }
 
+// writtenBy reads the instance out of the first file; "" when there is none or it says none.
+func writtenBy(folder string) (string, error) {
+	names, err := listFiles(folder)
+	if err != nil {
+		return "", err
+	}
+	files, err := readHeaders(folder, names)
+	if err != nil || len(files) == 0 {
+		return "", err
+	}
+	return files[0].instance, nil
+}
+
 // mark is a record that was seen, or a line that is none.
 type mark struct {
 	file   string
@@ -272,11 +284,18 @@ func newChecker(opts VerifyOptions) *checker {
 	return c
 }
 
-func (c *checker) askState(ctx context.Context, opts VerifyOptions) error {
-	if opts.State == nil || opts.Instance == "" {
+func (c *checker) askState(ctx context.Context, folder string, opts VerifyOptions) error {
+	if opts.State == nil {
 		return nil
 	}
-	h, found, err := opts.State.LoadHead(ctx, opts.Instance)
+	instance, err := opts.Instance, error(nil)
+	if instance == "" {
+		instance, err = writtenBy(folder)
+	}
+	if err != nil || instance == "" {
+		return err
+	}
+	h, found, err := opts.State.LoadHead(ctx, instance)
 	if err != nil {
 		return fmt.Errorf("load the trail's head from state: %w", err)
 	}
