@@ -10,7 +10,6 @@ import (
 	pgquery "github.com/pganalyze/pg_query_go/v6"
 	"github.com/pganalyze/pg_query_go/v6/parser"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // FilterTable is what the filter compiler knows of one application table.
@@ -225,45 +224,21 @@ func deparseExpression(node *pgquery.Node) (string, error) {
 		return "", &SyntaxError{Offset: -1, Message: err.Error()}
 	}
 	tree.Stmts[0].Stmt.GetSelectStmt().WhereClause = node
-	text, err := pgquery.Deparse(tree)
-	if err != nil {
-		return "", &SyntaxError{Offset: -1, Message: "write the expression back: " + err.Error()}
-	}
-	if err := CheckLimits(text); err != nil {
+	text, err := faithful(limited{}, tree)
+	if limit := (*LimitError)(nil); errors.As(err, &limit) {
 		return "", &SyntaxError{Offset: -1, Message: "the expression is too deep: " + err.Error()}
 	}
-	again, err := pgquery.Parse(text)
-	if err != nil {
+	if errors.Is(err, errUnfaithful) {
 		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
 	}
-	filterClear(tree.ProtoReflect())
-	filterClear(again.ProtoReflect())
-	tree.Stmts[0].StmtLen, again.Stmts[0].StmtLen = 0, 0
-	if !proto.Equal(tree, again) {
-		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
+	if err != nil {
+		return "", &SyntaxError{Offset: -1, Message: "write the expression back: " + err.Error()}
 	}
 	expr, ok := strings.CutPrefix(text, filterPrefix)
 	if !ok {
 		return "", &SyntaxError{Offset: -1, Message: "the expression cannot be written back faithfully; write it more plainly"}
 	}
 	return expr, nil
-}
-
-// filterClear zeroes every field called location below m, so that trees can be compared.
-func filterClear(m protoreflect.Message) {
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case fd.Kind() == protoreflect.Int32Kind && (fd.Name() == "location" || fd.Name() == "stmt_location") && !fd.IsList():
-			m.Clear(fd)
-		case fd.Kind() == protoreflect.MessageKind && fd.IsList():
-			for i := range v.List().Len() {
-				filterClear(v.List().Get(i).Message())
-			}
-		case fd.Kind() == protoreflect.MessageKind:
-			filterClear(v.Message())
-		}
-		return true
-	})
 }
 
 func filterKeys(m map[string]bool) []string {

@@ -62,7 +62,7 @@ func expectText(node *pgquery.Node) (string, error) {
 		return "", fmt.Errorf("write the expression back: %w", err)
 	}
 	tree.Stmts[0].Stmt.GetSelectStmt().TargetList[0].GetResTarget().Val = node
-	text, err := pgquery.Deparse(tree)
+	text, err := faithful(limited{}, tree)
 	if err != nil {
 		return "", fmt.Errorf("write the expression back: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"github.com/pganalyze/pg_query_go/v6/parser"
-	"google.golang.org/protobuf/proto"
 )
 
 // Mode is the protocol that a text came by.
@@ -264,23 +263,11 @@ func canonical(r reader, tree *pg.ParseResult) (string, *Refusal) {
 			Hint:    "Write it in another form; please report it as a defect.",
 		}
 	}
-	out, err := r.deparse(tree)
+	out, err := faithful(r, tree)
 	if down := parserRefusal(err); down != nil {
 		return "", down
 	}
 	if err != nil {
-		return refuse()
-	}
-	again, err := r.parse(out)
-	if down := parserRefusal(err); down != nil {
-		return "", down
-	}
-	if err != nil {
-		return refuse()
-	}
-	clearLocations(tree.ProtoReflect())
-	clearLocations(again.ProtoReflect())
-	if !proto.Equal(tree, again) {
 		return refuse()
 	}
 	return out, nil

@@ -68,7 +68,7 @@ func InlineQuery(sql string, who InlineIdentity) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return pg.Deparse(tree)
+	return faithful(inProcess{}, tree)
 }
 
 // rowsOf is a query of constants.
