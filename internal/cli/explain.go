@@ -114,6 +114,7 @@ func (a *app) explainSQL(ctx context.Context, c *config.Config, pol *policy.Poli
 	if err != nil {
 		return nil, explainPlan(err)
 	}
+	postgres.HoldLimits(wanted, snap) // as serve does
 	id := wanted.Identity(user)
 	if id == nil || id.Profile == nil {
 		return nil, failed("", fmt.Errorf("user %q has no profile on store %s", user, s.Name))

@@ -233,9 +233,8 @@ func (c *compiler) profileTable(p *Profile, rel *catalog.Relation) *Table {
 		if a.says.Filter == nil {
 			t.Filtered = false
 		}
-		t.MinGroup = max(t.MinGroup, c.w.Limits[a.rule.Name].MinGroup)
 	}
-	t.MinGroup = max(t.MinGroup, c.w.Limits[""].MinGroup)
+	t.MinGroup = c.w.minGroup(t)
 	t.Delete = t.Delete || t.Own
 	t.Open = t.Own || whole && writesOpen
 	t.View = catalog.Name{Schema: p.Schema, Name: ViewName(rel.Name, c.store.Schemas[0])}

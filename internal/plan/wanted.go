@@ -219,6 +219,24 @@ func (w *Wanted) Rule(name string) *Rule {
 	return nil
 }
 
+// SpreadLimits tells the tables of every profile what Limits say of groups. It is called when these were changed.
+func (w *Wanted) SpreadLimits() {
+	for _, p := range w.Profiles {
+		for _, t := range p.Tables {
+			t.MinGroup = w.minGroup(t)
+		}
+	}
+}
+
+// minGroup is the strictest of the rules that admit a table and of the store.
+func (w *Wanted) minGroup(t *Table) int64 {
+	most := w.Limits[""].MinGroup
+	for _, rule := range t.Rules {
+		most = max(most, w.Limits[rule].MinGroup)
+	}
+	return most
+}
+
 // Table returns what the rule says of a table, or nil.
 func (r *Rule) Table(name catalog.Name) *RuleTable {
 	for _, t := range r.Tables {

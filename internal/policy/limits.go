@@ -34,20 +34,58 @@ func (l Limits) Metered() bool {
 // String lists the limits for people, in the order of the reference.
 func (l Limits) String() string {
 	var out []string
-	for _, p := range []struct {
-		name  string
-		value int64
-	}{
-		{"rows_per_query", l.RowsPerQuery},
-		{"rows_per_hour", l.RowsPerHour},
-		{"queries_per_minute", l.QueriesPerMinute},
-		{"min_group", l.MinGroup},
-	} {
+	for _, p := range l.numbers() {
 		if p.value > 0 {
 			out = append(out, fmt.Sprintf("%s: %d", p.name, p.value))
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// number is one of the limits.
+type number struct {
+	name  string
+	value int64
+}
+
+func (l Limits) numbers() [4]number {
+	return [4]number{
+		{"rows_per_query", l.RowsPerQuery},
+		{"rows_per_hour", l.RowsPerHour},
+		{"queries_per_minute", l.QueriesPerMinute},
+		{"min_group", l.MinGroup},
+	}
+}
+
+// Loosened says what these limits let through that the ones before did not, in the order of the reference.
+func (l Limits) Loosened(before Limits) []string {
+	var out []string
+	is := l.numbers()
+	for i, was := range before.numbers() {
+		now := is[i]
+		switch {
+		case was.value == 0 || now.value == was.value:
+		case now.value == 0:
+			out = append(out, fmt.Sprintf("%s is no longer limited, was %d", was.name, was.value))
+		case (now.value < was.value) == (now.name == "min_group"): // of min_group the smaller number is the looser
+			out = append(out, fmt.Sprintf("%s is %d, was %d", now.name, now.value, was.value))
+		}
+	}
+	return out
+}
+
+// Stricter takes of each limit the one that lets less through.
+func (l Limits) Stricter(o Limits) Limits {
+	least := func(a, b int64) int64 {
+		if a == 0 || b > 0 && b < a {
+			return b
+		}
+		return a
+	}
+	return Limits{
+		RowsPerQuery: least(l.RowsPerQuery, o.RowsPerQuery), RowsPerHour: least(l.RowsPerHour, o.RowsPerHour),
+		QueriesPerMinute: least(l.QueriesPerMinute, o.QueriesPerMinute), MinGroup: max(l.MinGroup, o.MinGroup),
+	}
 }
 
 // maxLimit is the highest number that a limit may be: anything above is a mistake, not a limit.

@@ -58,6 +58,7 @@ func (d *differ) run() error {
 	d.places()
 	d.publicRights()
 	d.rules()
+	d.limits()
 	d.catalog()
 	if err := d.profiles(); err != nil {
 		return err

@@ -410,11 +410,11 @@ func (d *differ) forgetRules() {
 		return
 	}
 	for _, o := range d.snap.Wall.Objects {
-		if o.Kind != "rule" || d.w.Rule(o.Identity) != nil {
+		if o.Kind != "rule" && (o.Kind != limitsRecord || o.Identity == "") || d.w.Rule(o.Identity) != nil {
 			continue
 		}
 		e := d.change("forget:"+o.Identity, phaseDropRules, "forget rule "+o.Identity, policy.Pos{})
 		e.because("the rule is gone")
-		e.add(forget("rule", o.Identity), note("rule", o.Identity, o.Then))
+		e.add(forget(o.Kind, o.Identity), note(o.Kind, o.Identity, o.Then))
 	}
 }

@@ -120,6 +120,7 @@ func (w *wall) shadowsOf(ctx context.Context, srv *postgres.Server, request post
 	if err != nil {
 		return nil, err
 	}
+	postgres.HoldLimits(wanted, snap)
 	out := map[string]*pgwire.Shadow{}
 	for _, s := range plain.Subjects() {
 		adds := plain.Shadows(s, w.store.Name)

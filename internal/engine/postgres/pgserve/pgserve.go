@@ -210,10 +210,12 @@ func (w *wall) refresh(ctx context.Context, p *policy.Policy, patient bool) (dae
 		}
 	}
 	w.marks = marks
+	held := postgres.HoldLimits(found.Wanted, found.Snapshot)
 	warnings, err := w.shadowed(ctx, srv, request)
 	if err != nil {
 		return nil, daemon.Report{}, err
 	}
+	warnings = append(held, warnings...)
 	v, err := w.view(found)
 	if err != nil {
 		return nil, daemon.Report{}, err
@@ -326,6 +328,7 @@ func (w *wall) Hand(ctx context.Context, p *policy.Policy) (daemon.View, daemon.
 	if _, err := w.shadowed(ctx, srv, Request(w.store, p, w.root)); err != nil {
 		return nil, daemon.Report{}, err
 	}
+	postgres.HoldLimits(handed.Wanted, handed.Snapshot)
 	v, err := w.view(&postgres.Result{Wanted: handed.Wanted, Snapshot: handed.Snapshot})
 	if err != nil {
 		return nil, daemon.Report{}, err
