@@ -32,13 +32,23 @@ func (p *Policy) Shadows(s Subject, store string) []*Rule {
 // WithShadows is the policy as it would be with its shadow rules in force, or nil if it has none. What holds by request stays
 // out: nobody has been granted it.
 func (p *Policy) WithShadows() *Policy {
-	if !slices.ContainsFunc(p.Rules, func(r *Rule) bool { return r.Shadow }) {
+	return p.with(func(r *Rule) bool { return r.Shadow })
+}
+
+// WithShadow is the policy as it would be with one of its shadow rules in force, or nil if that is none.
+func (p *Policy) WithShadow(name string) *Policy {
+	return p.with(func(r *Rule) bool { return r.Shadow && r.Name == name })
+}
+
+// with is the policy with some of its shadow rules in force.
+func (p *Policy) with(wanted func(*Rule) bool) *Policy {
+	if !slices.ContainsFunc(p.Rules, wanted) {
 		return nil
 	}
 	out := *p
 	out.Rules = make([]*Rule, len(p.Rules))
 	for i, r := range p.Rules {
-		if r.Shadow {
+		if wanted(r) {
 			c := *r
 			c.Enabled, c.Shadow, c.Request = true, false, nil
 			r = &c

@@ -111,13 +111,13 @@ func (s *Server) Plan(ctx context.Context, req Request) (*Result, error) {
 		return nil, err
 	}
 	required := slices.ContainsFunc(r.Plan.Operator, func(step plan.OperatorStep) bool { return step.Required })
-	if required || r.Wanted.Inline || snap.CurrentUser != r.Wanted.Provisioner {
-		return r, nil // nothing can be tried without the provisioner's rights
+	able := !required && !r.Wanted.Inline && snap.CurrentUser == r.Wanted.Provisioner
+	if able { // nothing can be tried without the provisioner's rights
+		if err := s.tryOut(ctx, r); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.tryOut(ctx, r); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r, s.tryShadows(ctx, req, r, able)
 }
 
 func schemasOf(req Request) []string {
