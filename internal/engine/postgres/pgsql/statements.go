@@ -93,7 +93,14 @@ func (a *analysis) statement(n *pg.Node) Statement {
 		if st, ok := a.ddl(n); ok {
 			return st
 		}
-	case *pg.Node_AlterTableStmt, *pg.Node_IndexStmt, *pg.Node_CommentStmt:
+	case *pg.Node_IndexStmt:
+		if a.indexTemporary(x.IndexStmt) {
+			return Statement{Tag: "CREATE INDEX"}
+		}
+		if st, ok := a.ddl(n); ok {
+			return st
+		}
+	case *pg.Node_AlterTableStmt, *pg.Node_CommentStmt:
 		if st, ok := a.ddl(n); ok {
 			return st
 		}

@@ -168,7 +168,11 @@ func (a *analysis) createTable(n *pg.Node, c *pg.CreateStmt) Statement {
 
 func (a *analysis) columnDef(d *pg.ColumnDef) {
 	a.mark(d)
-	a.typeName(d.TypeName, false)
+	if isSerial(d.TypeName) {
+		a.mark(d.TypeName) // the word has to stay alone: the server knows it by that
+	} else {
+		a.typeName(d.TypeName, false)
+	}
 	if d.CollClause != nil {
 		a.message(d.CollClause, nil)
 	}
@@ -184,20 +188,54 @@ func (a *analysis) columnDef(d *pg.ColumnDef) {
 	}
 }
 
+// isSerial tells whether a type is a word for an integer with a sequence, which becomes the temporary table's own.
+func isSerial(t *pg.TypeName) bool {
+	parts, ok := names(t.GetNames())
+	return ok && len(parts) == 1 && slices.Contains(serials, parts[0]) && len(t.ArrayBounds)+len(t.Typmods) == 0 && !t.PctType && !t.Setof
+}
+
 // constraint judges a constraint of a temporary table. Its expressions see the table's own columns only.
 func (a *analysis) constraint(c *pg.Constraint) {
 	a.mark(c)
 	a.location = c.Location
 	switch c.Contype {
-	case pg.ConstrType_CONSTR_NULL, pg.ConstrType_CONSTR_NOTNULL, pg.ConstrType_CONSTR_PRIMARY, pg.ConstrType_CONSTR_UNIQUE:
+	case pg.ConstrType_CONSTR_NULL, pg.ConstrType_CONSTR_NOTNULL, pg.ConstrType_CONSTR_PRIMARY, pg.ConstrType_CONSTR_UNIQUE,
+		pg.ConstrType_CONSTR_IDENTITY:
 	case pg.ConstrType_CONSTR_DEFAULT, pg.ConstrType_CONSTR_CHECK, pg.ConstrType_CONSTR_GENERATED:
 		a.node(c.RawExpr, nil)
 	default:
-		a.construct(c.Location, "this kind of constraint is not available on a temporary table", "Keys, CHECK, NOT NULL and defaults are.")
+		a.construct(c.Location, "this kind of constraint is not available on a temporary table", "Keys, CHECK, NOT NULL, defaults and identity are.")
 	}
 	if c.Indexname != "" || c.Indexspace != "" || len(c.Options) > 0 || len(c.Including) > 0 {
 		a.misplaced(c)
 	}
+}
+
+// indexTemporary judges CREATE INDEX of columns of a temporary table. false: the table is something else.
+func (a *analysis) indexTemporary(s *pg.IndexStmt) bool {
+	rv := s.Relation
+	if rv == nil || !a.isMade(rv) || rv.Schemaname != "" && rv.Schemaname != TemporarySchema {
+		return false
+	}
+	a.mark(s)
+	a.mark(rv)
+	a.location = rv.Location
+	if !slices.Contains(indexMethods, s.AccessMethod) || s.TableSpace != "" || len(s.Options) > 0 || len(s.ExcludeOpNames) > 0 || s.WhereClause != nil || s.Concurrent {
+		a.construct(-1, "an index of a temporary table has columns only", "Leave the rest out.")
+		return true
+	}
+	for _, n := range append(slices.Clip(s.IndexParams), s.IndexIncludingParams...) {
+		e := n.GetIndexElem()
+		if e == nil || e.Expr != nil || len(e.Collation)+len(e.Opclass)+len(e.Opclassopts) > 0 {
+			a.construct(-1, "an index of a temporary table has columns only", "Name the columns, without expressions, collations and operator classes.")
+			return true
+		}
+		a.mark(e)
+	}
+	rv.Schemaname = TemporarySchema
+	a.touch(a.ownTable(Name{TemporarySchema, rv.Relname}), "alter")
+	a.rewrote = true
+	return true
 }
 
 // dropTemporary judges DROP TABLE of tables that subjects made. false: one of the names is something else.
