@@ -18,7 +18,8 @@ const shareEvery = time.Second
 func (d *daemon) startMeters(ctx context.Context) (stop func()) {
 	run := rand.Text()
 	share := func(ctx context.Context) error {
-		if !metered(d.world.current.Load().policy) {
+		// Limits that were agreed to hold on when the file has none any more.
+		if !metered(d.world.current.Load().policy) && !d.gw.Metering() {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(ctx, stateLimit)

@@ -183,6 +183,13 @@ func (g *Gateway) ShareUse(exchange func(mine []Use) (elsewhere map[string]Use, 
 	return g.meters.share(g.config.Clock.Now(), exchange)
 }
 
+// Metering says whether an allowance by the hour or the minute is in use.
+func (g *Gateway) Metering() bool {
+	g.meters.mu.Lock()
+	defer g.meters.mu.Unlock()
+	return len(g.meters.m) > 0
+}
+
 // Query counts the rows that one query has returned, however many messages it takes. Its zero value is ready, and it is safe
 // for concurrent use.
 type Query struct{ rows atomic.Int64 }

@@ -123,7 +123,7 @@ func TestMeters(t *testing.T) {
 	t.Run("ended windows are forgotten", func(t *testing.T) {
 		clk.advance(2 * time.Hour)
 		g.meters.sweep(clk.Now())
-		if n := len(g.meters.m); n != 0 {
+		if n := len(g.meters.m); n != 0 || g.Metering() {
 			t.Errorf("%d windows are kept", n)
 		}
 	})
@@ -180,6 +180,9 @@ func severalGateways(t *testing.T) {
 	}
 	if rows, met := reads("one", 100); rows != 100 || met != nil {
 		t.Fatal(rows, met)
+	}
+	if !gateways["one"].Metering() || gateways["two"].Metering() {
+		t.Error("what meters is not who was read from")
 	}
 	exchange("one")
 	exchange("two")
