@@ -73,12 +73,10 @@ func TestFoundAnswers(t *testing.T) {
 	major := majors[len(majors)-1]
 	c := pgtest.Start(t, major)
 	queries := found(t, major).Benign
+	c.Role(t, "app_owner", "NOLOGIN")
 	for role, sql := range copies {
 		c.Role(t, role)
 		db := c.NewDatabaseNamed(t, map[string]string{"analyst": "shop", "support": "shop_of_support"}[role])
-		if role == "analyst" {
-			c.Role(t, "app_owner", "NOLOGIN")
-		}
 		db.Exec(t, site.Testdata(t, "schema.sql"))
 		db.Exec(t, `CREATE SCHEMA base; ALTER TABLE customers SET SCHEMA base; ALTER TABLE orders SET SCHEMA base; ALTER TABLE patients SET SCHEMA base;
 			ALTER TABLE events SET SCHEMA base;`+sql+`
