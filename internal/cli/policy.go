@@ -26,7 +26,8 @@ func (a *app) policyCheck() *cobra.Command {
 		Long: `Reads the policy file, or a folder of them, and lists every mistake at once as
 file:line:column. Works offline: no store is asked and no secret is read. Templates of notices
 are tried with a message that says all and one that says little. Whether a mask fits
-a column's type is checked by postern plan, which asks the server.`,
+a column's type is checked by postern plan, which asks the server, of shadow
+rules too.`,
 		Example: `  postern policy check
   postern policy check policies/ --format json`,
 		Args: cobra.MaximumNArgs(1),
