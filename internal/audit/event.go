@@ -91,6 +91,7 @@ const (
 	AccountUnlinked   Kind = "account.unlinked"         // a name is no longer tied to anybody at the identity provider
 	GroupsChanged     Kind = "groups.changed"           // the groups of somebody at the identity provider, or in the directory, are others than before
 	GroupsUnknown     Kind = "groups.unknown"           // the identity provider, or the directory, did not say in which groups somebody is
+	ProviderLogout    Kind = "portal.provider_logout"   // the identity provider said that a sign-in of somebody is over, or a token that says so does not do
 	RecheckFailed     Kind = "recheck.failed"           // the identity provider could not be asked about somebody
 	SubjectEnded      Kind = "subject.deactivated"      // the identity provider or the directory no longer knows somebody: sessions, tokens and database sessions end
 	SubjectBack       Kind = "subject.restored"         // the directory knows somebody again whom it had lost or disabled

@@ -54,7 +54,7 @@ func (d *daemon) openProvider(ctx context.Context, root secret.Text) error {
 		return fmt.Errorf("%s: portal.oidc: %w", o.Pos, err)
 	}
 	d.sso, err = sso.New(sso.Config{
-		Settings: settings, HTTP: client, Links: d.grants.st, People: d.signs, Policy: d.world.Current, Audit: d.trail, Key: root,
+		Settings: settings, HTTP: client, Links: d.grants.st, Logouts: d.grants.st, People: d.signs, Policy: d.world.Current, Audit: d.trail, Key: root,
 		Now: d.grants.desk.Now, Random: d.opts.Random, Log: d.log, Publish: d.publishProvider, Alarm: d.alarm,
 	})
 	if err != nil {

@@ -36,6 +36,8 @@ type Issued struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 	Authority   string `json:"authority,omitempty"`
 	Login       string `json:"login,omitempty"`
+	// SignOn is the session at the identity provider that a temporary credential came of, and ends with when the provider says so.
+	SignOn string `json:"sign_on,omitempty"`
 
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`

@@ -34,6 +34,7 @@ type Device struct {
 	Session   string        `json:"session,omitempty"` // in which they did: with it ends what it let in but has not begun yet
 	Factor    time.Time     `json:"factor,omitzero"`   // of their session
 	Signed    time.Time     `json:"signed,omitzero"`   // when it began
+	SignOn    string        `json:"sign_on,omitempty"` // that their session came of
 	Answer    string        `json:"answer,omitempty"`  // hash of what was sent to Port
 }
 
@@ -176,7 +177,7 @@ func (r *Registry) DecideDevice(ctx context.Context, token secret.Text, code str
 	verdict := "refuse"
 	if d.Denied = !yes; yes {
 		verdict = "allow"
-		d.Subject, d.Session, d.Factor, d.Signed = s.Subject, s.ID, s.Factor, s.signed()
+		d.Subject, d.Session, d.Factor, d.Signed, d.SignOn = s.Subject, s.ID, s.Factor, s.signed(), s.SignOn
 		if answer, d.Answer, err = identity.NewToken(r.c.Random); err != nil {
 			return nil, answer, err
 		}
@@ -229,7 +230,7 @@ func (r *Registry) RedeemDevice(ctx context.Context, code, answer, verifier secr
 		no := &Refusal{CodeExpired, "the browser that said yes is signed in no longer", "postern login"}
 		return nil, errors.Join(no, r.record(ctx, from, audit.PortalLogin, d.Subject, "refuse", "device", nil))
 	}
-	return r.Enter(ctx, Vouched{Name: d.Subject, Method: "device", Strong: true, Factor: d.Factor, Signed: d.Signed}, from)
+	return r.Enter(ctx, Vouched{Name: d.Subject, Method: "device", Strong: true, Factor: d.Factor, Signed: d.Signed, SignOn: d.SignOn}, from)
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/postern-sec/postern/internal/audit"
@@ -14,6 +15,7 @@ type Vouched struct {
 	Method string    // how, for the trail: oidc, device
 	Strong bool      // with more than one factor
 	Factor time.Time // when the second one was proved, if that was said
+	SignOn string    // which session at the identity provider this comes of
 	Signed time.Time // when the session of theirs had begun; zero: they have just signed in
 }
 
@@ -27,7 +29,7 @@ func (r *Registry) Enter(ctx context.Context, v Vouched, from From) (*Entry, err
 	if err != nil {
 		return nil, err
 	}
-	from.Method = v.Method
+	from.Method, from.signOn = v.Method, v.SignOn
 	if !r.welcome(&a) {
 		no := &Refusal{CodeLogin, "you may not sign in here", "your account may have been disabled: ask an admin"}
 		return nil, errors.Join(no, r.record(ctx, from, audit.PortalLogin, v.Name, "refuse", "deactivated", nil))
@@ -58,4 +60,24 @@ func (r *Registry) EndEverything(ctx context.Context, subject, why string) error
 		return err
 	}
 	return r.end(ctx, From{}, "", subject, why, all...)
+}
+
+// EndSignedOn ends the sessions that came of sign-ons at the identity provider, a subject's or with "" anybody's. With nil it ends all of the
+// subject's.
+func (r *Registry) EndSignedOn(ctx context.Context, subject string, signOns []string, why string) error {
+	if subject == "" && signOns == nil {
+		return errors.New("end sessions: nobody's and all of them")
+	}
+	all, err := r.c.Sessions.SessionsOf(ctx, subject)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if s := &all[i]; signOns == nil || slices.Contains(signOns, s.SignOn) {
+			if err := r.end(ctx, From{}, "", s.Subject, why, *s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

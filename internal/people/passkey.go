@@ -213,6 +213,7 @@ func (r *Registry) ProveByPasskey(ctx context.Context, token secret.Text, answer
 	if err != nil {
 		return nil, err
 	}
+	from.signOn = s.SignOn
 	return r.begin(ctx, &a, Full, from, s.Hash, r.c.Now())
 }
 
@@ -411,7 +412,7 @@ func (r *Registry) keepPasskey(ctx context.Context, s Session, token secret.Text
 	if err := r.c.Sessions.EndSessions(ctx, s.Subject, nil); err != nil {
 		return nil, err
 	}
-	from.Channel = s.Channel
+	from.Channel, from.signOn = s.Channel, s.SignOn
 	e, err := r.begin(ctx, &a, Full, from, "", r.c.Now())
 	if err != nil {
 		return nil, err

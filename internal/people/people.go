@@ -90,10 +90,11 @@ type Session struct {
 	Seen    time.Time `json:"seen"`
 	End     time.Time `json:"end"` // at the latest
 	Idle    bool      `json:"idle,omitempty"`
-	Factor  time.Time `json:"factor,omitzero"` // when a second factor was last proved
-	Signed  time.Time `json:"signed,omitzero"` // when the session that let this one in had begun
-	Seed    []byte    `json:"seed,omitempty"`  // of a factor that is being set up, sealed
-	Tries   int       `json:"tries,omitempty"` // wrong second factors
+	Factor  time.Time `json:"factor,omitzero"`   // when a second factor was last proved
+	Signed  time.Time `json:"signed,omitzero"`   // when the session that let this one in had begun
+	SignOn  string    `json:"sign_on,omitempty"` // which session at the identity provider it came of, as that knows it
+	Seed    []byte    `json:"seed,omitempty"`    // of a factor that is being set up, sealed
+	Tries   int       `json:"tries,omitempty"`   // wrong second factors
 }
 
 // signed is when somebody last proved who they are for a session.
@@ -236,6 +237,8 @@ type From struct {
 	Remote  string     // for the trail
 	Channel string     // portal or cli
 	Method  string     // how, where it is not by password
+
+	signOn string // of the identity provider, of the session that begins
 }
 
 // New makes a registry.

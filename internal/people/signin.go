@@ -192,6 +192,7 @@ func (r *Registry) beginSigned(ctx context.Context, a *Account, stage Stage, fro
 		return nil, err
 	}
 	s.Channel, s.Idle, s.Factor, s.Signed = from.Channel, from.Channel == "portal", factor, signed
+	s.SignOn = from.signOn
 	detail := map[string]string{"session": s.ID, "stage": string(stage)}
 	if !factor.IsZero() {
 		detail["factor"] = "proved"
@@ -234,6 +235,7 @@ func (r *Registry) Prove(ctx context.Context, token secret.Text, code string, fr
 	if err != nil {
 		return nil, err
 	}
+	from.signOn = s.SignOn
 	return r.begin(ctx, &a, Full, from, s.Hash, r.c.Now())
 }
 
@@ -400,7 +402,7 @@ func (r *Registry) Confirm(ctx context.Context, token secret.Text, code string, 
 	if err := r.c.Sessions.EndSessions(ctx, s.Subject, nil); err != nil {
 		return nil, err
 	}
-	from.Channel = s.Channel
+	from.Channel, from.signOn = s.Channel, s.SignOn
 	e, err := r.begin(ctx, &a, Full, from, "", r.c.Now())
 	if err != nil {
 		return nil, err

@@ -436,6 +436,9 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 	}
 	now := p.c.Desk.Now()
 	i := identity.Issued{ID: p.newID(), Kind: identity.IssuedKind(call.Kind), Subject: who.Subject.Name, Name: call.Name, Store: call.Store, Created: now}
+	if i.Kind == identity.Temporary {
+		i.SignOn = who.token.SignOn
+	}
 	if err := scoped(&i, call.Scopes); err != nil {
 		return nil, err
 	}
@@ -451,8 +454,23 @@ func (p *Portal) issueFor(r *http.Request, who *viewer, call IssueCall) (*IssueA
 	if err != nil {
 		return nil, err
 	}
+	if i.SignOn != "" {
+		if err := p.stillSignedOn(r, who, &i, now); err != nil {
+			return nil, err
+		}
+	}
 	p.settle(r.Context())
 	return answer, nil
+}
+
+// stillSignedOn takes a credential back whose session was ended while it was made: whoever ended it may have looked for its credentials before
+// this one was kept.
+func (p *Portal) stillSignedOn(r *http.Request, who *viewer, i *identity.Issued, now time.Time) error {
+	_, err := p.c.People.Who(r.Context(), who.session, false)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(errToken, p.c.Credentials.RevokeCredential(context.WithoutCancel(r.Context()), i.Subject, i.ID, now))
 }
 
 // issued makes the secret and keeps what proves it, one after another: those who count at once would find room that is not there.

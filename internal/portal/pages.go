@@ -257,7 +257,7 @@ func (p *Portal) viewerOf(r *http.Request, person *people.Person, token secret.T
 	return &viewer{
 		Actor: access.Actor{Subject: person.Subject, Channel: channel, Address: r.RemoteAddr, Admin: person.Role == people.Admin, Factor: s.Factor},
 		role:  person.Role, owns: p.owns(person.Subject), session: token, factored: person.Factored,
-		token: identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor},
+		token: identity.Issued{ID: s.ID, Kind: identity.Session, Subject: s.Subject, Created: s.Created, Expires: s.End, Factor: s.Factor, SignOn: s.SignOn},
 	}
 }
 

@@ -92,6 +92,8 @@ type SignOn interface {
 	Begin(ctx context.Context, next string) (where, carry string, err error)
 	// Finish takes what the browser brought back, and the provider's answer.
 	Finish(ctx context.Context, carry string, answer url.Values, from people.From) (e *people.Entry, next string, err error)
+	// Logout takes a token in which the provider says that somebody's sign-in is over. A *people.Refusal says what is wrong with it.
+	Logout(ctx context.Context, token string, from people.From) error
 }
 
 // Column is a column as its server has it.
@@ -126,6 +128,7 @@ type Portal struct {
 	layouts   layouts
 	undecided undecided
 	usages    usages
+	logouts   attempts // of providers, and of who passes for one
 	origin    *http.CrossOriginProtection
 	issuing   sync.Mutex
 }

@@ -20,6 +20,7 @@ func (p *Portal) signInRoutes() {
 	if p.c.SignOn != nil {
 		p.mux.HandleFunc("GET /sign-in/sso", p.signOn)
 		p.mux.HandleFunc("GET /sign-in/callback", p.signedOn)
+		p.mux.HandleFunc("POST "+logoutPath, p.signedOff)
 	}
 	p.mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
 		p.render(w, r, http.StatusOK, nil, shown{"join", "Welcome", signInData{}}, nil)

@@ -61,9 +61,24 @@ func (n numeric) time() time.Time {
 	return time.Unix(int64(n), 0)
 }
 
-// verified checks a token of the provider's: how it is signed, by whom, for whom, and when.
+// verified checks a token of the provider's about somebody: how it is signed, by whom, for whom, and when.
 func (r *RelyingParty) verified(ctx context.Context, m *metadata, token string) (*claims, error) {
-	if alg := algorithmOf(token); !slices.Contains(r.c.Algorithms, alg) {
+	c, err := r.signed(ctx, m, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.check(c); err != nil {
+		return nil, err
+	}
+	if c.Subject == "" {
+		return nil, &fault{faultSubject, "the token is about nobody", ""}
+	}
+	return c, nil
+}
+
+// signed reads a token that one of the provider's keys has signed, in a way that the file allows.
+func (r *RelyingParty) signed(ctx context.Context, m *metadata, token string) (*claims, error) {
+	if alg := headerOf(token).Algorithm; !slices.Contains(r.c.Algorithms, alg) {
 		return nil, &fault{faultAlgorithm, "the identity provider's token is signed in a way that is not allowed here", "portal.oidc.algorithms lists what is"}
 	}
 	t, err := m.verifier.Verify(ctx, token)
@@ -78,20 +93,23 @@ func (r *RelyingParty) verified(ctx context.Context, m *metadata, token string) 
 	if t.Claims(&c) != nil || t.Claims(&c.all) != nil {
 		return nil, &fault{faultToken, "the identity provider's token cannot be read", ""}
 	}
-	return &c, r.check(&c)
+	return &c, nil
 }
 
-// algorithmOf is what a token says of its own signature, "" if it cannot be read.
-func algorithmOf(token string) string {
+// header is what a token says of itself.
+type header struct {
+	Algorithm string `json:"alg"`
+	Type      string `json:"typ"`
+}
+
+// headerOf reads a token's header, which is empty if it cannot be read.
+func headerOf(token string) (h header) {
 	head, _, _ := strings.Cut(token, ".")
 	raw, err := base64.RawURLEncoding.DecodeString(head)
-	var h struct {
-		Alg string `json:"alg"`
-	}
 	if err != nil || json.Unmarshal(raw, &h) != nil {
-		return ""
+		return header{}
 	}
-	return h.Alg
+	return h
 }
 
 // check holds a token's claims against who we are, and against the clock.
@@ -102,8 +120,6 @@ func (r *RelyingParty) check(c *claims) error {
 		return &fault{faultIssuer, "the token is of another issuer than the configured one", ""}
 	case !slices.Contains(c.Audience, r.c.Client), c.Party != "" && c.Party != r.c.Client, len(c.Audience) > 1 && c.Party == "":
 		return &fault{faultAudience, "the token is for another application", ""}
-	case c.Subject == "":
-		return &fault{faultSubject, "the token is about nobody", ""}
 	case c.Expires == nil || c.Issued == nil:
 		return &fault{faultToken, "the token does not say from when until when it holds", ""}
 	case !now.Before(c.Expires.time().Add(maxSkew)):

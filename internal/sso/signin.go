@@ -66,11 +66,12 @@ func (r *RelyingParty) away(err error) error {
 
 // Finish takes the provider's answer and signs in whoever it is about.
 func (r *RelyingParty) Finish(ctx context.Context, carry string, answer url.Values, from people.From) (e *people.Entry, next string, err error) {
-	link, vouched, next, err := r.finish(ctx, carry, answer)
+	link, vouched, c, next, err := r.finish(ctx, carry, answer)
 	if err == nil {
 		vouched.Name = link.Name
-		e, err = r.c.People.Enter(ctx, vouched, from)
-		return e, next, err
+		if e, err = r.entered(ctx, vouched, c, from); err == nil {
+			return e, next, nil
+		}
 	}
 	var no *fault
 	if !errors.As(err, &no) {
@@ -87,26 +88,27 @@ func (r *RelyingParty) Finish(ctx context.Context, carry string, answer url.Valu
 	return nil, "", errors.Join(no.refusal(), r.record(ctx, audit.PortalLogin, name, "refuse", "sso "+no.reason, from, nil))
 }
 
-func (r *RelyingParty) finish(ctx context.Context, carry string, answer url.Values) (*Link, people.Vouched, string, error) {
+func (r *RelyingParty) finish(ctx context.Context, carry string, answer url.Values) (*Link, people.Vouched, *claims, string, error) {
 	v := people.Vouched{Method: "oidc"}
 	f, err := r.opened(carry, answer)
 	if err != nil {
-		return nil, v, "", err
+		return nil, v, nil, "", err
 	}
 	m, err := r.about(ctx)
 	if err != nil {
-		return nil, v, "", err
+		return nil, v, nil, "", err
 	}
 	if iss, said := answer["iss"]; said && iss[0] != r.c.Issuer || !said && m.names {
-		return nil, v, "", &fault{faultIssuer, "the answer is not from the configured identity provider", ""}
+		return nil, v, nil, "", &fault{faultIssuer, "the answer is not from the configured identity provider", ""}
 	}
 	tokens, c, err := r.exchange(ctx, m, f, answer.Get("code"))
 	if err != nil {
-		return nil, v, "", err
+		return nil, v, nil, "", err
 	}
 	v.Strong, v.Factor = c.strong(r.c.Now())
+	v.SignOn = signOnOf(c.Issuer, c.text("sid"))
 	link, err := r.link(ctx, c, tokens.RefreshToken)
-	return link, v, f.Next, err
+	return link, v, c, f.Next, err
 }
 
 // opened finds the sign-in that an answer belongs to.

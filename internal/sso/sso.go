@@ -48,6 +48,8 @@ type People interface {
 	Enter(ctx context.Context, v people.Vouched, from people.From) (*people.Entry, error)
 	HasPassword(ctx context.Context, name string) (bool, error)
 	EndEverything(ctx context.Context, subject, why string) error
+	// EndSignedOn ends the sessions that came of sign-ons, a subject's or with "" anybody's; with nil all of the subject's.
+	EndSignedOn(ctx context.Context, subject string, signOns []string, why string) error
 }
 
 // Links keeps who is known to the provider. It is safe for concurrent use, also by several processes.
@@ -60,20 +62,24 @@ type Links interface {
 	KeepLink(ctx context.Context, l Link, quiet bool) error
 	// EndCredentials revokes every token and temporary credential of a subject.
 	EndCredentials(ctx context.Context, subject string, now time.Time) error
+	// EndSignedOn revokes temporary credentials that came of sign-ons, as People.EndSignedOn ends sessions.
+	EndSignedOn(ctx context.Context, subject string, signOns []string, now time.Time) error
 }
 
 // Config is what a RelyingParty needs. Every field is required.
 type Config struct {
 	Settings
-	HTTP   *http.Client // that follows no redirect
-	Links  Links
-	People People
-	Policy func() *policy.Policy
-	Audit  audit.Recorder
-	Key    secret.Text // of the installation: what is kept is sealed under keys derived from it
-	Now    func() time.Time
-	Random io.Reader
-	Log    *slog.Logger
+	HTTP  *http.Client // that follows no redirect
+	Links Links
+
+	Logouts Logouts
+	People  People
+	Policy  func() *policy.Policy
+	Audit   audit.Recorder
+	Key     secret.Text // of the installation: what is kept is sealed under keys derived from it
+	Now     func() time.Time
+	Random  io.Reader
+	Log     *slog.Logger
 	// Publish puts people in force before it returns.
 	Publish func([]policy.Person)
 	// Alarm tells the admins of something that they have to mend.
@@ -156,6 +162,9 @@ const (
 	faultName      = "name"      // no name, or one that is taken
 	faultUnknown   = "unknown"   // nobody of this site
 	faultAlgorithm = "algorithm" // signed in a way that the file does not allow
+	faultKind      = "kind"      // a token for something else
+	faultReplay    = "replay"    // a logout token that came before
+	faultOver      = "over"      // the provider has ended the sign-in meanwhile
 )
 
 // record writes an event before its effect.

@@ -37,6 +37,8 @@ type place struct {
 	reg  *people.Registry
 	r    *sso.RelyingParty
 
+	during func(audit.Event) // is called before an event is kept
+
 	mu     sync.Mutex
 	now    time.Time
 	events []audit.Event
@@ -45,6 +47,9 @@ type place struct {
 }
 
 func (p *place) Record(_ context.Context, e audit.Event) (string, error) {
+	if p.during != nil {
+		p.during(e)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, e)
@@ -111,7 +116,7 @@ func newPlace(t *testing.T, change func(*sso.Settings)) *place {
 		t.Fatal(err)
 	}
 	p.reg, err = people.New(people.Config{
-		Accounts: p.db, Sessions: p.db, Policy: p.policy, Audit: p, Throttle: identity.NewThrottle(), Mock: mock, Key: secret.New("root key"), Now: p.clock,
+		Accounts: p.db, Sessions: p.db, Devices: p.db, Policy: p.policy, Audit: p, Throttle: identity.NewThrottle(), Mock: mock, Key: secret.New("root key"), Now: p.clock,
 		Random: rand.Reader, Cost: people.Cost{Memory: 64, Passes: 1, Threads: 1},
 	})
 	if err != nil {
@@ -129,7 +134,7 @@ func (p *place) party(change func(*sso.Settings), key string) *sso.RelyingParty 
 			Issuer: p.idp.URL, Client: provider.Client, Secret: secret.New(provider.Secret), Redirect: redirect, Scopes: []string{"openid", "email", "offline_access"},
 			Name: "email", Create: true, Groups: "groups", Algorithms: []string{"ES256"}, Recheck: 5 * time.Minute, Limit: time.Hour,
 		},
-		Links: p.db, People: p.reg, Policy: p.policy, Audit: p, Key: secret.New(key), Now: p.clock, Random: rand.Reader,
+		Links: p.db, Logouts: p.db, People: p.reg, Policy: p.policy, Audit: p, Key: secret.New(key), Now: p.clock, Random: rand.Reader,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Publish: p.publish,
 		Alarm: func(_ context.Context, kind audit.Kind, _ string) {
 			p.mu.Lock()

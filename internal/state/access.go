@@ -15,11 +15,12 @@ import (
 var _ access.Store = (*DB)(nil)
 
 // keepOutcomes is how long a retry finds its first outcome, keepNotices how long an untold notice waits for a
-// transport, and keepCopies how long a message in Slack can still be edited.
+// transport, keepCopies how long a message in Slack can still be edited, and keepLogouts how long a sign-in may turn out to be over already.
 const (
 	keepOutcomes = 24 * time.Hour
 	keepNotices  = 30 * 24 * time.Hour
 	keepCopies   = 90 * 24 * time.Hour
+	keepLogouts  = time.Hour // longer than a sign-in may take
 )
 
 // where turns a filter into a condition. Times are microseconds; 0 is never.
@@ -437,6 +438,7 @@ func (db *DB) Tidy(ctx context.Context, now time.Time) error {
 		"DELETE FROM person_session WHERE due < ?":    now,
 		"DELETE FROM person_device WHERE due < ?":     now,
 		"DELETE FROM person_challenge WHERE due < ?":  now,
+		"DELETE FROM sso_logout WHERE at < ?":         now.Add(-keepLogouts),
 		"DELETE FROM guess WHERE due < ?":             now,
 		"DELETE FROM meter WHERE due < ?":             now,
 		"DELETE FROM slack_call WHERE at < ?":         now.Add(-keepOutcomes),

@@ -38,7 +38,7 @@ var (
 var tables = []string{
 	"installation", "trail_head", "generation", "access_request", "access_grant", "access_delegation", "access_review", "access_outcome", "outbox_event",
 	"outbox_notice", "notice_delivery", "authority", "credential", "person", "person_session", "person_device", "sso_link", "saved_view", "policy_version", "slack_copy",
-	"person_passkey", "person_challenge", "guess", "meter",
+	"person_passkey", "person_challenge", "guess", "meter", "sso_logout",
 	"slack_call", "change_count",
 }
 

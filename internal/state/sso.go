@@ -5,13 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/postern-sec/postern/internal/identity"
 	"github.com/postern-sec/postern/internal/people"
 	"github.com/postern-sec/postern/internal/sso"
 )
 
-var _ sso.Links = (*DB)(nil)
+var (
+	_ sso.Links   = (*DB)(nil)
+	_ sso.Logouts = (*DB)(nil)
+)
 
 // Link implements sso.Links.
 func (db *DB) Link(ctx context.Context, key string) (sso.Link, error) {
@@ -64,4 +69,48 @@ func (db *DB) EndCredentials(ctx context.Context, subject string, now time.Time)
 		}
 	}
 	return nil
+}
+
+// EndSignedOn implements sso.Links. Tokens for programs go on: they are made to be used when their owner is signed in nowhere.
+func (db *DB) EndSignedOn(ctx context.Context, subject string, signOns []string, now time.Time) error {
+	live, err := db.Credentials(ctx, subject, now)
+	if err != nil {
+		return err
+	}
+	for _, i := range live {
+		if i.Kind == identity.Personal || signOns != nil && !slices.Contains(signOns, i.SignOn) {
+			continue
+		}
+		if err := db.RevokeCredential(ctx, i.Subject, i.ID, now); err != nil && !errors.Is(err, ErrNoCredential) {
+			return err
+		}
+	}
+	return nil
+}
+
+// KeepLogout implements sso.Logouts.
+func (db *DB) KeepLogout(ctx context.Context, key string, at time.Time) error {
+	_, err := db.exec(ctx, `INSERT INTO sso_logout (key, at) VALUES (?, ?)
+ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE sso_logout.at < excluded.at`, key, at.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("keep what the identity provider ended: %w", explain(err))
+	}
+	return nil
+}
+
+// LastLogout implements sso.Logouts.
+func (db *DB) LastLogout(ctx context.Context, key string) (at time.Time, err error) {
+	rows, err := db.query(ctx, "SELECT at FROM sso_logout WHERE key = ?", key)
+	if err != nil {
+		return at, fmt.Errorf("read what the identity provider ended: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var micros int64
+		if err := rows.Scan(&micros); err != nil {
+			return at, fmt.Errorf("read what the identity provider ended: %w", explain(err))
+		}
+		at = time.UnixMicro(micros).UTC()
+	}
+	return at, explain(rows.Err())
 }

@@ -289,6 +289,29 @@ func (p *Provider) idToken(subject, nonce string) string {
 	return p.sign(header, claims)
 }
 
+// LogoutToken is a token that says that a sign-in is over (OpenID Connect Back-Channel Logout 1.0), of a subject, of a session of theirs, or
+// both; change, if there is one, makes another of it before it is signed.
+func (p *Provider) LogoutToken(subject, session string, change func(header, claims map[string]any)) string {
+	p.Lock()
+	defer p.Unlock()
+	now, k := p.Now(), p.keys[len(p.keys)-1]
+	claims := map[string]any{
+		"iss": p.URL, "aud": Client, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": text(12),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	}
+	if subject != "" {
+		claims["sub"] = subject
+	}
+	if session != "" {
+		claims["sid"] = session
+	}
+	header := map[string]any{"alg": "ES256", "kid": k.id, "typ": "logout+jwt"}
+	if change != nil {
+		change(header, claims)
+	}
+	return p.sign(header, claims)
+}
+
 func (p *Provider) sign(header, claims map[string]any) string {
 	b64 := base64.RawURLEncoding.EncodeToString
 	h, err1 := json.Marshal(header)

@@ -16,11 +16,14 @@ server.listen(0, '127.0.0.1', () => {
     clients: [{
       client_id: 'postern', client_secret: 'a client\'s secret', redirect_uris: [redirect], response_types: ['code'],
       grant_types: ['authorization_code', 'refresh_token'], id_token_signed_response_alg: 'RS256',
+      backchannel_logout_uri: new URL('/sign-in/backchannel-logout', redirect).href, backchannel_logout_session_required: true,
     }],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
     scopes: ['openid', 'offline_access', 'email', 'groups'],
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+    // Postern listens on this machine in the tests, which the provider calls nobody on otherwise.
+    fetch: (address, { dispatcher, ...options }) => fetch(address, options),
     pkce: { required: () => true },
     rotateRefreshToken: true,
     conformIdTokenClaims: true,
@@ -30,6 +33,7 @@ server.listen(0, '127.0.0.1', () => {
       return { accountId: id, async claims() { return { sub: id, email: 'cleo@example.com', email_verified: true, groups }; } };
     },
   });
+  op.on('backchannel.error', (ctx, err) => console.error(`logout: ${err.message}`));
   const callback = op.callback();
   server.on('request', async (req, res) => {
     const url = new URL(req.url, issuer);

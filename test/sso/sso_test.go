@@ -119,11 +119,21 @@ func eventually(t *testing.T, what string, is func() bool) {
 // signIn presses the button in a new browser, and returns the page where it ends and the session's token, if there is one.
 func (p *place) signIn() (where, page, token string) {
 	p.t.Helper()
+	return p.signInWith(p.browser())
+}
+
+// browser is a new one, that follows where it is sent.
+func (p *place) browser() *http.Client {
+	p.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	browser := &http.Client{Jar: jar, Timeout: patience}
+	return &http.Client{Jar: jar, Timeout: patience}
+}
+
+func (p *place) signInWith(browser *http.Client) (where, page, token string) {
+	p.t.Helper()
 	q, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.portal.URL+"/sign-in/sso", nil)
 	if err != nil {
 		p.t.Fatal(err)
@@ -141,7 +151,7 @@ func (p *place) signIn() (where, page, token string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, c := range jar.Cookies(here) {
+	for _, c := range browser.Jar.Cookies(here) {
 		if c.Name == "postern" {
 			token = c.Value
 		}
@@ -446,7 +456,12 @@ func oidcProvider(t *testing.T, redirect string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended it
+	t.Cleanup(func() {
+		_ = cmd.Wait() // the test's context has ended it
+		if t.Failed() {
+			t.Logf("the provider says:\n%s", stderr.String())
+		}
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("oidc-provider did not start: %v\n%s", err, stderr.String())
