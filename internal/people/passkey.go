@@ -206,6 +206,9 @@ func (r *Registry) PasskeyToProve(ctx context.Context, token secret.Text) (*Cere
 // ProveByPasskey is Prove with a passkey.
 func (r *Registry) ProveByPasskey(ctx context.Context, token secret.Text, answer PasskeyAnswer, from From) (*Entry, error) {
 	s, err := r.at(ctx, token, AtFactor)
+	if err == nil {
+		err = s.elsewhere(from.Channel)
+	}
 	if err != nil {
 		return nil, err
 	}

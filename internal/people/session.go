@@ -25,6 +25,31 @@ type Person struct {
 // Who finds out whose session a token is. With active the call counts as the person's doing; polling does not keep a session
 // alive (ACC-61).
 func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Person, error) {
+	return r.who(ctx, token, active, "")
+}
+
+// WhoIn is Who for what somebody does through a channel, in which their session has to have begun: a terminal's token opens no pages, where it
+// would outlive the idle end of a browser, and a browser's cookie makes no calls. Else ErrElsewhere.
+func (r *Registry) WhoIn(ctx context.Context, token secret.Text, channel string) (*Person, error) {
+	return r.who(ctx, token, true, channel)
+}
+
+// ErrElsewhere says that a session is good, and not for this.
+var ErrElsewhere = errors.New("this session began elsewhere")
+
+// elsewhere refuses a session that began in another channel than the one that it is used in.
+func (s *Session) elsewhere(channel string) error {
+	if s.Channel == channel {
+		return nil
+	}
+	no := &Refusal{CodeSession, "a browser's session is for pages alone", "postern login; or make a token for the program: postern token create NAME"}
+	if channel == "portal" {
+		no = &Refusal{CodeSession, "a terminal's session opens no pages", "sign in with the browser"}
+	}
+	return errors.Join(no, ErrElsewhere)
+}
+
+func (r *Registry) who(ctx context.Context, token secret.Text, active bool, channel string) (*Person, error) {
 	if s, ok := r.emergencySession(ctx, token); ok {
 		return whoEmergency(s), nil
 	}
@@ -34,6 +59,11 @@ func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Pe
 	}
 	if s.Stage != Full {
 		return nil, errSession
+	}
+	if channel != "" {
+		if err := s.elsewhere(channel); err != nil {
+			return &Person{Subject: r.subject(s.Subject), Session: s}, err
+		}
 	}
 	if now := r.c.Now(); active && now.Sub(s.Seen) >= seenEvery {
 		s.Seen = now

@@ -228,6 +228,9 @@ func (r *Registry) starting(name string, stage Stage, from From, life time.Durat
 // Prove takes the second factor of a sign-in: a one-time password or a recovery code, each of which is good once.
 func (r *Registry) Prove(ctx context.Context, token secret.Text, code string, from From) (*Entry, error) {
 	s, err := r.at(ctx, token, AtFactor)
+	if err == nil {
+		err = s.elsewhere(from.Channel)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -370,6 +373,11 @@ func (r *Registry) Confirm(ctx context.Context, token secret.Text, code string, 
 	s, _, err := r.manages(ctx, token, false)
 	if err != nil {
 		return nil, err
+	}
+	if s.Stage != Full {
+		if err := s.elsewhere(from.Channel); err != nil {
+			return nil, err
+		}
 	}
 	if len(s.Seed) == 0 {
 		return nil, &Refusal{CodeStage, "there is no second factor being set up", ""}

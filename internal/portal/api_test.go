@@ -60,7 +60,7 @@ func TestEveryCallAsEveryRole(t *testing.T) {
 		seen++
 		for who, role := range roleOf {
 			may := slices.Contains(strings.Fields(want), role)
-			status, code := p.api(p.cookies[who].Value, c.Pattern)
+			status, code := p.api(p.terminal(who), c.Pattern)
 			if (code != "not_for_you") != may || !may && status != http.StatusForbidden {
 				t.Errorf("%s as %s: %d %s", c.Pattern, who, status, code)
 			}
@@ -86,7 +86,7 @@ func TestEveryCallAsEveryRole(t *testing.T) {
 // as makes a call as somebody and reads its answer.
 func as[T any](p *place, who, pattern, body string) (out T) {
 	p.t.Helper()
-	status, text := p.answer(p.cookies[who].Value, pattern, body)
+	status, text := p.answer(p.terminal(who), pattern, body)
 	if status != http.StatusOK {
 		p.t.Fatalf("%s as %s: %d %s", pattern, who, status, text)
 	}
@@ -150,7 +150,7 @@ func TestPagesAndCallsAgree(t *testing.T) {
 	if len(mine.Live) != 1 || len(mine.Requests) != 0 {
 		t.Fatalf("ana's, approved: %+v", mine)
 	}
-	if status, code := p.api(p.cookies["auditor"].Value, "POST /api/v1/grants/"+mine.Live[0].ID+"/revoke"); status != http.StatusForbidden {
+	if status, code := p.api(p.terminal("auditor"), "POST /api/v1/grants/"+mine.Live[0].ID+"/revoke"); status != http.StatusForbidden {
 		t.Errorf("an auditor ends a grant: %d %s", status, code)
 	}
 	as[access.Grant](p, "dora", "POST /api/v1/grants/"+mine.Live[0].ID+"/revoke", `{"note": "done"}`)
@@ -174,7 +174,7 @@ func TestOversightByCalls(t *testing.T) {
 		t.Error("who read the trail is not in it")
 	}
 	for query, why := range map[string]string{"since=yesterday": "YYYY-MM-DD", "sbject=ana": "sbject", "before=last": "number"} {
-		status, text := p.answer(p.cookies["auditor"].Value, "GET /api/v1/trail?"+query, "")
+		status, text := p.answer(p.terminal("auditor"), "GET /api/v1/trail?"+query, "")
 		if status != http.StatusBadRequest || !strings.Contains(text, why) {
 			t.Errorf("%s: %d %s", query, status, text)
 		}
@@ -194,7 +194,7 @@ func TestOversightByCalls(t *testing.T) {
 	p.trail.mu.Lock()
 	p.trail.broken = fmt.Errorf("the disk is full")
 	p.trail.mu.Unlock()
-	if status, _ := p.answer(p.cookies["auditor"].Value, "GET /api/v1/trail", ""); status != http.StatusInternalServerError {
+	if status, _ := p.answer(p.terminal("auditor"), "GET /api/v1/trail", ""); status != http.StatusInternalServerError {
 		t.Errorf("the trail is read though nobody can write down by whom: %d", status)
 	}
 }

@@ -213,7 +213,7 @@ func TestTrailFoldsRareFields(t *testing.T) {
 // into reads a call's answer as somebody's session gets it.
 func (p *place) into(who, path string, out any) {
 	p.t.Helper()
-	answer, text := p.call("", http.MethodGet, path, nil, map[string]string{"Authorization": "Bearer " + p.cookies[who].Value})
+	answer, text := p.call("", http.MethodGet, path, nil, map[string]string{"Authorization": "Bearer " + p.terminal(who)})
 	if err := json.Unmarshal([]byte(text), out); err != nil || answer.StatusCode != http.StatusOK {
 		p.t.Fatalf("%s %s: %s, %v\n%s", who, path, answer.Status, err, text)
 	}

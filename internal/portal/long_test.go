@@ -310,7 +310,7 @@ func TestManyGrants(t *testing.T) {
 		}
 	}
 	for _, before := range []string{"x", "12", "12-", "-a"} {
-		if status, _ := p.answer(p.cookies["auditor"].Value, "GET /api/v1/grants/overseen?all=true&before="+before, ""); status != http.StatusBadRequest {
+		if status, _ := p.answer(p.terminal("auditor"), "GET /api/v1/grants/overseen?all=true&before="+before, ""); status != http.StatusBadRequest {
 			t.Errorf("before=%s: %d", before, status)
 		}
 	}

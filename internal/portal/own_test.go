@@ -236,7 +236,7 @@ func TestAccountAndSecurity(t *testing.T) {
 	p.does("ana", "/account/recovery", url.Values{}, "fresh second factor")
 	p.setsUp("ana")
 	var is portal.Account
-	if err := (program{t, p}).call(p.cookies["ana"].Value, http.MethodGet, "account", nil, &is); err != nil || !is.Password || !is.App || !is.Fresh || is.Recovery != 10 {
+	if err := (program{t, p}).call(p.terminal("ana"), http.MethodGet, "account", nil, &is); err != nil || !is.Password || !is.App || !is.Fresh || is.Recovery != 10 {
 		t.Errorf("the call says %+v, %v", is, err)
 	}
 	text = p.does("ana", "/account/recovery", url.Values{}, "Your new recovery codes")

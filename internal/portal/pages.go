@@ -238,13 +238,16 @@ func (p *Portal) meantIt(r *http.Request, v *viewer) bool {
 	return p.origin.Check(r) == nil && subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(want)) == 1
 }
 
-// viewer finds out whose browser it is. Only a session opens pages: a token for programs in a cookie opens nothing.
+// viewer finds out whose browser it is. Only a browser's session opens pages: a token for programs, or a terminal's, opens nothing in a cookie.
 func (p *Portal) viewer(r *http.Request) (*viewer, error) {
 	token := sessionCookie(r)
 	if token.Reveal() == "" {
 		return nil, errToken
 	}
-	person, err := p.c.People.Who(r.Context(), token, true)
+	person, err := p.c.People.WhoIn(r.Context(), token, "portal")
+	if errors.Is(err, people.ErrElsewhere) {
+		return nil, p.elsewhere(r, person, err)
+	}
 	if err != nil {
 		return nil, err
 	}

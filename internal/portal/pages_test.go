@@ -80,7 +80,10 @@ type place struct {
 	changes portal.Changes
 	pol     *policy.Policy // in force
 	columns []portal.Column
-	cookies map[string]*http.Cookie
+	cookies map[string]*http.Cookie // of browsers, by whose they are
+
+	mu        sync.Mutex
+	terminals map[string]string // tokens, by the cookies of the browsers that let them in
 	// contract is the document that the portal serves.
 	contract *contract.Document
 }
@@ -117,7 +120,7 @@ func samplePolicy(t *testing.T) *policy.Policy {
 
 func newPlace(t *testing.T, but ...func(*portal.Config)) *place {
 	t.Helper()
-	p := &place{t: t, trail: &trail{}, folder: t.TempDir(), pol: samplePolicy(t), cookies: map[string]*http.Cookie{}}
+	p := &place{t: t, trail: &trail{}, folder: t.TempDir(), pol: samplePolicy(t), cookies: map[string]*http.Cookie{}, terminals: map[string]string{}}
 	current := func() *policy.Policy { return p.pol }
 	var err error
 	if p.db, err = state.Open(t.Context(), filepath.Join(t.TempDir(), "s.db")); err != nil {
@@ -189,6 +192,31 @@ func (p *place) account(name string, role people.Role) secret.Text {
 		p.t.Fatal(err)
 	}
 	return e.Token
+}
+
+// terminal is the token of a terminal that somebody let in from their browser.
+func (p *place) terminal(who string) string {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cookie := p.cookies[who].Value
+	if p.terminals[cookie] != "" {
+		return p.terminals[cookie]
+	}
+	ctx, from := p.t.Context(), people.From{Addr: netip.MustParseAddr("192.0.2.1"), Channel: "cli"}
+	code, d, err := p.people.StartDevice(ctx, 0, "", from)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, _, err := p.people.DecideDevice(ctx, secret.New(cookie), d.Code, true, from); err != nil {
+		p.t.Fatal(err)
+	}
+	e, err := p.people.RedeemDevice(ctx, code, secret.Text{}, secret.Text{}, from)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.terminals[cookie] = e.Token.Reveal()
+	return p.terminals[cookie]
 }
 
 // oneTime is what an authenticator shows now, worked out without the code under test.
@@ -540,7 +568,7 @@ func (p *place) reviewed(grant string) {
 	answers := func(want ...string) {
 		p.t.Helper()
 		var found []portal.Review
-		status, text := p.answer(p.cookies["dora"].Value, "GET /api/v1/reviews", "")
+		status, text := p.answer(p.terminal("dora"), "GET /api/v1/reviews", "")
 		if err := json.Unmarshal([]byte(text), &found); err != nil || status != http.StatusOK || len(found) != 1 {
 			p.t.Fatalf("%d %v %s", status, err, text)
 		}

@@ -294,8 +294,12 @@ func (p *Portal) caller(r *http.Request) (*viewer, error) {
 	if !strings.HasPrefix(token.Reveal(), identity.TokenPrefix) {
 		return nil, errToken
 	}
-	if person, err := p.c.People.Who(r.Context(), token, true); err == nil {
+	person, err := p.c.People.WhoIn(r.Context(), token, "cli")
+	if err == nil {
 		return p.viewerOf(r, person, token, person.Session.Channel), nil
+	}
+	if errors.Is(err, people.ErrElsewhere) {
+		return nil, p.elsewhere(r, person, err)
 	}
 	now := p.c.Desk.Now()
 	found, err := p.c.Credentials.Bearer(r.Context(), identity.HashToken(token.Reveal()), now)
@@ -318,6 +322,13 @@ func (p *Portal) caller(r *http.Request) (*viewer, error) {
 		v.Channel = "cli"
 	}
 	return v, nil
+}
+
+// elsewhere puts into the trail that a session was used where it is not for: its token may be in other hands.
+func (p *Portal) elsewhere(r *http.Request, person *people.Person, no error) error {
+	return errors.Join(no, p.record(r, audit.Event{
+		Kind: audit.PortalRefused, Subject: person.Subject.Name, Verdict: "refuse", Reason: "elsewhere", Detail: map[string]string{"session": person.Session.ID},
+	}))
 }
 
 func (p *Portal) record(r *http.Request, e audit.Event) error {

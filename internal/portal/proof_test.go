@@ -133,8 +133,8 @@ func TestAccountsWantAFreshFactor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	token := p.cookies["admin"].Value
-	p.ages(token, 6*time.Minute)
+	token := p.terminal("admin")
+	p.ages("admin", 6*time.Minute)
 	widens := []struct{ page, call, body string }{
 		{"/people", "POST /api/v1/users", `{"name": "mallory", "role": "admin"}`},
 		{"/people/pat/role", "POST /api/v1/users/pat", `{"role": "admin"}`},
@@ -162,7 +162,7 @@ func TestAccountsWantAFreshFactor(t *testing.T) {
 	if after, err := p.people.List(t.Context()); err != nil || !reflect.DeepEqual(before, after) || !p.trail.has(audit.PortalRefused, "admin") {
 		t.Errorf("%v; accounts were\n%+v, and are\n%+v", err, before, after)
 	}
-	p.ages(token, -6*time.Minute)
+	p.ages("admin", -6*time.Minute)
 	for _, w := range widens {
 		if answer, text := p.post("admin", w.page, form); answer.StatusCode >= 400 {
 			t.Errorf("%s with a fresh factor: %s\n%s", w.page, answer.Status, text)
@@ -176,12 +176,12 @@ func TestTokensWantAFreshFactor(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	form := url.Values{"name": {"bot"}, "for": {"30d"}, "scope": {"read"}}
-	token := p.cookies["admin"].Value
+	token := p.terminal("admin")
 	const call, body = "POST /api/v1/credentials", `{"kind": "personal", "name": "bot", "for": "30d", "scopes": ["read"]}`
 	if status, code := p.send(token, call, body); status != http.StatusOK {
 		t.Errorf("with a fresh factor: %d %s", status, code)
 	}
-	p.ages(token, 6*time.Minute)
+	p.ages("admin", 6*time.Minute)
 	if answer, text := p.post("admin", "/tokens", form); answer.StatusCode != http.StatusForbidden || proofs(text, "/tokens") != 1 {
 		t.Errorf("with an old factor: %s\n%s", answer.Status, text)
 	}
@@ -191,25 +191,27 @@ func TestTokensWantAFreshFactor(t *testing.T) {
 	if status, code := p.send(token, call, `{"kind": "temporary"}`); code != access.CodeNoRule {
 		t.Errorf("a password: %d %s", status, code)
 	}
-	p.ages(p.cookies["ana"].Value, 10*time.Hour)
-	if status, code := p.send(p.cookies["ana"].Value, call, body); status != http.StatusOK {
+	p.ages("ana", 10*time.Hour)
+	if status, code := p.send(p.terminal("ana"), call, body); status != http.StatusOK {
 		t.Errorf("without a factor: %d %s", status, code)
 	}
 }
 
-// ages moves a session back in time.
-func (p *place) ages(token string, by time.Duration) {
+// ages moves somebody's sessions, of browser and terminal, back in time.
+func (p *place) ages(who string, by time.Duration) {
 	p.t.Helper()
-	s, err := p.db.SessionOf(p.t.Context(), identity.HashToken(token))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	s.Created = s.Created.Add(-by)
-	if !s.Factor.IsZero() {
-		s.Factor = s.Factor.Add(-by)
-	}
-	if err := p.db.KeepSession(p.t.Context(), s); err != nil {
-		p.t.Fatal(err)
+	for _, token := range []string{p.cookies[who].Value, p.terminal(who)} {
+		s, err := p.db.SessionOf(p.t.Context(), identity.HashToken(token))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		s.Created = s.Created.Add(-by)
+		if !s.Factor.IsZero() {
+			s.Factor = s.Factor.Add(-by)
+		}
+		if err := p.db.KeepSession(p.t.Context(), s); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 }
 

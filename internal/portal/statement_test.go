@@ -40,7 +40,7 @@ func TestRefusedStatementGoesAlong(t *testing.T) {
 		if out := as[portal.AskForm](p, "ana", "GET /api/v1/askable/payroll-review?event="+id, ""); out.Statement != "" {
 			t.Errorf("the form has %q", out.Statement)
 		}
-		if status, text := p.answer(p.cookies["ana"].Value, "POST /api/v1/requests", `{"what": "staff", "note": "why", "event": "`+id+`"}`); status != http.StatusForbidden || !strings.Contains(text, `"event"`) {
+		if status, text := p.answer(p.terminal("ana"), "POST /api/v1/requests", `{"what": "staff", "note": "why", "event": "`+id+`"}`); status != http.StatusForbidden || !strings.Contains(text, `"event"`) {
 			t.Errorf("asked about %s: %d %s", id, status, text)
 		}
 	}

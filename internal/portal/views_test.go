@@ -78,7 +78,7 @@ func TestViews(t *testing.T) {
 		t.Errorf("renamed: %s", answer.Status)
 	}
 	var all []people.View
-	mine := p.cookies["auditor"].Value
+	mine := p.terminal("auditor")
 	if status, _ := p.views(mine, http.MethodGet, "", "", &all); status != http.StatusOK || len(all) != 1 || all[0].Name != "Nights" || all[0].Query != "store=shop&verdict=refuse" {
 		t.Errorf("%d %+v", status, all)
 	}
@@ -97,7 +97,7 @@ func TestViews(t *testing.T) {
 func TestViewCalls(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	mine := p.cookies["admin"].Value
+	mine := p.terminal("admin")
 	var v people.View
 	if status, _ := p.views(mine, http.MethodPost, "", `{"name": "Refused", "query": "verdict=refuse"}`, &v); status != http.StatusOK || v.ID == "" {
 		t.Fatalf("%d %+v", status, v)
@@ -117,14 +117,14 @@ func TestViewCalls(t *testing.T) {
 			t.Errorf("%.60s: %d %s, want %d", body, status, code, want)
 		}
 	}
-	other := p.cookies["auditor"].Value
+	other := p.terminal("auditor")
 	for _, method := range []string{http.MethodPost, http.MethodDelete} {
 		if status, _ := p.views(other, method, "/"+v.ID, `{"name": "Mine"}`, nil); status != http.StatusNotFound {
 			t.Errorf("the auditor: %s: %d", method, status)
 		}
 	}
 	for _, who := range []string{"editor", "reader", "ana"} {
-		if status, code := p.views(p.cookies[who].Value, http.MethodGet, "", "", nil); status != http.StatusForbidden || code != "not_for_you" {
+		if status, code := p.views(p.terminal(who), http.MethodGet, "", "", nil); status != http.StatusForbidden || code != "not_for_you" {
 			t.Errorf("%s: %d %s", who, status, code)
 		}
 	}

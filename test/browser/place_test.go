@@ -39,7 +39,8 @@ type place struct {
 	*site.Site
 	t      testing.TB
 	portal site.Portal
-	tokens map[string]string
+	tokens map[string]string // of terminals
+	cookie map[string]string // of browsers
 	seeds  map[string]string
 }
 
@@ -47,13 +48,14 @@ func newPlace(t testing.TB) *place {
 	t.Helper()
 	db := pgtest.Start(t, pgtest.DefaultMajor).NewDatabaseNamed(t, "shop")
 	db.Exec(t, sample(t, "shop.sql"))
-	p := &place{t: t, portal: site.NewPortal(t), tokens: map[string]string{}, seeds: map[string]string{}}
+	p := &place{t: t, portal: site.NewPortal(t), tokens: map[string]string{}, cookie: map[string]string{}, seeds: map[string]string{}}
 	p.Site = site.New(t, db, strings.ReplaceAll(sample(t, "postern.yaml"), "PORT", fmt.Sprint(p.portal.Port)))
 	p.Apply(t)
 	p.Serve(t)
 	p.portal.Wait(t)
 	for _, who := range []string{"ana", "sam", "dora"} {
-		p.call("", http.MethodPost, "login", map[string]string{"user": who, "password": pgtest.PasswordOf(who)}, &signedIn{p, who})
+		p.cookie[who] = p.portal.SignIn(t, who, pgtest.PasswordOf(who))
+		p.tokens[who] = p.portal.LetIn(t, p.cookie[who])
 	}
 	var link struct{ Code string }
 	if err := json.Unmarshal([]byte(p.Must(t, "user", "create", "root", "--admin", "--format", "json")), &link); err != nil {
@@ -85,28 +87,11 @@ func (p *place) eventually(what string, done func() bool) {
 	}
 }
 
-// signedIn keeps the token of an answer.
-type signedIn struct {
-	p   *place
-	who string
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *signedIn) UnmarshalJSON(text []byte) error {
-	var in struct{ Token string }
-	err := json.Unmarshal(text, &in)
-	s.p.tokens[s.who] = in.Token
-	return err
-}
-
 // accept follows an invitation to its end, with a second factor.
 func (p *place) accept(who, code string) {
 	p.t.Helper()
-	var seed struct{ Secret string }
-	p.call("", http.MethodPost, "login/accept", map[string]string{"code": code, "password": newPassword}, &signedIn{p, who})
-	p.call(who, http.MethodPost, "login/enrol", struct{}{}, &seed)
-	p.call(who, http.MethodPost, "login/confirm", map[string]string{"code": oneTime(p.t, seed.Secret)}, &signedIn{p, who})
-	p.seeds[who] = seed.Secret
+	p.cookie[who], p.seeds[who] = p.portal.Join(p.t, code, newPassword, func(seed string) string { return oneTime(p.t, seed) })
+	p.tokens[who] = p.portal.LetIn(p.t, p.cookie[who])
 }
 
 // oneTime is what an authenticator shows now, worked out without the code under test.

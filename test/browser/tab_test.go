@@ -73,7 +73,7 @@ func (p *place) newTab(t testing.TB, browser context.Context, who string) *tab {
 	}
 	if who != "" {
 		yes := true
-		b.do(t, send(network.SetCookie, network.SetCookieParams{Name: "postern", Value: p.tokens[who], URL: p.portal.URL, HTTPOnly: &yes}))
+		b.do(t, send(network.SetCookie, network.SetCookieParams{Name: "postern", Value: p.cookie[who], URL: p.portal.URL, HTTPOnly: &yes}))
 	}
 	return b
 }

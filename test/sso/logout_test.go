@@ -37,34 +37,20 @@ func (p *place) fetch(browser *http.Client, address string, form url.Values) (a 
 	return a, string(text)
 }
 
-// letIn signs a terminal in from a browser that is signed in with a token.
-func (p *place) letIn(browser string) (token string) {
+// signedIn says whether a browser with a cookie is shown pages.
+func (p *place) signedIn(cookie string) bool {
 	p.t.Helper()
-	var d struct {
-		Device string `json:"device_code"`
-		Code   string `json:"user_code"`
+	q, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.portal.URL+"/mine", nil)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	var out struct{ Token string }
-	for _, c := range []struct {
-		as, path string
-		body     any
-		out      any
-	}{
-		{"", "login/device", map[string]any{}, &d},
-		{browser, "device", nil, nil},
-		{"", "login/token", nil, &out},
-	} {
-		switch c.path {
-		case "device":
-			c.body = map[string]any{"code": d.Code, "yes": true}
-		case "login/token":
-			c.body = map[string]any{"device_code": d.Device}
-		}
-		if code := p.call(c.as, http.MethodPost, c.path, c.body, c.out); code != http.StatusOK {
-			p.t.Fatalf("%s: %d", c.path, code)
-		}
+	q.AddCookie(&http.Cookie{Name: "postern", Value: cookie}) //nolint:gosec // what a browser sends has no attributes
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	return out.Token
+	_ = a.Body.Close()
+	return a.Request.URL.Path == "/mine" && a.StatusCode == http.StatusOK
 }
 
 // TestSignedOutAtTheProvider: whoever signs out there is out here, at the terminal and in the database that they let in from that browser, and
@@ -77,11 +63,10 @@ func TestSignedOutAtTheProvider(t *testing.T) {
 		return issuer
 	})
 	type seat struct {
-		browser         *http.Client
-		token, terminal string
-		password        credential
-		rows            func() (int, error)
-		open            func() bool
+		browser          *http.Client
+		cookie, terminal string
+		password         credential
+		open             func() bool
 	}
 	sit := func() seat {
 		t.Helper()
@@ -90,16 +75,15 @@ func TestSignedOutAtTheProvider(t *testing.T) {
 		if token == "" {
 			t.Fatalf("the sign-in ends at %s:\n%s", where, page)
 		}
-		s.token, s.terminal = token, p.letIn(token)
+		s.cookie, s.terminal = token, p.portal.LetIn(t, token)
 		s.password = p.credential(s.terminal)
 		conn := p.session(s.password)
-		s.rows = func() (int, error) { return rows(conn, "a") }
-		s.open = func() bool { n, err := s.rows(); return n == 2 && err == nil && !conn.IsClosed() }
+		s.open = func() bool { n, err := rows(conn, "a"); return n == 2 && err == nil && !conn.IsClosed() }
 		return s
 	}
 	one, two := sit(), sit()
 	var program struct{ Secret string }
-	p.call(one.token, http.MethodPost, "credentials", map[string]string{"kind": "personal", "name": "nightly", "for": "1h"}, &program)
+	p.call(one.terminal, http.MethodPost, "credentials", map[string]string{"kind": "personal", "name": "nightly", "for": "1h"}, &program)
 	for what, s := range map[string]seat{"one": one, "two": two} {
 		if !s.open() {
 			t.Errorf("%s reads nothing", what)
@@ -113,17 +97,20 @@ func TestSignedOutAtTheProvider(t *testing.T) {
 	}
 	p.fetch(one.browser, issuer+"/session/end/confirm", url.Values{"xsrf": {secret[1]}, "logout": {"yes"}})
 
-	eventually(t, "the web session is over", func() bool { return p.call(one.token, http.MethodGet, "me", nil, nil) == http.StatusUnauthorized })
+	eventually(t, "the web session is over", func() bool { return !p.signedIn(one.cookie) })
 	eventually(t, "the terminal is out", func() bool { return p.call(one.terminal, http.MethodGet, "me", nil, nil) == http.StatusUnauthorized })
 	eventually(t, "the open database session is closed", func() bool { return !one.open() })
 	if again, err := p.connect(one.password); err == nil {
 		_ = again.Close(t.Context())
 		t.Error("the password still opens the gateway")
 	}
-	for what, token := range map[string]string{"the other browser": two.token, "the other terminal": two.terminal, "the program": program.Secret} {
+	for what, token := range map[string]string{"the other terminal": two.terminal, "the program": program.Secret} {
 		if code := p.call(token, http.MethodGet, "me", nil, nil); code != http.StatusOK {
 			t.Errorf("%s: %d", what, code)
 		}
+	}
+	if !p.signedIn(two.cookie) {
+		t.Error("the other browser is signed out")
 	}
 	if !two.open() {
 		t.Error("the other database session is closed")

@@ -162,14 +162,14 @@ func (p *place) signInWith(browser *http.Client) (where, page, token string) {
 	return a.Request.URL.String(), string(text), token
 }
 
-// in signs in and wants it to work.
+// in signs in and wants it to work, and returns the token of a terminal that was let in from there.
 func (p *place) in() (token string) {
 	p.t.Helper()
 	where, page, token := p.signIn()
 	if where != p.portal.URL+"/catalogue" || token == "" {
 		p.t.Fatalf("the sign-in ends at %s:\n%s", where, page)
 	}
-	return token
+	return p.portal.LetIn(p.t, token)
 }
 
 // call makes a call of the JSON interface and returns its status.
