@@ -183,6 +183,8 @@ type Event struct {
 	Policy  string    `json:"policy,omitempty"`
 	// Statement is the one that was sent with a request, without its literals.
 	Statement string `json:"statement,omitempty"`
+	// Count is how often it was, of what is told of once for several times.
+	Count int `json:"count,omitempty"`
 }
 
 // Notice is something that a person should be told.

@@ -24,7 +24,6 @@ const (
 	extendFrom   = 5 // the last fifth of a grant
 	warnBefore   = 3 * 24 * time.Hour
 	tickBatch    = 500
-	askedMost    = 100 // times within an hour, of one person at one gateway
 
 	// failAfter is how long a grant may be held by nobody but us: what a server cannot be brought to show for a day is not what was
 	// decided any more, and whoever decided is told.
@@ -59,6 +58,7 @@ type Desk struct {
 	mu     sync.Mutex
 	latest time.Time              // time never runs backwards here (ACC-15)
 	asked  map[string][]time.Time // by whom, of the last hour
+	turned map[string]*turned     // who asked too often, by name
 }
 
 // NewDesk makes a desk.
@@ -72,7 +72,7 @@ func NewDesk(c Config) *Desk {
 	if c.Admins == nil {
 		c.Admins = func(context.Context) ([]string, error) { return nil, nil }
 	}
-	return &Desk{c: c, asked: map[string][]time.Time{}}
+	return &Desk{c: c, asked: map[string][]time.Time{}, turned: map[string]*turned{}}
 }
 
 // now is the clock, kept from going back: a jump backwards never revives a grant. Ends are whole seconds, as servers keep them.
@@ -145,7 +145,7 @@ func (d *Desk) Request(ctx context.Context, who Actor, a Ask) (*Outcome, error) 
 			return d.outcome(ctx, id)
 		}
 	}
-	if err := d.often(who.Subject.Name); err != nil {
+	if err := d.often(ctx, who, a.Rule); err != nil {
 		return nil, err
 	}
 	var out Outcome
@@ -171,28 +171,6 @@ func (d *Desk) Request(ctx context.Context, who Actor, a Ask) (*Outcome, error) 
 	}
 	d.noted(who.Subject.Name)
 	return &out, nil
-}
-
-// often refuses who has asked so often within an hour that it is not for what they need: each request is told to all who decide on it.
-func (d *Desk) often(name string) error {
-	now := d.now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	lately := slices.DeleteFunc(d.asked[name], func(at time.Time) bool { return now.Sub(at) >= time.Hour })
-	if d.asked[name] = lately; len(lately) == 0 {
-		delete(d.asked, name)
-	}
-	if len(lately) < askedMost {
-		return nil
-	}
-	return refuse(CodeOften, "ask again after "+lately[0].Add(time.Hour).Format(time.RFC3339), "you have asked %d times within an hour, which is as often as one may", askedMost)
-}
-
-func (d *Desk) noted(name string) {
-	now := d.now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.asked[name] = append(d.asked[name], now)
 }
 
 // outcome reads a request and its grant.

@@ -14,7 +14,7 @@ import (
 // once: each row is claimed by its version (ACC-28).
 func (d *Desk) Tick(ctx context.Context) error {
 	now := d.now()
-	return errors.Join(d.sweep(ctx, Filter{Due: now}, now), d.reviewing(ctx, now))
+	return errors.Join(d.sweep(ctx, Filter{Due: now}, now), d.reviewing(ctx, now), d.tellTurned(ctx, now))
 }
 
 // Recheck holds every open request and live grant against the policy of this moment. It is run at start and whenever the

@@ -455,6 +455,9 @@ func eventOf(e access.Event) audit.Event {
 	if e.Kind == string(audit.RequestRefused) {
 		out.Verdict = "refuse"
 	}
+	if e.Count > 0 {
+		out.Detail["times"] = fmt.Sprint(e.Count)
+	}
 	for key, value := range map[string]string{
 		"for": e.Subject, "dataset": e.Dataset, "request": e.Request, "grant": e.Grant, "from": string(e.From), "to": string(e.To), "channel": e.Channel,
 	} {
