@@ -63,6 +63,7 @@ const (
 const (
 	deviceEnd     = 10 * time.Minute
 	devicePoll    = 5 * time.Second
+	deviceSlowest = time.Minute // between two questions: who asks more often is told so, and no more is kept of it
 	deviceSlack   = time.Second // of a client's timer
 	maxDevices    = 1000        // that wait: anybody may ask
 	maxDevicesOf  = 20          // from one network: nobody takes all the places; a proxy on this machine may be anybody
@@ -244,7 +245,9 @@ func challengeOf(verifier secret.Text) string {
 func (r *Registry) wait(ctx context.Context, d Device, now time.Time) error {
 	no := &Refusal{CodePending, "nobody has said yes yet", ""}
 	if now.Sub(d.Polled) < d.Interval-deviceSlack {
-		d.Interval += devicePoll
+		if d.Interval += devicePoll; d.Interval > deviceSlowest {
+			return &Refusal{CodeSlow, "ask less often", ""} // who asks without end has nothing more written for it
+		}
 		no = &Refusal{CodeSlow, "ask less often", ""}
 	}
 	d.Polled = now

@@ -281,3 +281,33 @@ func TestTerminalMakesNoSessionYoung(t *testing.T) {
 	_, err := p.r.Enrol(ctx, through().Token)
 	refused(t, err, people.CodeStage)
 }
+
+// A terminal that asks without end makes no more writes than it takes to slow it down, and hears the answer like any other once it asks as
+// seldom as it has to.
+func TestTerminalThatAsksWithoutEnd(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	browser := must[*people.Entry](t)(p.r.SignIn(t.Context(), "bob", secret.New("scram password"), p.from()))
+	code, d := p.waits(0, "")
+	version := func() int {
+		return must[people.Device](t)(p.db.DeviceByCode(t.Context(), d.Code)).Version
+	}
+	_, err := p.redeem(code, none, none)
+	refused(t, err, people.CodePending)
+	for range 200 {
+		_, err := p.redeem(code, none, none)
+		refused(t, err, people.CodeSlow)
+	}
+	if n := version(); n > 15 {
+		t.Errorf("two hundred questions were written down %d times", n)
+	}
+	p.turn(time.Minute)
+	_, err = p.redeem(code, none, none)
+	refused(t, err, people.CodePending)
+	if _, _, err := p.r.DecideDevice(t.Context(), browser.Token, d.Code, true, p.from()); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := p.redeem(code, none, none); err != nil || in.Session.Subject != "bob" {
+		t.Errorf("let in: %+v, %v", in, err)
+	}
+}

@@ -37,6 +37,21 @@ func (r *Registry) WhoIn(ctx context.Context, token secret.Text, channel string)
 // ErrElsewhere says that a session is good, and not for this.
 var ErrElsewhere = errors.New("this session began elsewhere")
 
+// BeganIn refuses a session, or a sign-in under way, that began in another channel. What is none at all is left for who uses it to refuse.
+func (r *Registry) BeganIn(ctx context.Context, token secret.Text, channel string) error {
+	if !strings.HasPrefix(token.Reveal(), identity.TokenPrefix) {
+		return nil
+	}
+	s, err := r.c.Sessions.SessionOf(ctx, identity.HashToken(token.Reveal()))
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.elsewhere(channel)
+}
+
 // elsewhere refuses a session that began in another channel than the one that it is used in.
 func (s *Session) elsewhere(channel string) error {
 	if s.Channel == channel {

@@ -122,7 +122,11 @@ func route[In, Out any](p *Portal, c Call, do func(r *http.Request, v *viewer, i
 // admit finds out who calls and whether they may. This is the one place where scopes are looked at.
 func (p *Portal) admit(r *http.Request, c *Call) (*viewer, error) {
 	if c.Scope == openToAll || c.Scope == signingIn {
-		return &viewer{session: bearer(r)}, nil // what a token of a sign-in is good for, people say
+		v := &viewer{session: bearer(r)} // what a token of a sign-in is good for, people say
+		if c.Scope == signingIn {
+			return v, p.c.People.BeganIn(r.Context(), v.session, "cli")
+		}
+		return v, nil
 	}
 	v, err := p.caller(r)
 	if err != nil {

@@ -32,6 +32,14 @@ func TestSessionsInTheirPlace(t *testing.T) {
 	if status, code := p.api(browser, "GET /api/v1/users"); status != http.StatusUnauthorized || code != "not_logged_in" {
 		t.Errorf("a call with the browser's cookie: %d %s", status, code)
 	}
+	for _, call := range []string{"POST /api/v1/login/enrol", "POST /api/v1/login/enrol/passkey"} {
+		if status, code := p.api(browser, call); status != http.StatusUnauthorized {
+			t.Errorf("%s with the browser's cookie: %d %s", call, status, code)
+		}
+	}
+	if status, text := p.answer(terminal, "POST /api/v1/login/enrol", ""); status != http.StatusOK {
+		t.Errorf("a new app at the terminal: %d %s", status, text)
+	}
 	// Half a sign-in does not change its place either.
 	status, text := p.answer("", "POST /api/v1/login", `{"user": "admin", "password": "`+password+`"}`)
 	if status != http.StatusOK {
