@@ -276,6 +276,16 @@ func (m *Meter) Row() *Exceeded {
 	return nil
 }
 
+// CountFor makes the rows that follow count for another query: a statement of the same message has ended. What was taken ahead for the
+// rows of the one before is given back first.
+func (m *Meter) CountFor(query *Query) {
+	if m == nil || m.query == query {
+		return
+	}
+	m.Close()
+	m.query = query
+}
+
 // more takes the next rows of every allowance, or says which has none.
 func (m *Meter) more() *Exceeded {
 	n := int64(rowBatch)

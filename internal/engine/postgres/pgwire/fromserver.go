@@ -347,6 +347,8 @@ func (s *session) resultOf(kind byte, e *entry, body []byte) (fate, error) {
 		if e.kind == kExecute {
 			s.finishEntry(e)
 			p.pop()
+		} else if len(e.fetches) > 0 {
+			e.meter.CountFor(e.countsFor(e.done))
 		}
 		return pass, nil
 	case 'H', 'c':

@@ -36,6 +36,23 @@ func onlyReads(touches []audit.Touch) bool {
 	return true
 }
 
+// fetch says that the rows of statement number at belong to the query of a cursor.
+type fetch struct {
+	at    int
+	query *gateway.Query
+}
+
+// countsFor is the query that the rows of a statement belong to. A Query can fetch from several cursors, and each has its own rows: counted
+// under one of them, those of the others would pass any limit.
+func (e *entry) countsFor(at int) *gateway.Query {
+	for i := range e.fetches {
+		if e.fetches[i].at == at {
+			return e.fetches[i].query
+		}
+	}
+	return e.query
+}
+
 // meter asks for the statements behind an entry, and gives the entry what counts its rows. It returns the answer, and completes ev,
 // when a limit is reached already.
 func (s *session) meter(e *entry, statements int64, touches []audit.Touch, ev *audit.Event) *answer {
@@ -45,7 +62,7 @@ func (s *session) meter(e *entry, statements int64, touches []audit.Touch, ev *a
 	if e.query == nil {
 		e.query = &gateway.Query{}
 	}
-	m, x := s.gw.Start(s.rulesOf(touches), statements, e.query)
+	m, x := s.gw.Start(s.rulesOf(touches), statements, e.countsFor(0))
 	if x != nil {
 		a := limitAnswer(x)
 		ev.Verdict, ev.Reason, ev.SQLState, ev.Message = verdictRefuse, string(x.Code), a.state, a.message

@@ -87,6 +87,32 @@ func TestRowsPerQuery(t *testing.T) {
 			t.Errorf("%d rows of the second piece", n)
 		}
 	})
+	t.Run("several cursors in one string", func(t *testing.T) {
+		conn := r.connect(t, "")
+		run := func(sql string) (int, error) {
+			t.Helper()
+			results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+			n := 0
+			for _, r := range results {
+				n += len(r.Rows)
+			}
+			return n, err
+		}
+		if _, err := run("begin; declare a cursor for select id from notes; declare b cursor for select id from notes"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // no cursor has yielded too much: the string may return what both may
+			if n, err := run("fetch 40 from a; fetch 30 from b; fetch 10 from a; select 1; fetch 20 from b"); n != 101 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		// Each has yielded 100, whichever of them a string names last.
+		n, err := run("declare c cursor for select id from notes; fetch 99 from a; fetch 1 from c")
+		met(t, "rows of the first, under the name of the last", n, err)
+		if n > 0 {
+			t.Errorf("%d rows past the limit", n)
+		}
+	})
 	t.Run("copy", func(t *testing.T) {
 		conn := r.connect(t, "")
 		var out strings.Builder

@@ -86,7 +86,7 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 				return nil, notByFetch(f.Name, po.statement), nil
 			}
 			touches = append(touches, po.touches...)
-			e.query = &po.query
+			e.fetches = append(e.fetches, fetch{at: at, query: &po.query})
 		case pgsql.CloseCursor:
 			if f.Name == "" {
 				note(delta{op: dropPortals})

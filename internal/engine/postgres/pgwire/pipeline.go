@@ -149,7 +149,8 @@ type entry struct {
 	epoch    uint64 // counts Syncs
 
 	rows, bytes int64
-	query       *gateway.Query
+	query       *gateway.Query    // what its rows belong to, but for fetches
+	fetches     []fetch           // its statements whose rows belong to a cursor
 	meter       *gateway.Meter    // nil: nothing limits its rows
 	over        *answer           // a limit is reached: takes the place of whatever the server ends it with
 	limit       *gateway.Exceeded // which
