@@ -20,11 +20,12 @@ type clientSide struct {
 	discard int64 // bytes of a message that was refused by its length, still to be dropped
 	stream  int64 // bytes of COPY data still to be passed on
 
-	out   []byte // for the store
-	skip  bool   // we refused something: everything up to Sync is dropped (PRO-55)
-	dirty bool   // something was sent since the last Sync
-	batch uint64
-	epoch uint64
+	out    []byte // for the store
+	skip   bool   // we refused something: everything up to Sync is dropped (PRO-55)
+	dirty  bool   // something was sent since the last Sync
+	copies bool   // a COPY FROM STDIN may still ask for data
+	batch  uint64
+	epoch  uint64
 
 	query   entry // the Query at hand, until it is in the queue
 	touched struct {
@@ -45,12 +46,15 @@ func (s *session) fromClient(ctx context.Context) {
 				if s.drained() {
 					return
 				}
-				continue
+			} else {
+				s.vanished()
+				return
 			}
-			s.vanished()
-			return
 		}
-		done, err := s.process(ctx)
+		done, err := s.process(ctx) // what was begun and is not whole stays; a woken reader has nothing new
+		if err == nil && !done {
+			err = s.settleSync()
+		}
 		if err == nil {
 			err = s.flush()
 		}
@@ -235,9 +239,10 @@ func (s *session) message(ctx context.Context, kind byte, whole []byte) (done bo
 	case 'c', 'f':
 		return false, s.copyEnd(whole)
 	}
-	s.pipe.mu.Lock()
-	copying, failed := s.pipe.copyIn, s.pipe.failed(s.in.epoch)
-	s.pipe.mu.Unlock()
+	copying, failed, err := s.turn()
+	if err != nil {
+		return false, err
+	}
 	if copying {
 		return false, s.violation("unexpected message type during COPY from stdin")
 	}
@@ -273,14 +278,19 @@ func (s *session) request(ctx context.Context, kind byte, whole, body []byte) er
 
 // sync passes a Sync on. It ends what an error began.
 func (s *session) sync(whole []byte) error {
-	in := &s.in
-	s.pipe.mu.Lock()
-	swallowed := s.pipe.copyIn // the server reads and drops it (PRO-78)
-	s.pipe.mu.Unlock()
-	if swallowed {
-		in.out = append(in.out, whole...)
+	copying, _, err := s.turn()
+	if err != nil {
+		return err
+	}
+	if copying {
+		s.holdSync()
 		return nil
 	}
+	return s.passSync(whole)
+}
+
+func (s *session) passSync(whole []byte) error {
+	in := &s.in
 	// A crowded queue is flushed while it waits: the message must not be among what goes out then, or its answer would come first.
 	err := s.push(&entry{kind: kSync})
 	in.out = append(in.out, whole...)
@@ -294,7 +304,7 @@ func (s *session) sync(whole []byte) error {
 func (s *session) copyEnd(whole []byte) error {
 	s.pipe.mu.Lock()
 	copying := s.pipe.copyIn || s.pipe.expectsCopyIn()
-	s.pipe.copyIn = false
+	s.pipe.copyIn, s.pipe.heldSync = false, false
 	s.pipe.mu.Unlock()
 	if !copying {
 		return nil // the server would drop it (PRO-65)
@@ -314,6 +324,7 @@ func (s *session) push(e *entry) error {
 	default:
 		s.in.dirty = true
 	}
+	s.in.copies = s.in.copies || e.copies > 0
 	p := &s.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -465,6 +465,7 @@ func (s *session) serverError(body []byte) (fate, error) {
 		a, e.state = e.over, e.over.state
 	}
 	if e.kind != kQuery && e.kind != kSync {
+		s.oweSync(e)
 		p.skipping = true
 		p.failedEpoch, p.failedEvent = e.epoch+1, e.event
 		if e.answer == nil {
@@ -472,7 +473,7 @@ func (s *session) serverError(body []byte) (fate, error) {
 		}
 		p.pop()
 	}
-	p.copyIn = false
+	p.copyIn, p.heldSync = false, false
 	s.replace(func(dst []byte) []byte {
 		if a != nil {
 			return a.append(dst)

@@ -235,54 +235,6 @@ func TestTripwire(t *testing.T) {
 	r.trail.find(t, "the alarm", func(e audit.Event) bool { return e.Kind == audit.Alarm && e.Reason == string(gateway.CodeTripwire) })
 }
 
-// TestCopyIn is PRO-78 and 79: the states of COPY FROM, against a real server, behind a guard that lets it pass.
-func TestCopyIn(t *testing.T) {
-	t.Parallel()
-	c := pgtest.Default(t)
-	script := []pgproto3.FrontendMessage{
-		&pgproto3.Query{String: "copy public.notes from stdin"}, nil,
-		&pgproto3.CopyData{Data: []byte("1\tone\n")}, &pgproto3.Sync{}, &pgproto3.CopyData{Data: []byte("2\ttwo\n")}, &pgproto3.CopyDone{}, nil,
-		&pgproto3.Query{String: "copy public.notes from stdin"}, nil,
-		&pgproto3.CopyFail{Message: "mine"}, nil,
-		&pgproto3.Query{String: "copy public.notes from stdin"}, nil,
-		&pgproto3.CopyData{Data: []byte("not a number\n")}, &pgproto3.CopyData{Data: []byte("more\n")}, &pgproto3.CopyDone{}, nil,
-		&pgproto3.Query{String: "select 1 as a"}, nil,
-		&pgproto3.Parse{Query: "copy public.notes from stdin"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}, nil,
-		&pgproto3.CopyData{Data: []byte("3\tthree\n")}, &pgproto3.CopyDone{}, &pgproto3.Sync{}, nil,
-		&pgproto3.Query{String: "select count(*) as n from public.notes"}, nil,
-	}
-	// What is awaited after each pause: messages, counted on the server itself.
-	counts := []int{1, 2, 1, 2, 1, 2, 4, 3, 2, 4}
-	play := func(p *peer) string {
-		var all []string
-		i := 0
-		for _, m := range script {
-			if m != nil {
-				p.frontend.Send(m)
-				continue
-			}
-			if err := p.frontend.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, p.listen(t, counts[i])...)
-			i++
-		}
-		return strings.Join(all, "\n")
-	}
-	through := newRig(t, c, withGuard(lenient{}), open)
-	direct := newRig(t, c, open)
-	if a, b := play(through.wire(t)), play(direct.direct(t)); a != b || !strings.HasSuffix(a, "DataRow 3\nCommandComplete SELECT 1\nReadyForQuery I") {
-		t.Errorf("through the gateway:\n%s\n\ndirectly:\n%s", a, b)
-	}
-	p := through.wire(t)
-	p.send(t, &pgproto3.Query{String: "copy public.notes from stdin"})
-	p.listen(t, 1)
-	p.send(t, &pgproto3.Query{String: "select 1"})
-	if got := strings.Join(p.listen(t, 3), "\n"); !strings.Contains(got, "FATAL 08P01") || !strings.HasSuffix(got, "Closed") {
-		t.Errorf("a Query inside COPY: %s", got)
-	}
-}
-
 // TestAuditFirst is PRO-112: with a broken trail nothing goes upstream.
 func TestAuditFirst(t *testing.T) {
 	t.Parallel()

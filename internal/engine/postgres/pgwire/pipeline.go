@@ -193,6 +193,8 @@ type pipeline struct {
 	failedEpoch uint64 // the epoch in which that began, plus one
 	failedEvent string // the decision of what failed
 	copyIn      bool   // the server reads COPY data
+	heldSync    bool   // a Sync came meanwhile and was not passed on
+	owedSync    bool   // the COPY has failed since, so it ends what that began
 	answered    uint64 // entries answered so far
 
 	statements map[string]*statement
@@ -320,22 +322,10 @@ func (p *pipeline) expectsCopyIn() bool {
 	return false
 }
 
-// beginCopyIn is CopyInResponse: Syncs sent since are read and dropped by the server until the data ends (PRO-78).
+// beginCopyIn is CopyInResponse. The end of the data may be on its way already; nothing else is (see turn).
 func (p *pipeline) beginCopyIn() {
-	p.copyIn = true
-	kept := p.head + 1
-	for i := kept; i < len(p.queue); i++ {
-		if p.copyIn && p.queue[i].kind == kSync {
-			continue
-		}
-		if p.queue[i].kind == kCopyEnd {
-			p.copyIn = false // the end of the data is on its way already
-		}
-		p.queue[kept] = p.queue[i]
-		kept++
-	}
-	clear(p.queue[kept:])
-	p.queue = p.queue[:kept]
+	p.copyIn = p.length() == 1
+	p.changed.Broadcast()
 }
 
 // endCopyIn is the completion of a COPY FROM STDIN of the front entry, which the first end of data behind it has ended. Another COPY of
