@@ -61,6 +61,7 @@ const (
 	SetSavepoint                           // SAVEPOINT Name
 	ReleaseSavepoint                       // RELEASE Name
 	RollbackTo                             // ROLLBACK TO Name: cursors opened since are gone
+	MayCommit                              // CALL: outside of a transaction block its procedure can end transactions
 )
 
 // Effect is one change of, or need for, a name of the session.

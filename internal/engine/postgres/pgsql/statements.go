@@ -146,7 +146,7 @@ func (a *analysis) call(c *pg.CallStmt) (Statement, bool) {
 	a.mark(f)
 	a.location = f.Location
 	a.callRoutine(f, target, nil)
-	return Statement{Tag: "CALL"}, true
+	return Statement{Tag: "CALL", Effects: []Effect{{Kind: MayCommit}}}, true
 }
 
 // transaction lets control of the own transaction through; what outlives the connection does not pass.

@@ -97,6 +97,8 @@ func (s *session) effectsOf(owner *statement, effects []pgsql.Effect, at int, e 
 			note(delta{op: dropEverything})
 		case pgsql.EndTransaction:
 			note(delta{op: endTransaction})
+		case pgsql.MayCommit:
+			note(delta{op: mayCommit})
 		case pgsql.SetSavepoint:
 			note(delta{op: setSavepoint, name: f.Name})
 		case pgsql.ReleaseSavepoint:
@@ -246,7 +248,7 @@ func (s *session) describableExecute(name string) (*answer, error) {
 // describableFetch waits until nothing is unanswered that could end a cursor.
 func (s *session) describableFetch(name string) (*answer, error) {
 	if err := s.settled(func(e *entry) bool {
-		return e.batch != s.in.batch || !e.each(func(d *delta) bool { return d.op != rollbackTo })
+		return e.batch != s.in.batch || !e.each(func(d *delta) bool { return d.op != rollbackTo && d.op != mayCommit })
 	}); err != nil {
 		return nil, err
 	}

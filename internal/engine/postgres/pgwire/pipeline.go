@@ -96,6 +96,7 @@ const (
 	dropPortals
 	dropEverything // DISCARD ALL
 	endTransaction // portals without HOLD go
+	mayCommit      // likewise, if no transaction block is open
 	setSavepoint
 	releaseSavepoint
 	rollbackTo // portals opened since go
@@ -127,7 +128,7 @@ func (d *delta) aboutPortal(name string) bool {
 		return d.name == name
 	case dropPortals, dropEverything:
 		return true
-	case endTransaction, rollbackTo:
+	case endTransaction, mayCommit, rollbackTo:
 		return false // a lookup goes on to what was there; the server knows better, and says so
 	}
 	return false
@@ -290,6 +291,10 @@ func (p *pipeline) apply(d *delta, tag string) {
 		clear(p.portals)
 	case endTransaction:
 		p.dropTransaction(tag == "COMMIT") // in a transaction that has failed, COMMIT is answered with ROLLBACK
+	case mayCommit:
+		if p.status == 'I' { // in a block the server lets no procedure commit
+			p.dropTransaction(true)
+		}
 	case setSavepoint:
 		p.setSavepoint(d.name)
 	case releaseSavepoint:

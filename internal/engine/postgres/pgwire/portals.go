@@ -4,7 +4,7 @@ import "slices"
 
 // The session has to know which cursors are there, and not only which may be: a server that is asked to describe a FETCH of one that has
 // gone ends with a segmentation fault, and every session of the store with it (seen on 15.18). So this follows how they end: with their
-// transaction, unless WITH HOLD and committed, and with ROLLBACK TO a savepoint that is older (PRO-63).
+// transaction, unless WITH HOLD and committed, with a CALL that may have committed, and with ROLLBACK TO a savepoint that is older (PRO-63).
 
 // maxSavepoints bounds what is remembered of a transaction's savepoints. Where one is not known any more, every cursor of the transaction
 // counts as gone.
