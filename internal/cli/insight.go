@@ -119,8 +119,8 @@ func (in *insight) Explain(ctx context.Context, user, store, sql string) (*porta
 // scannedFolder holds the reports of postern scan --keep, in a folder for each store.
 func scannedFolder(c *config.Config) string { return filepath.Join(c.Folder, "scanned") }
 
-// keptName is the name of a kept report: names in a folder sort as their runs.
-const keptName = "20060102T150405Z"
+// keptName is the name of a kept report: names in a folder sort as their runs, and two runs within a second have two.
+const keptName = "20060102T150405.000000Z"
 
 // keepScan writes a report where the portal finds it.
 func keepScan(c *config.Config, store string, taken time.Time, r *scan.Report) error {

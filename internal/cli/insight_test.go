@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/postern-sec/postern/internal/catalog"
 	"github.com/postern-sec/postern/internal/config"
 	"github.com/postern-sec/postern/internal/discover"
 	"github.com/postern-sec/postern/internal/policy"
@@ -129,6 +131,15 @@ func TestReportsAreReadAgain(t *testing.T) {
 		if got := points(); got != 100 {
 			t.Errorf("%d points beside a damaged report", got)
 		}
+	}
+	at := time.Date(2026, 11, 28, 12, 0, 0, 1000, time.UTC)
+	for i := range 2 { // within a second
+		if err := keepScan(c, "shop", at.Add(time.Duration(i)*time.Millisecond), &scan.Report{Evidence: &catalog.Evidence{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := filepath.Glob(filepath.Join(dir, "scanned/shop/*.json")); err != nil || len(kept) != 4 {
+		t.Errorf("%v, %v", kept, err)
 	}
 	if said := told.String(); strings.Count(said, "is left out") != 1 || !strings.Contains(said, "20261128T110000Z.json") {
 		t.Errorf("of the damaged one it says %q", said)

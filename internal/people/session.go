@@ -29,9 +29,9 @@ func (r *Registry) Who(ctx context.Context, token secret.Text, active bool) (*Pe
 }
 
 // WhoIn is Who for what somebody does through a channel, in which their session has to have begun: a terminal's token opens no pages, where it
-// would outlive the idle end of a browser, and a browser's cookie makes no calls. Else ErrElsewhere.
-func (r *Registry) WhoIn(ctx context.Context, token secret.Text, channel string) (*Person, error) {
-	return r.who(ctx, token, true, channel)
+// would outlive the idle end of a browser, and a browser's cookie makes no calls. Else ErrElsewhere. Active is as with Who.
+func (r *Registry) WhoIn(ctx context.Context, token secret.Text, channel string, active bool) (*Person, error) {
+	return r.who(ctx, token, active, channel)
 }
 
 // ErrElsewhere says that a session is good, and not for this.

@@ -26,8 +26,11 @@ import (
 //go:embed web
 var webFiles embed.FS
 
-// contentPolicy lets a page load its own style sheet and script, send its own forms, and nothing else.
-const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// contentPolicy lets a page load its own style sheet and script, send its own forms, ask here whether it changed, and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// followHeader marks what a page asks by itself, to say when something on it has changed: that keeps no session alive (ACC-61).
+const followHeader = "Postern-Follow"
 
 // viewer is who looks at a page, or makes a call, as their session or token says.
 type viewer struct {
@@ -244,7 +247,7 @@ func (p *Portal) viewer(r *http.Request) (*viewer, error) {
 	if token.Reveal() == "" {
 		return nil, errToken
 	}
-	person, err := p.c.People.WhoIn(r.Context(), token, "portal")
+	person, err := p.c.People.WhoIn(r.Context(), token, "portal", r.Header.Get(followHeader) == "")
 	if errors.Is(err, people.ErrElsewhere) {
 		return nil, p.elsewhere(r, person, err)
 	}

@@ -294,7 +294,7 @@ func (p *Portal) caller(r *http.Request) (*viewer, error) {
 	if !strings.HasPrefix(token.Reveal(), identity.TokenPrefix) {
 		return nil, errToken
 	}
-	person, err := p.c.People.WhoIn(r.Context(), token, "cli")
+	person, err := p.c.People.WhoIn(r.Context(), token, "cli", true)
 	if err == nil {
 		return p.viewerOf(r, person, token, person.Session.Channel), nil
 	}

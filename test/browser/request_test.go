@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,8 @@ func TestPlayed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	browser := newBrowser(t)
+	// A page asks by itself when somebody comes back to it, and every 20 seconds.
+	look := chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new Event("visibilitychange"))`)
 	ana, dora := p.newTab(t, browser, ""), p.newTab(t, browser, "")
 	ana.signIn(t, "ana")
 	dora.signIn(t, "dora")
@@ -41,7 +44,25 @@ func TestPlayed(t *testing.T) {
 		t.Fatalf("dora reads\n%s", text)
 	}
 	dora.guide(t, "inbox")
+	ana.do(t, look)
+	asked := chromedp.Evaluate[bool](`performance.getEntriesByType("resource").some((e) => e.name.endsWith("/mine") && e.responseEnd > 0)`)
+	for end := time.Now().Add(patience); !ask(t, ana, asked); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("ana's page does not ask whether it has changed")
+		}
+	}
+	if text := ana.text(t); strings.Contains(text, "Show it") {
+		t.Errorf("before the decision ana reads\n%s", text)
+	}
 	dora.press(t, `button[data-key="a"]`)
+	ana.do(t, look, chromedp.WaitVisible(chromedp.CSS("[data-follow] a")))
+	if text := ana.text(t); !strings.Contains(text, "Your access has changed") || !strings.Contains(text, "waiting for a decision") {
+		t.Errorf("after the decision ana reads\n%s", text)
+	}
+	ana.press(t, "[data-follow] a")
+	if text := ana.text(t); strings.Contains(text, "waiting for a decision") || !strings.Contains(text, "active") {
+		t.Errorf("ana has followed the notice, and reads\n%s", text)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	session, err := pgx.Connect(ctx, p.DSN("ana", "shop"))
@@ -56,6 +77,7 @@ func TestPlayed(t *testing.T) {
 	ana.guide(t, "connect")
 	dora.press(t, `nav a[href="/grants"]`)
 	dora.guide(t, "grants")
+	dora.do(t, chromedp.Click(chromedp.CSS("article summary")))
 	dora.do(t, chromedp.Evaluate[chromedp.Void]("window.confirm = () => true")) // the question is asked in a window of the browser's own
 	dora.press(t, "button.danger")
 	if text := dora.text(t); !strings.Contains(text, "Open sessions are closed") {

@@ -91,6 +91,35 @@ for (const b of document.querySelectorAll("button[data-copy]")) {
     setTimeout(() => { b.textContent = was; }, 3000);
   }));
 }
+// A page on which somebody waits for others asks now and then whether it is still as it was, while it is looked at. It says so, and
+// changes nothing under the reader's hands. What it asks keeps no session alive; it stops when the session is over.
+const followed = document.querySelector("[data-follow]");
+if (followed && window.fetch) {
+  const words = new URLSearchParams(location.search).get("q");
+  const path = followed.dataset.follow + (words ? `?q=${encodeURIComponent(words)}` : "");
+  const state = (page) => [...page.querySelectorAll("[data-state]")].map((e) => e.dataset.state).join("\n");
+  const was = state(document);
+  const rest = () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", ask);
+  };
+  const ask = async () => {
+    if (document.hidden) return;
+    const answer = await fetch(path, { headers: { "Postern-Follow": "1" }, redirect: "manual", cache: "no-store" }).catch(() => null);
+    if (!answer) return; // no way to the server at the moment
+    if (!answer.ok) { rest(); return; } // the session is over: the next click tells
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (state(now) === was) return;
+    rest();
+    const link = document.createElement("a");
+    link.href = path;
+    link.textContent = "Show it";
+    followed.className = "done";
+    followed.replaceChildren(`${followed.dataset.changed} `, link);
+  };
+  const timer = setInterval(ask, 20000);
+  document.addEventListener("visibilitychange", ask);
+}
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest("input, textarea, select")) return;
   const b = document.querySelector(`button[data-key="${CSS.escape(e.key)}"]`);
