@@ -76,8 +76,8 @@ func TestPlayed(t *testing.T) {
 	ana.open(t, "/connect")
 	ana.guide(t, "connect")
 	dora.press(t, `nav a[href="/grants"]`)
-	dora.guide(t, "grants")
 	dora.do(t, chromedp.Click(chromedp.CSS("article summary")))
+	dora.guide(t, "grants")
 	dora.do(t, chromedp.Evaluate[chromedp.Void]("window.confirm = () => true")) // the question is asked in a window of the browser's own
 	dora.press(t, "button.danger")
 	if text := dora.text(t); !strings.Contains(text, "Open sessions are closed") {
