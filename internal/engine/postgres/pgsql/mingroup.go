@@ -33,6 +33,20 @@ var groupFunctions = []string{
 // groupUnits are the parts of a date that every date and timestamp has.
 var groupUnits = []string{"year", "quarter", "month", "week", "day"}
 
+// groupNodes are the nodes that make something of whole groups. What is not among them is refused: JSON_ARRAYAGG is an aggregate and
+// no function call.
+var groupNodes = map[protoreflect.Name]bool{
+	"Node": true, "List": true, "A_Const": true, "Integer": true, "Float": true, "Boolean": true, "String": true, "BitString": true,
+	"ParamRef": true, "SQLValueFunction": true, "TypeCast": true, "TypeName": true, "CollateClause": true,
+	"A_Expr": true, "BoolExpr": true, "NullTest": true, "BooleanTest": true,
+	"CaseExpr": true, "CaseWhen": true, "CoalesceExpr": true, "MinMaxExpr": true,
+	"A_ArrayExpr": true, "A_Indirection": true, "A_Indices": true, "RowExpr": true,
+	"XmlExpr": true, "XmlSerialize": true, "ResTarget": true,
+	"JsonObjectConstructor": true, "JsonArrayConstructor": true, "JsonKeyValue": true, "JsonValueExpr": true, "JsonFormat": true,
+	"JsonOutput": true, "JsonReturning": true, "JsonIsPredicate": true, "JsonParseExpr": true, "JsonScalarExpr": true,
+	"JsonSerializeExpr": true, "JsonFuncExpr": true, "JsonArgument": true, "JsonBehavior": true,
+}
+
 // rowComparisons cannot fail on values of one type.
 var rowComparisons = []string{"=", "<>", "<", "<=", ">", ">="}
 
@@ -302,6 +316,8 @@ func (g *grouping) groups(m protoreflect.Message) {
 		case !slices.Contains(groupFunctions, name):
 			g.refuse(g.rel, fmt.Sprintf("function %s is not available", name), "")
 		}
+	case *pg.JsonArrayAgg, *pg.JsonObjectAgg:
+		g.refuse(g.rel, "JSON_ARRAYAGG and JSON_OBJECTAGG show single rows", "")
 	case *pg.SubLink, *pg.SelectStmt, *pg.GroupingFunc:
 		g.refuse(g.rel, "subqueries beside aggregates are not available", "")
 	case *pg.ColumnRef:
@@ -309,6 +325,10 @@ func (g *grouping) groups(m protoreflect.Message) {
 			g.refuse(g.rel, "this shows single rows, or columns of another query", "")
 		}
 		return
+	default:
+		if name := m.Descriptor().Name(); !groupNodes[name] {
+			g.refuse(g.rel, fmt.Sprintf("%s is not available beside aggregates", name), "")
+		}
 	}
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {

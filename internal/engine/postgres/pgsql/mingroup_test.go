@@ -107,3 +107,41 @@ func TestMinGroup(t *testing.T) {
 		}
 	}
 }
+
+// TestMinGroupJSON: since PostgreSQL 16 there are aggregates that are no function calls. They show what is in a row; what makes JSON of
+// whole groups shows nothing more than these.
+func TestMinGroupJSON(t *testing.T) {
+	t.Parallel()
+	g, w := NewGuard(-1), groupWorld()
+	w.Major = 18
+	for _, sql := range []string{
+		"select json_object('n': count(*), 'region': region), json_array(region, avg(balance)) from customers group by region",
+		"select region from customers group by region order by json_value(json_array(count(*)), '$[0]' returning int)",
+		"select json_array(count(*)) is json, json_scalar(sum(balance)), json_serialize(json_object('a': count(*))) from customers",
+		"select json_query(json('[1]'), '$[0]' default '2' on empty), count(*) from customers",
+		"select json_exists(json_array(count(*)), '$[$i]' passing count(*) as i) from customers",
+		"select xmlelement(name n, xmlattributes(region as r), count(*)), xmlserialize(content xmlforest(region) as text) from customers group by region",
+		"select json_arrayagg(total), json_objectagg(id: total) from orders", // another table, not limited
+	} {
+		if d := g.Decide(w, sql, Simple); d.Refusal != nil {
+			t.Errorf("%s\nrefused: %s %s", sql, d.Refusal.Message, d.Refusal.Detail)
+		}
+	}
+	for _, sql := range []string{
+		"select count(*), json_arrayagg(balance) from customers",
+		"select region, json_arrayagg(balance) from customers group by region",
+		"select count(*), json_objectagg(id: balance) from customers",
+		"select count(*), json_objectagg(name: balance absent on null with unique keys) from customers",
+		"select count(*), json_arrayagg(id) filter (where id = 7) from customers",
+		"select id, json_arrayagg(id) over () from customers group by id",
+		"select json_array(count(*), json_arrayagg(1/(balance - 100))) from customers",
+		"select region from customers group by region having json_arrayagg(id) is not null",
+		"select region from customers group by region order by json_arrayagg(id)::text",
+		"select count(*), json_array(select balance from customers) from customers",
+		"select json_array(select 1), count(*) from customers",
+	} {
+		if d := g.Decide(w, sql, Simple); d.Refusal == nil || d.Refusal.Reason != ReasonMinGroup {
+			t.Errorf("%s: %+v, sent as %s", sql, d.Refusal, d.Text)
+		}
+	}
+}

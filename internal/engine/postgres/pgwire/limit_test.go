@@ -288,3 +288,26 @@ func TestMinGroupOnTheServer(t *testing.T) {
 		}
 	}
 }
+
+// TestMinGroupJSONOnTheServer: on a server that has aggregates which are no function calls they are no way to single rows either.
+func TestMinGroupJSONOnTheServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pgtest.Shared(t, 18)) // 5 customers of EU
+	r.world.Relations[pgsql.Name{Schema: "public", Name: "customers"}].MinGroup = 5
+	r.nextGeneration()
+	conn := r.connect(t, "")
+	var got string
+	sql := "select json_object('region': region, 'n': count(*) returning text) from customers group by region"
+	if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil || got != `{"region" : "EU", "n" : 5}` {
+		t.Errorf("%s: %s %v", sql, got, err)
+	}
+	for _, sql := range []string{
+		"select count(*), json_arrayagg(name) from customers",
+		"select json_objectagg(id: name), count(*) from customers",
+		"select count(*), json_arrayagg(name) filter (where id = 2) from customers",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); codeOf(err) != "42501" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
