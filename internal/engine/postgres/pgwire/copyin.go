@@ -40,8 +40,8 @@ func (s *session) turn() (copying, failed bool, err error) {
 	return p.copyIn, p.failed(s.in.epoch), err
 }
 
-// holdSync keeps a Sync from a server that reads data, for which it would mean nothing. If the COPY fails before the client has ended the
-// data, it is owed to the server.
+// holdSync keeps a Sync from a server that reads data, for which it would mean nothing. If the COPY fails before more data has come, the
+// server may not have read as far, and it is owed; with the data that follows it the server has read over it (see beginCopyData).
 func (s *session) holdSync() {
 	s.pipe.mu.Lock()
 	defer s.pipe.mu.Unlock()
@@ -61,10 +61,10 @@ func (s *session) oweSync(e *entry) {
 	}
 }
 
-// settleSync passes on the Sync that is owed, unless a message of the client's is half sent.
+// settleSync passes on the Sync that is owed. No message of the client's is half sent then: data takes the debt away.
 func (s *session) settleSync() error {
 	s.pipe.mu.Lock()
-	owed := s.pipe.owedSync && s.in.stream == 0
+	owed := s.pipe.owedSync
 	s.pipe.mu.Unlock()
 	if !owed {
 		return nil

@@ -108,7 +108,8 @@ func TestSyncInFailingCopy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.send(t, append(slices.Clone(begin["extended"]), &pgproto3.Sync{})...)
+		p.send(t, begin["extended"][:3]...)
+		p.send(t, &pgproto3.Sync{}, bad)
 		if _, err := p.conn.Write(data[:6]); err != nil {
 			t.Fatal(err)
 		}
@@ -116,6 +117,7 @@ func TestSyncInFailingCopy(t *testing.T) {
 		if _, err := p.conn.Write(data[6:]); err != nil {
 			t.Fatal(err)
 		}
+		p.send(t, &pgproto3.CopyDone{}, &pgproto3.Sync{})
 		if got := p.listen(t, 1); got[0] != "ReadyForQuery I" {
 			t.Errorf("got %s", got)
 		}
@@ -126,5 +128,44 @@ func TestSyncInFailingCopy(t *testing.T) {
 	})
 	if got := r.db.Query(t, "select count(*) from notes"); got != "0" {
 		t.Errorf("%s rows of failed COPYs", got)
+	}
+}
+
+// TestSyncBehindExecute: clients that send a Sync behind every Execute, as PQexecParams does, send another behind the end of the data. The
+// server has read over the first by then, so there is one ReadyForQuery also where the COPY fails: a second would pass for that of the
+// next statement.
+func TestSyncBehindExecute(t *testing.T) {
+	t.Parallel()
+	c := pgtest.Default(t)
+	begin := []pgproto3.FrontendMessage{
+		&pgproto3.Parse{Query: "copy public.notes from stdin"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{},
+	}
+	bad := &pgproto3.CopyData{Data: []byte("not a number\n")}
+	through, direct := newRig(t, c, withGuard(lenient{}), open), newRig(t, c, open)
+	for name, script := range map[string][]struct {
+		send []pgproto3.FrontendMessage
+		n    int // messages awaited then
+	}{
+		"bad data":                {{begin, 3}, {[]pgproto3.FrontendMessage{bad}, 1}, {[]pgproto3.FrontendMessage{bad, &pgproto3.CopyDone{}, &pgproto3.Sync{}}, 1}},
+		"bad data, and a failure": {{begin, 3}, {[]pgproto3.FrontendMessage{bad}, 1}, {[]pgproto3.FrontendMessage{&pgproto3.CopyFail{}, &pgproto3.Sync{}}, 1}},
+		"bad data, and no end":    {{begin, 3}, {[]pgproto3.FrontendMessage{bad}, 1}, {[]pgproto3.FrontendMessage{&pgproto3.Sync{}}, 1}},
+		"the client's failure":    {{begin, 3}, {[]pgproto3.FrontendMessage{&pgproto3.CopyFail{}, &pgproto3.Sync{}}, 2}},
+		"good data":               {{begin, 3}, {[]pgproto3.FrontendMessage{&pgproto3.CopyData{Data: []byte("1\tx\n")}, &pgproto3.CopyDone{}, &pgproto3.Sync{}}, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play := func(p *peer) string {
+				var got []string
+				for _, step := range script {
+					p.send(t, step.send...)
+					got = append(got, p.listen(t, step.n)...)
+				}
+				p.send(t, &pgproto3.Query{String: "select 1 as a"}, &pgproto3.Query{String: "select 2 as b"})
+				return strings.Join(append(got, p.listen(t, 8)...), "\n")
+			}
+			a, b := play(through.wire(t)), play(direct.direct(t))
+			if a != b || !strings.HasSuffix(a, "DataRow 2\nCommandComplete SELECT 1\nReadyForQuery I") {
+				t.Errorf("through the gateway:\n%s\n\ndirectly:\n%s", a, b)
+			}
+		})
 	}
 }

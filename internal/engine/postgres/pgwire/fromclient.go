@@ -209,10 +209,11 @@ func (s *session) admitSize(ctx context.Context, b []byte) (int, error) {
 	return int(declared) + 1, nil
 }
 
-// beginCopyData passes COPY data on while the server reads it, and drops it otherwise, as the server would.
+// beginCopyData passes COPY data on while the server reads it, and drops it otherwise, as the server would. A Sync before it was read over.
 func (s *session) beginCopyData(size int64) {
 	s.pipe.mu.Lock()
 	copying := s.pipe.copyIn || s.pipe.expectsCopyIn()
+	s.pipe.heldSync = s.pipe.heldSync && !copying
 	s.pipe.mu.Unlock()
 	if copying {
 		s.in.stream = size

@@ -194,7 +194,7 @@ type pipeline struct {
 	failedEpoch uint64 // the epoch in which that began, plus one
 	failedEvent string // the decision of what failed
 	copyIn      bool   // the server reads COPY data
-	heldSync    bool   // a Sync came meanwhile and was not passed on
+	heldSync    bool   // a Sync came meanwhile, behind the data so far, and was not passed on
 	owedSync    bool   // the COPY has failed since, so it ends what that began
 	answered    uint64 // entries answered so far
 
