@@ -586,11 +586,14 @@ func (p *place) reviewed(grant string) {
 		}
 	}
 	answers("over ended")
-	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "1 of 2 unanswered") || !strings.Contains(text, "/grants/"+grant+"/confirm") {
+	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "1 of 2 unanswered") || !strings.Contains(text, "/grants/"+grant+"/confirm") ||
+		!strings.Contains(text, `name="due" value="1">`) {
 		p.t.Errorf("the page for dora:\n%s", text)
 	}
-	if answer, _ := p.post("dora", "/grants/"+grant+"/confirm", url.Values{}); answer.StatusCode != http.StatusSeeOther {
-		p.t.Errorf("dora confirms: %s", answer.Status)
+	// The answer leads back to the list of what is for review.
+	answer, _ := p.post("dora", "/grants/"+grant+"/confirm", url.Values{"due": {"1"}})
+	if to := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || to != "/grants?done=confirm&due=1" {
+		p.t.Errorf("dora confirms: %s, %s", answer.Status, to)
 	}
 	answers("over ended", grant+" confirmed dora")
 	if _, text := p.call("dora", http.MethodGet, "/grants?due=1", nil, nil); !strings.Contains(text, "0 of 2 unanswered") || strings.Contains(text, grant) {

@@ -74,8 +74,10 @@ func next(w http.ResponseWriter, r *http.Request) string {
 // listed leads back to a list after something was done about one of it, filtered as it was.
 func listed(r *http.Request, page, done string) string {
 	to := page + "?done=" + done
-	if q := r.PostFormValue("q"); q != "" {
-		to += "&q=" + url.QueryEscape(q)
+	for _, name := range []string{"q", "due", "all"} {
+		if v := r.PostFormValue(name); v != "" {
+			to += "&" + name + "=" + url.QueryEscape(v)
+		}
 	}
 	return to
 }

@@ -22,9 +22,8 @@ const (
 
 // Logouts remembers what the provider has ended. It is safe for concurrent use, also by several processes.
 type Logouts interface {
-	// SpendChallenge returns people.ErrConflict when it was spent before. It may be forgotten once it is due.
-	SpendChallenge(ctx context.Context, hash string, due time.Time) error
-	// KeepLogout notes that what a key stands for was ended at a time; LastLogout says when it last was, zero if never.
+	// KeepLogout notes that what a key stands for was ended at a time; LastLogout says when it last was, zero if never. It may be
+	// forgotten a day and an hour after that time.
 	KeepLogout(ctx context.Context, key string, at time.Time) error
 	LastLogout(ctx context.Context, key string) (time.Time, error)
 }
@@ -43,6 +42,9 @@ func signOnOf(issuer, sid string) string {
 // unnamedOf is the key of what somebody has signed in to without a name for the provider's session.
 func unnamedOf(c *claims) string { return keyOf(c.Issuer, "unnamed\x00"+c.Subject) }
 
+// usedOf is the key of a logout token that has done its work.
+func usedOf(c *claims) string { return keyOf(c.Issuer, "jti\x00"+c.text("jti")) }
+
 // Logout takes a logout token of the provider, and ends what it is about: sessions of browsers and terminals, and with them the temporary
 // passwords and certificates that came of them, by which open database sessions end too. A token that names no session of the provider
 // is about all of its subject's. Whoever was signed out already is no error. A *people.Refusal says what is wrong with the token.
@@ -50,6 +52,10 @@ func (r *RelyingParty) Logout(ctx context.Context, token string, from people.Fro
 	c, err := r.logoutToken(ctx, token)
 	if err == nil {
 		err = r.endSignOn(ctx, c, from)
+	}
+	if err == nil {
+		// Only now is the token used: the provider may send one again whose work could not be done to its end.
+		err = r.c.Logouts.KeepLogout(ctx, usedOf(c), r.c.Now())
 	}
 	var no *fault
 	switch {
@@ -79,9 +85,8 @@ func (r *RelyingParty) logoutToken(ctx context.Context, token string) (*claims, 
 	if err := r.checkLogout(token, c); err != nil {
 		return nil, err
 	}
-	due := c.Expires.time().Add(maxSkew)
-	err = r.c.Logouts.SpendChallenge(ctx, keyOf(c.Issuer, "jti\x00"+c.text("jti")), due)
-	if isConflict(err) {
+	used, err := r.c.Logouts.LastLogout(ctx, usedOf(c))
+	if err == nil && !used.IsZero() {
 		return nil, &fault{faultReplay, "the logout token was used already", ""}
 	}
 	return c, err

@@ -1,6 +1,7 @@
 package sso_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -316,5 +317,28 @@ func TestLogoutDuringSignIn(t *testing.T) {
 			p.turn(time.Second)
 			p.wantLive("a sign-in after it", p.in(p.r), true)
 		})
+	}
+}
+
+// What could not be done to its end is done when the provider sends the token again, and then the token is used.
+func TestLogoutSentAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	p.says("s1")
+	e := p.in(p.r)
+	p.turn(time.Minute)
+	token := p.idp.LogoutToken("u1", "s1", nil)
+	p.fails = errors.New("the disk is full")
+	if err := p.logout(token); !errors.Is(err, p.fails) {
+		t.Fatalf("without a trail: %v", err)
+	}
+	p.wantLive("her session", e, true)
+	p.fails = nil
+	if err := p.logout(token); err != nil {
+		t.Fatal(err)
+	}
+	p.wantLive("her session", e, false)
+	if err := p.logout(token); refusal(err) != people.CodeSignOn || p.count(audit.ProviderLogout, "replay") != 1 {
+		t.Errorf("a third time: %v", err)
 	}
 }

@@ -38,6 +38,7 @@ type place struct {
 	r    *sso.RelyingParty
 
 	during func(audit.Event) // is called before an event is kept
+	fails  error             // what comes of keeping one
 
 	mu     sync.Mutex
 	now    time.Time
@@ -52,6 +53,9 @@ func (p *place) Record(_ context.Context, e audit.Event) (string, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.fails != nil {
+		return "", p.fails
+	}
 	p.events = append(p.events, e)
 	return "", nil
 }

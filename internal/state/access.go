@@ -20,7 +20,7 @@ const (
 	keepOutcomes = 24 * time.Hour
 	keepNotices  = 30 * 24 * time.Hour
 	keepCopies   = 90 * 24 * time.Hour
-	keepLogouts  = time.Hour // longer than a sign-in may take
+	keepLogouts  = 25 * time.Hour // longer than a sign-in may take, and than a token of the provider holds that ends one
 )
 
 // where turns a filter into a condition. Times are microseconds; 0 is never.

@@ -62,11 +62,11 @@ func TestLogouts(t *testing.T) {
 		}
 		last("k", noon.Add(time.Minute))
 		last("other", time.Time{})
-		if err := db.Tidy(ctx, noon.Add(time.Hour)); err != nil {
+		if err := db.Tidy(ctx, noon.Add(25*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		last("k", noon.Add(time.Minute))
-		if err := db.Tidy(ctx, noon.Add(2*time.Hour)); err != nil {
+		if err := db.Tidy(ctx, noon.Add(26*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		last("k", time.Time{})

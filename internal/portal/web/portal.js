@@ -106,8 +106,8 @@ if (followed && window.fetch) {
   const ask = async () => {
     if (document.hidden) return;
     const answer = await fetch(path, { headers: { "Postern-Follow": "1" }, redirect: "manual", cache: "no-store" }).catch(() => null);
-    if (!answer) return; // no way to the server at the moment
-    if (!answer.ok) { rest(); return; } // the session is over: the next click tells
+    if (answer && (answer.type === "opaqueredirect" || answer.status === 403)) { rest(); return; } // the session is over: the next click tells
+    if (!answer || !answer.ok) return; // it cannot be told at the moment
     const now = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (state(now) === was) return;
     rest();
