@@ -175,6 +175,18 @@ func (r *Registry) SignOut(ctx context.Context, token secret.Text, from From) er
 	return r.end(ctx, from, s.Subject, s.Subject, "logout", s)
 }
 
+// Replace ends the session that a browser had when somebody signed in with it anew. That there is none any more is no error.
+func (r *Registry) Replace(ctx context.Context, token secret.Text, from From) error {
+	s, _, err := r.live(ctx, token)
+	if errors.Is(err, errSession) {
+		return nil
+	}
+	if err != nil || s.Stage != Full || s.Channel != from.Channel {
+		return err
+	}
+	return r.end(ctx, from, s.Subject, s.Subject, "replaced", s)
+}
+
 // Sessions lists a person's live sessions, the newest first.
 func (r *Registry) Sessions(ctx context.Context, subject string) ([]Session, error) {
 	all, err := r.c.Sessions.SessionsOf(ctx, subject)

@@ -101,6 +101,10 @@ func (p *Portal) step(pattern, again, title string, do func(r *http.Request) (*p
 
 // entered gives the browser its session and sends it on, as far as the sign-in is.
 func (p *Portal) entered(w http.ResponseWriter, r *http.Request, e *people.Entry) {
+	// The session that the cookie held so far is out of the reader's reach, and must not go on out of their sight.
+	if err := p.c.People.Replace(r.Context(), sessionCookie(r), fromPage(r)); err != nil {
+		p.c.Log.Error("the session before this sign-in goes on until its end", "error", err)
+	}
 	setSession(w, r, e.Token.Reveal())
 	switch {
 	case e.Session.Stage != people.Full:
