@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -92,11 +93,11 @@ func (t *ScanTarget) enterAll(ctx context.Context, e *catalog.Evidence, names []
 		})
 	}
 	wg.Wait()
+	patience := freedWithin
 	for i := range visits {
 		v := &visits[i]
 		if v.full && silent == "" {
-			v.part = catalog.Evidence{Server: e.Server}
-			work(v) // alone
+			v.alone(ctx, work, &patience)
 		}
 		if !v.tried {
 			// Each would wait as long again, and a cluster may have hundreds.
@@ -108,6 +109,26 @@ func (t *ScanTarget) enterAll(ctx context.Context, e *catalog.Evidence, names []
 		e.Sampled = e.Sampled || v.part.Sampled
 		if v.part.Lost != "" {
 			e.Lost = v.part.Lost
+		}
+	}
+}
+
+// freedWithin is how long a scan waits in all for connections that it has closed itself: a server counts one until its process has ended.
+const freedWithin = 3 * time.Second
+
+// alone tries a database again for which no connection was left, with no other under way.
+func (v *visit) alone(ctx context.Context, try func(*visit), patience *time.Duration) {
+	for pause := 20 * time.Millisecond; ; pause *= 2 {
+		v.part, v.full = catalog.Evidence{Server: v.part.Server}, false
+		try(v)
+		if pause = min(pause, *patience); !v.full || pause <= 0 {
+			return
+		}
+		*patience -= pause
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
 		}
 	}
 }
