@@ -69,9 +69,8 @@ type Links interface {
 // Config is what a RelyingParty needs. Every field is required.
 type Config struct {
 	Settings
-	HTTP  *http.Client // that follows no redirect
-	Links Links
-
+	HTTP    *http.Client // that follows no redirect
+	Links   Links
 	Logouts Logouts
 	People  People
 	Policy  func() *policy.Policy
